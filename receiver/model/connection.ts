@@ -1,0 +1,38 @@
+// One end of one stream socket, as one process (or several, by fork or fd passing) sees it.
+import type { ProcessId } from './process.ts';
+
+/** Socket cookie: a host-wide kernel counter, never reused. Exact as a number below 2^53, which the decoder asserts. */
+export type ConnectionId = number;
+
+export type Role = 'client' | 'server' | 'unknown';
+
+/** How the role is known, strongest first. */
+export type RoleEvidence = 'tcp_state' | 'listener' | 'unix_address' | 'grammar' | 'none';
+
+export type Transport = 'tcp' | 'unix';
+
+export interface Endpoint {
+  /** IPv4 or IPv6 text (IPv4-mapped is given as IPv4), or the path of a UNIX socket ('@' first: abstract; '': unnamed). */
+  readonly address: string;
+  /** 0 for UNIX sockets. */
+  readonly port: number;
+}
+
+export interface ConnectionInfo {
+  readonly id: ConnectionId;
+  readonly transport: Transport;
+  readonly ipVersion: 4 | 6 | undefined;
+  readonly role: Role;
+  readonly roleEvidence: RoleEvidence;
+  readonly local: Endpoint;
+  readonly peer: Endpoint;
+  /** Inode of the network namespace. */
+  readonly networkNamespace: number;
+  /** True when observed from its first byte; false for a connection that is older than the receiver. */
+  readonly isFromStart: boolean;
+  /** Process that did the first observed I/O. */
+  readonly openedBy: ProcessId;
+}
+
+/** Direction of bytes as this socket sees them. */
+export type Flow = 'received' | 'sent';
