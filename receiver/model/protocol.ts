@@ -1,0 +1,120 @@
+// What a protocol folder offers and what it is given. `connections` orders the bytes of one socket and hands them over;
+// a Conversation turns them into transactions. Protocols never see sockets, the kernel or each other.
+import type { ConnectionInfo } from './connection.ts';
+import type { ProcessId } from './process.ts';
+import type { Abort, Nanoseconds, Transaction } from './transaction.ts';
+
+/** Which half of a conversation: what the client says, or what the server says. */
+export type Side = 'request' | 'response';
+
+/** What a protocol makes of the first bytes of one side. 'more': undecidable yet. */
+export type Verdict = 'yes' | 'no' | 'more';
+
+export interface Protocol {
+  readonly name: string;
+  /** Looks at the first bytes that one side sent: bytes[from, to). Never throws. */
+  recognise(side: Side, bytes: Uint8Array, from: number, to: number): Verdict;
+  open(connection: ConnectionInfo, start: ConversationStart, sink: ConversationSink): Conversation;
+}
+
+/**
+ * Where a conversation is joined. 'beginning': both sides from their first byte. 'boundary': in the middle, but the kernel's clocks say
+ * that the last bytes moved were the server's, so the next request starts at an I/O. 'middle': anywhere; wait for a provable boundary.
+ */
+export type ConversationStart = 'beginning' | 'boundary' | 'middle';
+
+/** Everything is called in stream order per side; positions are absolute stream positions of that side. */
+export interface Conversation {
+  /**
+   * Bytes [from, to) of `bytes`, whose first has position `position`. Valid only during the call. `isIoStart`: the first byte
+   * is the first byte of a system call's data. Positions are contiguous with the previous data/skip call of that side.
+   */
+  data(
+    side: Side,
+    bytes: Uint8Array,
+    from: number,
+    to: number,
+    position: number,
+    isIoStart: boolean,
+    time: Nanoseconds,
+    process: ProcessId,
+  ): void;
+  /**
+   * Bytes [position, end) moved but were not copied. Harmless where the conversation knows them as body; where they were needed
+   * they are lost for `reason` and the conversation resynchronises.
+   */
+  missing(side: Side, position: number, end: number, reason: LossReason, time: Nanoseconds, process: ProcessId): void;
+  /**
+   * The kernel followed chunked framing itself from the chunk-size line at `position` (as asked by {@link ConversationSink.stepOverChunks})
+   * to the chunk-size line or I/O end at `end`; the chunk payload in between is `bodyBytes`, `remaining` bytes of the last chunk
+   * and its CRLF are still to come after `end` (0: a chunk-size line is next).
+   */
+  chunksWalked(side: Side, position: number, end: number, bodyBytes: number, remaining: number, time: Nanoseconds): void;
+  /** This side sends no more (FIN, or shutdown of its writing half). */
+  end(side: Side, time: Nanoseconds): void;
+  /** The connection is over. What is in flight ends here: complete if framing says so (body until close), else aborted for `cause`. */
+  close(cause: Abort, time: Nanoseconds): void;
+  /** True while a response would have a request to answer; while false, `connections` holds response bytes back for late request events. */
+  hasOutstandingRequest(): boolean;
+  /** Transactions that are open now: request seen, response not complete. */
+  openTransactions(): number;
+  /** The receiver stops: counts what is open under 'open_at_exit'. */
+  abandon(): void;
+}
+
+/** Why bytes that a parser needed were not there. */
+export type LossReason =
+  | 'ring_full'
+  | 'not_in_user_memory'
+  | 'unreadable_memory'
+  | 'capture_window'
+  | 'unordered_io'
+  | 'unseen_io'
+  | 'compat_task'
+  | 'too_many_vectors';
+
+/** Why a transaction that was seen produced no span. */
+export type NotExportedReason =
+  | 'unsampled'
+  | 'sdk_duplicate'
+  | 'filtered'
+  | 'bytes_lost'
+  | 'malformed_message'
+  | 'head_too_large'
+  | 'process_unknown'
+  | 'not_http'
+  | 'queue_full'
+  | 'export_failed'
+  | 'export_rejected'
+  | 'open_at_exit';
+
+/** Why a conversation gives a connection up. */
+export type GiveUpReason = 'not_http' | 'upgraded' | 'tunnel' | 'malformed' | 'too_many_pipelined';
+
+export interface ConversationSink {
+  /** A complete (or aborted) exchange. */
+  transaction(transaction: Transaction): void;
+  /** A transaction was seen (its request head is complete). Called exactly once per transaction, before anything else about it. */
+  seen(): void;
+  /** A seen transaction ends without a Transaction. */
+  dropped(reason: NotExportedReason): void;
+  /** Accounting of every byte handed in: parsed as head or framing, body or opaque bytes skipped on purpose, or lost. */
+  parsed(count: number): void;
+  skipped(count: number): void;
+  lost(reason: LossReason | 'resynchronising' | 'malformed_message' | 'head_too_large', count: number): void;
+  /** A response that answers nothing, an adopted stream, and so on: named events for self-telemetry. */
+  count(event: ConversationEvent): void;
+  /** Bytes of this side before `position` are of no interest: the kernel need not copy them. */
+  stepOver(side: Side, position: number): void;
+  /** A chunk-size line begins at `position`: the kernel may follow the chunks from there without copying. */
+  stepOverChunks(side: Side, position: number): void;
+  /** Nothing on this connection is of interest any more. */
+  giveUp(reason: GiveUpReason): void;
+}
+
+export type ConversationEvent =
+  | 'response_without_request'
+  | 'resynchronised'
+  | 'invalid_traceparent'
+  | 'conflicting_framing'
+  | 'head_too_large';
