@@ -1,0 +1,218 @@
+// The configuration as everything behind it sees it: resolved, defaults filled in, durations in milliseconds, sizes in bytes, frozen.
+// What a user writes is described once, in schema.ts, and in docs/configuration.md, which is made from it.
+
+export interface ReceiverConfig {
+  /** The one `usm` receiver that the pipelines use. */
+  readonly usm: UsmConfig;
+  /** The exporters that a pipeline uses, each once. Those defined but unused are validated and left out. */
+  readonly exporters: readonly ExporterConfig[];
+  readonly pipelines: readonly PipelineConfig[];
+  readonly logs: LogsConfig;
+}
+
+export interface PipelineConfig {
+  /** `traces` or `traces/name`. */
+  readonly id: string;
+  readonly signal: 'traces';
+  /** Ids of entries in {@link ReceiverConfig.exporters}, without repetition. */
+  readonly exporters: readonly string[];
+}
+
+export interface UsmConfig {
+  /** `usm` or `usm/name`. */
+  readonly id: string;
+  readonly filter: FilterConfig;
+  readonly http: HttpConfig;
+  readonly capture: CaptureConfig;
+  readonly correlation: CorrelationConfig;
+  readonly redaction: RedactionConfig;
+  readonly shutdownTimeoutMs: number;
+}
+
+export interface FilterConfig {
+  /** Empty: everything is included. */
+  readonly include: readonly FilterRule[];
+  /** Wins over include. */
+  readonly exclude: readonly FilterRule[];
+  /** False: connections between two loopback addresses are ignored. */
+  readonly loopback: boolean;
+}
+
+/** A rule matches when every list that is not empty has a match; an empty list is a key that was not given. */
+export interface FilterRule {
+  readonly localPorts: readonly PortRange[];
+  readonly remotePorts: readonly PortRange[];
+  /** Matches when the remote or the local address is inside. */
+  readonly cidrs: readonly Cidr[];
+  /** Thread group ids in the initial pid namespace. */
+  readonly pids: readonly number[];
+  /** Absolute paths. */
+  readonly executables: readonly string[];
+  /** Absolute paths in the cgroup v2 hierarchy; a group matches with all groups below it. */
+  readonly cgroups: readonly string[];
+}
+
+/** Inclusive at both ends. */
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface Cidr {
+  readonly ipVersion: 4 | 6;
+  /** Network address, 4 or 16 bytes, host bits zero. */
+  readonly bytes: readonly number[];
+  readonly prefixLength: number;
+}
+
+export interface HttpConfig {
+  readonly maxHeadSizeBytes: number;
+  /** Case-sensitive; others are reported as `_OTHER`. */
+  readonly knownMethods: readonly string[];
+}
+
+export interface CaptureConfig {
+  /** A power of two. */
+  readonly ringBufferSizeBytes: number;
+  readonly maxConnections: number;
+  readonly drainIntervalMs: number;
+}
+
+export interface CorrelationConfig {
+  readonly sdkDuplicates: 'suppress' | 'internal' | 'keep';
+}
+
+export interface RedactionConfig {
+  /** Case-sensitive names of query parameters whose values become REDACTED. */
+  readonly queryKeys: readonly string[];
+}
+
+export type ExporterConfig = OtlpGrpcExporterConfig | OtlpHttpExporterConfig | DebugExporterConfig | FileExporterConfig;
+
+export interface OtlpGrpcExporterConfig {
+  readonly kind: 'otlp_grpc';
+  /** As written by the user, `otlp/backend` included. */
+  readonly id: string;
+  /** `host:port`, `http://host:port`, `https://host:port`, `unix:///path`, `dns:///host:port`. */
+  readonly endpoint: string;
+  readonly tls: TlsConfig;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly compression: 'gzip' | 'none';
+  /** Of one attempt; 0: no limit. */
+  readonly timeoutMs: number;
+  /** Undefined: no keepalive pings. */
+  readonly keepalive: KeepaliveConfig | undefined;
+  /** Undefined: the exporter's own name and version. */
+  readonly userAgent: string | undefined;
+  readonly sendingQueue: SendingQueueConfig;
+  readonly retryOnFailure: RetryConfig;
+}
+
+export interface OtlpHttpExporterConfig {
+  readonly kind: 'otlp_http';
+  readonly id: string;
+  /** Full URL of the traces resource, from `traces_endpoint` or `endpoint` + `/v1/traces`. */
+  readonly tracesEndpoint: string;
+  readonly encoding: 'proto' | 'json';
+  readonly tls: TlsConfig;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly compression: 'gzip' | 'none';
+  /** Of one attempt; 0: no limit. */
+  readonly timeoutMs: number;
+  readonly userAgent: string | undefined;
+  readonly sendingQueue: SendingQueueConfig;
+  readonly retryOnFailure: RetryConfig;
+}
+
+export interface DebugExporterConfig {
+  readonly kind: 'debug';
+  readonly id: string;
+  readonly verbosity: 'basic' | 'normal' | 'detailed';
+}
+
+export interface FileExporterConfig {
+  readonly kind: 'file';
+  readonly id: string;
+  readonly path: string;
+  readonly format: 'json';
+  /** False: an existing file is truncated at start. */
+  readonly append: boolean;
+  /** Undefined: one file that grows. */
+  readonly rotation: FileRotationConfig | undefined;
+  readonly flushIntervalMs: number;
+  readonly createDirectory: boolean;
+}
+
+export interface FileRotationConfig {
+  readonly maxMegabytes: number;
+  /** 0: old files are not removed for their age. */
+  readonly maxDays: number;
+  /** 0: all old files are kept. */
+  readonly maxBackups: number;
+  readonly localtime: boolean;
+}
+
+export interface TlsConfig {
+  /** True: no TLS, unless the endpoint says https. */
+  readonly insecure: boolean;
+  readonly insecureSkipVerify: boolean;
+  readonly includeSystemCaCertsPool: boolean;
+  readonly caFile: string | undefined;
+  readonly caPem: string | undefined;
+  readonly certFile: string | undefined;
+  readonly certPem: string | undefined;
+  readonly keyFile: string | undefined;
+  readonly keyPem: string | undefined;
+  readonly serverNameOverride: string | undefined;
+  readonly minVersion: TlsVersion;
+}
+
+export type TlsVersion = '1.0' | '1.1' | '1.2' | '1.3';
+
+export interface KeepaliveConfig {
+  readonly timeMs: number;
+  readonly timeoutMs: number;
+  readonly permitWithoutStream: boolean;
+}
+
+export interface SendingQueueConfig {
+  /** False: a batch is sent as soon as it is cut, one at a time. */
+  readonly enabled: boolean;
+  readonly numConsumers: number;
+  /** In units of `sizer`. */
+  readonly queueSize: number;
+  /** What the queue counts: spans ('items') or batches ('requests'). */
+  readonly sizer: 'items' | 'requests';
+  readonly batch: BatchConfig;
+}
+
+export interface BatchConfig {
+  readonly flushTimeoutMs: number;
+  /** Spans; reaching it sends the batch at once. */
+  readonly minSize: number;
+  /** Spans; never exceeded, at least minSize. 0: no limit. */
+  readonly maxSize: number;
+}
+
+export interface RetryConfig {
+  readonly enabled: boolean;
+  readonly initialIntervalMs: number;
+  readonly multiplier: number;
+  readonly randomizationFactor: number;
+  readonly maxIntervalMs: number;
+  /** 0: forever. */
+  readonly maxElapsedTimeMs: number;
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+export interface LogsConfig {
+  readonly level: LogLevel;
+  readonly encoding: 'console' | 'json';
+  /** `stderr`, `stdout` or file paths. */
+  readonly outputPaths: readonly string[];
+  /** Where failures of the logger itself go. */
+  readonly errorOutputPaths: readonly string[];
+  /** Added to every record. */
+  readonly initialFields: Readonly<Record<string, unknown>>;
+}
