@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Bounded copies of what an I/O moved, from one buffer or from vectors, in records of at most a segment. */
+#ifndef USM_CAPTURE_H
+#define USM_CAPTURE_H
+
+#include "buffers.h"
+#include "emit.h"
+
+/* Sends what is composed. The last record of an I/O also stands for the bytes behind it that were not copied. */
+static __always_inline void flush(struct scratch *scratch, bool is_last)
+{
+	struct capture *capture = &scratch->capture;
+	struct io_event *event = &scratch->io.event;
+	u64 rest = capture->end - capture->record;
+	u32 fill = capture->fill;
+
+	if (fill > SEGMENT_SIZE)
+		fill = SEGMENT_SIZE;
+	event->position = capture->record;
+	event->captured = fill;
+	event->size = is_last ? rest : fill;
+	if (is_last && rest > fill)
+		event->header.flags |= capture->missing << 4;
+	if (!emit(event, sizeof(*event) + fill, capture->wake))
+		capture->lost += event->size;
+	capture->record += fill;
+	capture->fill = 0;
+}
+
+/* One piece of the vector at hand into the record; a full record is sent and the next one begun. */
+static __always_inline void copy_piece(struct scratch *scratch)
+{
+	struct capture *capture = &scratch->capture;
+	struct event_header *header = &scratch->io.event.header;
+	u32 fill = capture->fill;
+	u64 piece = capture->high - capture->low;
+
+	if (fill >= SEGMENT_SIZE) {
+		flush(scratch, false);
+		fill_header(header, EVENT_IO, header->flags & IO_SENT, header->time);
+		fill = 0;
+	}
+	if (piece > SEGMENT_SIZE - fill)
+		piece = SEGMENT_SIZE - fill;
+	if (piece > SEGMENT_SIZE) /* for the verifier */
+		return;
+	if (bpf_probe_read_user(scratch->io.data + fill, piece, (void *)(capture->address + (capture->low - capture->at)))) {
+		capture->missing = MISSING_FAULT;
+		capture->to = capture->low; /* done */
+		capture->high = capture->low;
+		return;
+	}
+	capture->fill = fill + piece;
+	capture->low += piece;
+}
+
+/* What [from, to) wants of the `size` bytes at `address` that follow the last vector. */
+static __always_inline void take_vector(struct capture *capture, u64 address, u64 size)
+{
+	u64 begin = capture->at;
+
+	capture->address = address;
+	capture->low = begin > capture->from ? begin : capture->from;
+	capture->high = begin + size < capture->to ? begin + size : capture->to;
+}
+
+struct copy_context {
+	struct scratch *scratch;
+	u64 vector_end; /* position behind the vector at hand */
+};
+
+static long copy_step(u32 index, struct copy_context *context)
+{
+	struct capture *capture = &context->scratch->capture;
+	struct user_iovec vector;
+
+	if (capture->low < capture->high) {
+		copy_piece(context->scratch);
+		return 0;
+	}
+	capture->at = context->vector_end;
+	if (capture->at >= capture->to || capture->vector >= capture->vector_count)
+		return 1;
+	if (bpf_probe_read_user(&vector, sizeof(vector), (void *)(capture->vectors + capture->vector * sizeof(vector)))) {
+		capture->missing = MISSING_FAULT;
+		return 1;
+	}
+	capture->vector++;
+	take_vector(capture, vector.base, vector.size);
+	context->vector_end = capture->at + vector.size;
+	return 0;
+}
+
+/* Copies [from, to) of an I/O that began at `start`. */
+static __always_inline void copy_all(struct scratch *scratch, struct buffers *buffers, u64 start)
+{
+	struct capture *capture = &scratch->capture;
+	struct copy_context context = { .scratch = scratch, .vector_end = start };
+
+	capture->at = start;
+	capture->low = capture->high = 0;
+	capture->vector = 0;
+	capture->vector_count = buffers->vectors;
+	capture->vectors = buffers->address;
+	if (!buffers->vectors) {
+		take_vector(capture, buffers->address, capture->end - start);
+		context.vector_end = capture->end;
+		copy_piece(scratch);
+		if (capture->low == capture->high)
+			return;
+	}
+	bpf_loop(MAX_VECTORS + MAX_SEGMENTS, copy_step, &context, 0);
+}
+
+#endif

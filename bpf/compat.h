@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* One accessor per difference between kernels and architectures. */
+#ifndef USM_COMPAT_H
+#define USM_COMPAT_H
+
+#include "kernel.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
+enum buffer_kind {
+	BUFFER_NONE, /* the bytes are in no user buffer that we could name */
+	BUFFER_PLAIN, /* argument 2 is the buffer */
+	BUFFER_VECTOR, /* argument 2 is an iovec array, argument 3 its count */
+	BUFFER_MESSAGE, /* argument 2 is a msghdr */
+	BUFFER_MESSAGES, /* argument 2 is an mmsghdr array, argument 3 its count */
+	BUFFER_COMPAT, /* 32-bit call */
+};
+
+#if defined(__TARGET_ARCH_x86)
+#define syscall_number(regs) BPF_CORE_READ(regs, orig_ax)
+#define syscall_argument2(regs) BPF_CORE_READ(regs, si)
+#define syscall_argument3(regs) BPF_CORE_READ(regs, dx)
+#define TS_COMPAT 2
+static __always_inline bool is_compat(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
+}
+enum {
+	SYS_READ = 0,
+	SYS_WRITE = 1,
+	SYS_READV = 19,
+	SYS_WRITEV = 20,
+	SYS_SENDTO = 44,
+	SYS_RECVFROM = 45,
+	SYS_SENDMSG = 46,
+	SYS_RECVMSG = 47,
+	SYS_RECVMMSG = 299,
+	SYS_SENDMMSG = 307,
+	SYS_PREADV2 = 327,
+	SYS_PWRITEV2 = 328,
+};
+#elif defined(__TARGET_ARCH_arm64)
+#define syscall_number(regs) BPF_CORE_READ(regs, syscallno)
+#define syscall_argument2(regs) BPF_CORE_READ(regs, user_regs.regs[1])
+#define syscall_argument3(regs) BPF_CORE_READ(regs, user_regs.regs[2])
+#define TIF_32BIT (1ul << 22)
+static __always_inline bool is_compat(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, thread_info.flags) & TIF_32BIT;
+}
+enum {
+	SYS_READ = 63,
+	SYS_WRITE = 64,
+	SYS_READV = 65,
+	SYS_WRITEV = 66,
+	SYS_SENDTO = 206,
+	SYS_RECVFROM = 207,
+	SYS_SENDMSG = 211,
+	SYS_RECVMSG = 212,
+	SYS_RECVMMSG = 243,
+	SYS_SENDMMSG = 269,
+	SYS_PREADV2 = 286,
+	SYS_PWRITEV2 = 287,
+};
+#endif
+
+/* How the running system call names its user memory. */
+static __always_inline enum buffer_kind buffer_kind(struct task_struct *task, struct pt_regs *regs)
+{
+	/* An io_uring or kernel thread has no system call of its own. */
+	if (task->flags & (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER))
+		return BUFFER_NONE;
+	if (is_compat(task))
+		return BUFFER_COMPAT;
+	switch (syscall_number(regs)) {
+	case SYS_READ:
+	case SYS_WRITE:
+	case SYS_SENDTO:
+	case SYS_RECVFROM:
+		return BUFFER_PLAIN;
+	case SYS_READV:
+	case SYS_WRITEV:
+	case SYS_PREADV2:
+	case SYS_PWRITEV2:
+		return BUFFER_VECTOR;
+	case SYS_SENDMSG:
+	case SYS_RECVMSG:
+		return BUFFER_MESSAGE;
+	case SYS_SENDMMSG:
+	case SYS_RECVMMSG:
+		return BUFFER_MESSAGES;
+	default:
+		return BUFFER_NONE;
+	}
+}
+
+/* kernfs_node.parent became __parent in 6.15. */
+static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node)
+{
+	struct kernfs_node___old *old = (void *)node;
+
+	if (bpf_core_field_exists(old->parent))
+		return BPF_CORE_READ(old, parent);
+	return BPF_CORE_READ(node, __parent);
+}
+
+#endif

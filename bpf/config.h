@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Every bound of the kernel side, and every knob that user space sets before
+ * the programs are loaded.
+ */
+#ifndef USM_CONFIG_H
+#define USM_CONFIG_H
+
+#include "kernel.h"
+
+/* One record carries at most this much payload. A power of two: it is also a mask for the verifier. */
+#define SEGMENT_SIZE (32 * 1024)
+/* Unanswered bytes of one direction that are copied before user space must have caught up. */
+#define WINDOW_SIZE (256 * 1024)
+#define MAX_SEGMENTS (WINDOW_SIZE / SEGMENT_SIZE + 1)
+#define MAX_VECTORS 1024
+/* Chunk heads that one I/O may hold before the rest is copied instead. */
+#define MAX_CHUNKS 512
+/* A chunk-size line that is longer (extensions) is copied instead of walked. */
+#define MAX_CHUNK_LINE 32
+
+#define MAX_PATH 512
+#define MAX_PATH_DEPTH 32
+#define MAX_ARGS 4096
+#define MAX_ENVIRONMENT (32 * 1024)
+#define MAX_CGROUP_DEPTH 12
+#define FILTER_PATH 256
+
+#define MAX_CPUS 512
+#define MAX_PROCESSES 32768
+#define MAX_CONTROLS 65536
+#define MAX_SELF 4096
+#define MAX_LISTENERS 16384
+
+extern const volatile u32 ring_size; /* bytes */
+extern const volatile u32 capture_loopback;
+/*
+ * Filters are rules; a rule is a bit: the low half includes, the high half
+ * excludes. Each criterion maps what it sees to the rules that want it; rules
+ * that say nothing of a criterion are in its `any_` mask.
+ */
+extern const volatile u64 include_rules;
+extern const volatile u64 exclude_rules;
+extern const volatile u64 any_local_port;
+extern const volatile u64 any_remote_port;
+extern const volatile u64 any_address;
+extern const volatile u64 any_pid;
+extern const volatile u64 any_executable;
+extern const volatile u64 any_cgroup;
+
+#endif

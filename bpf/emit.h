@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Records to the ring: composed in this CPU's scratch, numbered, handed over or counted as lost. */
+#ifndef USM_EMIT_H
+#define USM_EMIT_H
+
+#include "maps.h"
+
+/* Next sequence number of a CPU. Attempts count, so that user space sees a hole for every event it does not get. */
+struct sequences_map {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u32);
+};
+extern struct sequences_map sequences SEC(".maps");
+
+static __always_inline struct scratch *get_scratch(void)
+{
+	u32 cpu = bpf_get_smp_processor_id();
+
+	return bpf_map_lookup_elem(&scratches, &cpu);
+}
+
+static __always_inline void fill_header(struct event_header *header, u8 kind, u8 flags, u64 time)
+{
+	u32 zero = 0;
+	u32 *sequence = bpf_map_lookup_elem(&sequences, &zero);
+
+	header->time = time;
+	header->sequence = sequence ? (*sequence)++ : 0;
+	header->cpu = bpf_get_smp_processor_id();
+	header->kind = kind;
+	header->flags = flags;
+}
+
+/*
+ * Hands one record over. User space drains on a timer; it is woken early only
+ * when the ring fills or when it is wanted (a long message that it could spare us).
+ */
+static __always_inline bool emit(void *record, u64 size, bool wake)
+{
+	struct event_header *header = record;
+	u64 flags = wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+
+	if ((header->sequence & 15) == 0 && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_size / 4)
+		flags = BPF_RB_FORCE_WAKEUP;
+	if (bpf_ringbuf_output(&ring, record, size, flags) == 0)
+		return true;
+	count(COUNTER_RING_FULL, 1);
+	return false;
+}
+
+#endif

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The wire contract with user space: every record of the ring begins with an
+ * event_header. receiver/kernel/layout.ts is generated from the BTF of these
+ * structs, so nothing is written down twice.
+ */
+#ifndef USM_EVENT_H
+#define USM_EVENT_H
+
+enum event_kind {
+	EVENT_IO = 1,
+	EVENT_CONNECTION = 2,
+	EVENT_END = 3,
+	EVENT_WALK = 4,
+	EVENT_PROCESS = 5,
+	EVENT_PROCESS_EXIT = 6,
+};
+
+/* Low half of event_header.flags of an io_event; the high half is a missing_reason. */
+enum io_flag {
+	IO_SENT = 1, /* else received */
+	IO_START = 2, /* position is the first byte of a system call's data */
+	IO_UNORDERED = 4, /* concurrent I/O of one direction: the position is not proven */
+	IO_RESUMED = 8, /* events of this connection were lost before this one */
+};
+
+/* Why the bytes of an io_event were not copied. */
+enum missing_reason {
+	MISSING_NONE = 0,
+	MISSING_WINDOW = 1, /* user space has not caught up: the copy window is used up */
+	MISSING_NOT_IN_MEMORY = 2, /* sendfile, splice, io_uring, MSG_TRUNC */
+	MISSING_FAULT = 3, /* the user page was not there */
+	MISSING_COMPAT = 4, /* 32-bit system call */
+	MISSING_VECTORS = 5, /* more vectors than we walk */
+	MISSING_SHED = 6, /* the ring was full */
+};
+
+enum end_cause {
+	END_EOF = 1, /* a read returned 0: the peer sends no more */
+	END_SHUTDOWN = 2, /* this end sends no more (FIN_WAIT1) */
+	END_CLOSED = 3, /* the connection is gone */
+	END_ERROR = 4, /* a read or write failed with a reset or a broken pipe */
+};
+
+enum conn_role {
+	ROLE_UNKNOWN = 0,
+	ROLE_CLIENT = 1,
+	ROLE_SERVER = 2,
+};
+
+enum role_evidence {
+	EVIDENCE_NONE = 0,
+	EVIDENCE_TCP_STATE = 1,
+	EVIDENCE_LISTENER = 2,
+	EVIDENCE_UNIX_ADDRESS = 3,
+};
+
+/* For connections that are older than us: which way the last bytes went. */
+enum last_flow {
+	LAST_UNKNOWN = 0,
+	LAST_SENT = 1,
+	LAST_RECEIVED = 2,
+	LAST_SAME_TICK = 3,
+};
+
+struct event_header {
+	__u64 time; /* bpf_ktime_get_ns */
+	__u32 sequence; /* per CPU, one per attempt: a hole is a lost event */
+	__u16 cpu;
+	__u8 kind; /* event_kind */
+	__u8 flags; /* by kind */
+};
+
+/* Bytes [position, position + size) moved; the first `captured` of them follow. */
+struct io_event {
+	struct event_header header;
+	__u64 cookie;
+	__u64 position;
+	__u64 other_position; /* where the opposite direction stood */
+	__u64 start_time; /* of the process: group leader, since boot */
+	__u32 tgid;
+	__u32 tid;
+	__u32 size;
+	__u32 captured;
+};
+
+/* First I/O of a connection that passed the filters. */
+struct connection_event {
+	struct event_header header;
+	__u64 cookie;
+	__u64 sent_position; /* before this I/O */
+	__u64 received_position;
+	__u64 peer_cookie; /* AF_UNIX */
+	__u64 start_time;
+	__u32 tgid;
+	__u32 tid;
+	__u32 netns;
+	__u32 local_isn; /* sequence number of the first byte: both ends agree on the pair */
+	__u32 peer_isn;
+	__u16 family;
+	__u16 local_port;
+	__u16 peer_port;
+	__u8 role; /* conn_role */
+	__u8 evidence; /* role_evidence */
+	__u8 from_start; /* observed from its first byte */
+	__u8 last; /* last_flow */
+	__u8 local_path_size; /* AF_UNIX; an abstract name begins with 0 */
+	__u8 peer_path_size;
+	__u8 local_address[16];
+	__u8 peer_address[16];
+	__u8 local_path[108];
+	__u8 peer_path[108];
+};
+
+struct end_event {
+	struct event_header header;
+	__u64 cookie;
+	__u64 sent_position;
+	__u64 received_position;
+	__u64 start_time;
+	__u32 tgid;
+	__u32 tid;
+	__u32 error; /* errno of the socket or of the call, positive */
+	__u8 cause; /* end_cause */
+	__u8 exiting; /* the owner is being torn down as it ends */
+	__u8 pad[2];
+};
+
+/* The kernel followed chunked framing from `position` on without copying. */
+struct walk_event {
+	struct event_header header; /* flags: io_flag */
+	__u64 cookie;
+	__u64 position; /* chunk-size line where it began */
+	__u64 end; /* where it stands now */
+	__u64 next; /* next chunk-size line: at `end`, or beyond when a chunk is under way */
+	__u64 body; /* payload of all chunks walked, the one under way included */
+};
+
+/* A process in its own words, at its first observed I/O after fork or exec. */
+struct process_event {
+	struct event_header header;
+	__u64 start_time;
+	__u64 cgroup_id;
+	__u32 tgid;
+	__u32 exec_id;
+	__u32 executable_size; /* then these follow, in this order */
+	__u32 cgroup_size;
+	__u32 args_size;
+	__u32 environment_size;
+	__u8 comm[16];
+};
+
+struct process_exit_event {
+	struct event_header header;
+	__u64 start_time;
+	__u32 tgid;
+	__u32 exit_code; /* as in wait(2) */
+};
+
+/* User space writes, the kernel reads: what need not be copied. One slot per connection, valid while cookie matches. */
+struct control {
+	__u64 cookie;
+	__u64 ignore;
+	__u64 until[2]; /* by direction (received, sent): bytes before this position are of no interest */
+	__u64 parsed[2]; /* user space has followed the stream up to here */
+	__u64 walk[2]; /* a chunk-size line begins at this position */
+};
+
+/* Index into the counters map. */
+enum counter {
+	COUNTER_EVENTS = 0, /* handed to the ring */
+	COUNTER_RING_FULL = 1,
+	COUNTER_IGNORED_IO = 2,
+	COUNTER_FILTERED = 3,
+	COUNTER_SELF = 4,
+	COUNTER_KERNEL_SOCKET = 5,
+	COUNTER_ULP = 6,
+	COUNTER_STORAGE_FULL = 7,
+	COUNTER_SHED = 8,
+	COUNTER_UNORDERED = 9,
+	COUNTER_UNSEEN_BYTES = 10,
+	COUNTER_MESSAGE_UNKNOWN = 11, /* sendmmsg or recvmmsg whose message could not be told */
+	COUNTER_ENVIRONMENT_CUT = 12,
+	COUNTER_SEEDED = 13,
+	COUNTER_LOST_BYTES = 14, /* in events that the ring refused */
+	COUNTER_COUNT = 16,
+};
+
+_Static_assert(sizeof(struct event_header) == 16, "event_header");
+_Static_assert(sizeof(struct io_event) == 64, "io_event");
+_Static_assert(sizeof(struct connection_event) == 336, "connection_event");
+_Static_assert(sizeof(struct end_event) == 64, "end_event");
+_Static_assert(sizeof(struct walk_event) == 56, "walk_event");
+_Static_assert(sizeof(struct process_event) == 72, "process_event");
+_Static_assert(sizeof(struct process_exit_event) == 32, "process_exit_event");
+_Static_assert(sizeof(struct control) == 64, "control");
+
+#endif

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * One hook per socket I/O, in the calling thread, inside the system call: the
+ * kernel hands over the socket and the result, the thread's registers name the
+ * user memory. Nothing else on the host is touched.
+ */
+#include "kernel.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include "capture.h"
+#include "connection.h"
+#include "walk.h"
+
+/* What user space wants of this direction; nothing while it has not spoken. */
+struct wishes {
+	u64 until;
+	u64 parsed;
+	u64 walk;
+	bool ignore;
+};
+
+struct walk_request {
+	u64 start; /* of the I/O */
+	u64 end;
+	u64 from; /* where a new walk begins */
+	u64 time;
+	u32 direction;
+};
+
+static __always_inline void read_wishes(struct conn *conn, u32 direction, struct wishes *wishes)
+{
+	u32 slot = conn->cookie % MAX_CONTROLS;
+	volatile struct control *control = bpf_map_lookup_elem(&controls, &slot);
+
+	wishes->until = wishes->parsed = wishes->walk = 0;
+	wishes->ignore = false;
+	if (!control || control->cookie != conn->cookie)
+		return;
+	wishes->until = control->until[direction];
+	wishes->parsed = control->parsed[direction];
+	wishes->walk = control->walk[direction];
+	wishes->ignore = control->ignore;
+	/* The slot may have changed hands as we read. Cookies never come back, so this is proof. */
+	if (control->cookie != conn->cookie) {
+		wishes->until = wishes->parsed = wishes->walk = 0;
+		wishes->ignore = false;
+	}
+}
+
+static __always_inline void emit_walk(struct conn *conn, struct flow *flow, u32 direction, u64 end,
+				      u64 time)
+{
+	struct walk_event event = {
+		.cookie = conn->cookie,
+		.position = flow->walk.start,
+		.end = end,
+		.next = flow->walk.next,
+		.body = flow->walk.body,
+	};
+
+	fill_header(&event.header, EVENT_WALK, direction == SENT ? IO_SENT : 0, time);
+	emit(&event, sizeof(event), false);
+}
+
+/*
+ * Begins a walk at `from`, or continues the one under way, over the I/O
+ * [start, start + size). Returns the position from which on bytes must be copied.
+ */
+static __noinline u64 walk_io(struct conn *conn, struct buffers *buffers, struct walk_request *request)
+{
+	struct scratch *scratch = get_scratch();
+	struct walker *walker;
+	struct flow *flow;
+	u32 active;
+
+	if (!conn || !buffers || !request || !scratch)
+		return 0;
+	walker = &scratch->walker;
+	active = request->direction == SENT ? CONN_WALK_SENT : CONN_WALK_RECEIVED;
+	flow = &conn->flow[request->direction & 1];
+	if (!(conn->flags & active)) {
+		flow->walk.requested = request->from;
+		flow->walk.start = request->from;
+		flow->walk.next = request->from;
+		flow->walk.body = 0;
+		__sync_fetch_and_or(&conn->flags, active);
+	}
+	walker->next = flow->walk.next;
+	walker->body = flow->walk.body;
+	walker->end = request->end;
+	walk_chunks(walker, buffers, request->start);
+	flow->walk.next = walker->next;
+	flow->walk.body = walker->body;
+	if (walker->next >= walker->end)
+		return walker->end + 1;
+	__sync_fetch_and_and(&conn->flags, ~active);
+	emit_walk(conn, flow, request->direction, walker->next, request->time);
+	return walker->next;
+}
+
+static __always_inline int io_failed(struct sock *sk, int error, u32 direction)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct conn *conn = bpf_sk_storage_get(&conns, sk, 0, 0);
+
+	if (!conn || (conn->flags & CONN_IGNORED) || !(conn->flags & CONN_DECIDED))
+		return 0;
+	if (is_message_array(task)) {
+		struct buffers none = {};
+
+		find_buffers(&none, task, error, direction == SENT);
+	}
+	if (error == 0 || error == -ECONNRESET || error == -EPIPE) {
+		struct end_event event = {
+			.cookie = conn->cookie,
+			.sent_position = conn->flow[SENT].position,
+			.received_position = conn->flow[RECEIVED].position,
+			.start_time = task->group_leader->start_boottime,
+			.tgid = task->tgid,
+			.tid = task->pid,
+			.error = -error,
+			.cause = error ? END_ERROR : END_EOF,
+		};
+		u64 time = bpf_ktime_get_ns();
+		u32 active = conn->flags;
+
+		if (active & CONN_WALK_RECEIVED)
+			emit_walk(conn, &conn->flow[RECEIVED], RECEIVED, conn->flow[RECEIVED].position, time);
+		if (active & CONN_WALK_SENT)
+			emit_walk(conn, &conn->flow[SENT], SENT, conn->flow[SENT].position, time);
+		fill_header(&event.header, EVENT_END, direction == SENT ? IO_SENT : 0, time);
+		emit(&event, sizeof(event), false);
+	}
+	return 0;
+}
+
+static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u32 direction)
+{
+	struct task_struct *task;
+	struct tcp_sock *tcp = 0;
+	struct scratch *scratch;
+	struct capture *capture;
+	struct buffers buffers;
+	struct wishes wishes;
+	struct flow *flow, *other;
+	struct conn *conn;
+	u64 start, end, from, to, limit, time, other_position;
+	u32 size = result;
+	u8 flags = direction == SENT ? IO_SENT : 0;
+
+	if (is_tcp(sk))
+		tcp = bpf_skc_to_tcp_sock(sk);
+	else if (!is_unix_stream(sk))
+		return 0;
+	if (direction == RECEIVED && (msg_flags & (MSG_PEEK | MSG_ERRQUEUE | MSG_OOB)))
+		return 0;
+	if (result <= 0)
+		return io_failed(sk, result, direction);
+
+	conn = bpf_sk_storage_get(&conns, sk, 0, 0);
+	if (!conn || !conn->cookie)
+		conn = adopt(sk, tcp, direction, size);
+	if (!conn)
+		return 0;
+	if (conn->flags & CONN_IGNORED)
+		return 0;
+	if (sk->__sk_common.skc_family != AF_UNIX && !tcp)
+		return 0;
+
+	task = bpf_get_current_task_btf();
+	time = bpf_ktime_get_ns();
+	if (conn->tgid != task->tgid || conn->exec_id != task->self_exec_id) {
+		if (tcp && tcp->inet_conn.icsk_ulp_ops) {
+			conn->flags |= CONN_IGNORED;
+			count(COUNTER_ULP, 1);
+			return 0;
+		}
+		if (!meet(sk, conn, task, time))
+			return 0;
+	}
+
+	flow = &conn->flow[direction];
+	other = &conn->flow[!direction];
+	start = advance(sk, tcp, flow, direction, size, &flags);
+	end = start + size;
+	other_position = position_now(sk, tcp, other, !direction);
+
+	read_wishes(conn, direction, &wishes);
+	if (wishes.ignore) {
+		__sync_fetch_and_or(&conn->flags, CONN_IGNORED);
+		return 0;
+	}
+	if (conn->flags & CONN_SHED) {
+		if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_size / 2) {
+			count(COUNTER_LOST_BYTES, size);
+			return 0;
+		}
+		__sync_fetch_and_and(&conn->flags, ~CONN_SHED);
+		flags |= IO_RESUMED;
+	}
+	if (conn->last_flow != direction + 1) {
+		conn->last_flow = direction + 1;
+		flow->limit = start + WINDOW_SIZE;
+	}
+
+	from = start > wishes.until ? start : wishes.until;
+	if (from > end)
+		return 0;
+	find_buffers(&buffers, task, result, direction == SENT);
+	if (direction == RECEIVED && (msg_flags & MSG_TRUNC))
+		buffers.missing = MISSING_NOT_IN_MEMORY;
+	if ((conn->flags & (direction == SENT ? CONN_WALK_SENT : CONN_WALK_RECEIVED)) ||
+	    (wishes.walk >= start && wishes.walk < end && wishes.walk != flow->walk.requested && wishes.walk)) {
+		struct walk_request request = {
+			.start = start, .end = end, .from = wishes.walk, .time = time, .direction = direction
+		};
+
+		from = walk_io(conn, &buffers, &request);
+		if (from > end)
+			return 0;
+	}
+	limit = wishes.parsed + WINDOW_SIZE;
+	if (limit < flow->limit)
+		limit = flow->limit;
+	to = end < limit ? end : limit;
+	if (buffers.missing || to < from)
+		to = from;
+
+	scratch = get_scratch();
+	if (!scratch)
+		return 0;
+	if (from == start)
+		flags |= IO_START;
+	fill_header(&scratch->io.event.header, EVENT_IO, flags, time);
+	scratch->io.event.cookie = conn->cookie;
+	scratch->io.event.other_position = other_position;
+	scratch->io.event.start_time = task->group_leader->start_boottime;
+	scratch->io.event.tgid = task->tgid;
+	scratch->io.event.tid = task->pid;
+	capture = &scratch->capture;
+	capture->from = from;
+	capture->to = to;
+	capture->record = from;
+	capture->end = end;
+	capture->lost = 0;
+	capture->fill = 0;
+	capture->missing = buffers.missing ? buffers.missing : MISSING_WINDOW;
+	capture->wake = end > limit - WINDOW_SIZE / 2;
+	if (from < to)
+		copy_all(scratch, &buffers, start);
+	flush(scratch, true);
+	if (capture->lost) {
+		__sync_fetch_and_or(&conn->flags, CONN_SHED);
+		count(COUNTER_SHED, 1);
+		count(COUNTER_LOST_BYTES, capture->lost);
+	}
+	return 0;
+}
+
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(socket_sent, struct sock *sk, int result, int flags)
+{
+	return io_done(sk, result, flags, SENT);
+}
+
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(socket_received, struct sock *sk, int result, int flags)
+{
+	return io_done(sk, result, flags, RECEIVED);
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * From establishment to the end of a connection, and the sockets that are
+ * older than we are.
+ */
+#include "kernel.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include "connection.h"
+
+/* Our own connect(2): in our context, before the other end knows. */
+static __always_inline void connecting(struct sock *sk)
+{
+	struct conn *conn;
+
+	if ((u32)(bpf_get_current_pid_tgid() >> 32) != self_tgid)
+		return;
+	conn = bpf_sk_storage_get(&conns, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!conn)
+		return;
+	conn->cookie = bpf_get_socket_cookie(sk);
+	conn->role = ROLE_CLIENT;
+	conn->flags = CONN_DECIDED | CONN_IGNORED;
+}
+
+static __always_inline void established(struct sock *sk, struct tcp_sock *tcp, u8 role)
+{
+	struct conn *conn = bpf_sk_storage_get(&conns, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!conn) {
+		count(COUNTER_STORAGE_FULL, 1);
+		return;
+	}
+	conn->role = role;
+	conn->evidence = EVIDENCE_TCP_STATE;
+	conn->flow[RECEIVED].seq = tcp->copied_seq;
+	conn->flow[RECEIVED].isn = tcp->copied_seq;
+	if (!conn->cookie || (conn->flags & CONN_IGNORED)) {
+		conn->flow[SENT].seq = tcp->write_seq;
+		conn->flow[SENT].isn = tcp->write_seq;
+	}
+	if (conn->flags & CONN_IGNORED) {
+		register_self(sk, conn);
+		return;
+	}
+	conn->cookie = bpf_get_socket_cookie(sk);
+	conn->flags |= CONN_FROM_START;
+}
+
+static __always_inline void ended(struct sock *sk, u8 cause)
+{
+	struct conn *conn = bpf_sk_storage_get(&conns, sk, 0, 0);
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct end_event event = {};
+
+	if (!conn || (conn->flags & CONN_IGNORED) || !(conn->flags & CONN_DECIDED))
+		return;
+	event.cookie = conn->cookie;
+	event.sent_position = conn->flow[SENT].position;
+	event.received_position = conn->flow[RECEIVED].position;
+	event.start_time = task->group_leader->start_boottime;
+	event.tgid = task->tgid;
+	event.tid = task->pid;
+	event.error = BPF_CORE_READ(sk, sk_err);
+	event.cause = cause;
+	/* Whoever runs here may only be carrying somebody else's packet. */
+	event.exiting = task->tgid == conn->tgid && (task->flags & PF_EXITING);
+	fill_header(&event.header, EVENT_END, 0, bpf_ktime_get_ns());
+	emit(&event, sizeof(event), false);
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(state_changed, struct sock *sk, int old, int new)
+{
+	struct tcp_sock *tcp;
+
+	if (sk->sk_protocol != IPPROTO_TCP)
+		return 0;
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (!tcp)
+		return 0;
+	switch (new) {
+	case TCP_SYN_SENT:
+		connecting(sk);
+		break;
+	case TCP_ESTABLISHED:
+		established(sk, tcp, old == TCP_SYN_RECV ? ROLE_SERVER : ROLE_CLIENT);
+		break;
+	case TCP_FIN_WAIT1:
+		ended(sk, END_SHUTDOWN);
+		break;
+	case TCP_CLOSE:
+		if (old != TCP_LISTEN && old != TCP_SYN_SENT)
+			ended(sk, END_CLOSED);
+		break;
+	}
+	return 0;
+}
+
+/* Every open socket of the host: connections get their storage, listeners are noted. Its first run tells who we are. */
+SEC("iter/task_file")
+int seed_sockets(struct bpf_iter__task_file *ctx)
+{
+	struct file *file = ctx->file;
+	struct socket *socket;
+	struct sock *sk;
+	struct conn *conn;
+
+	if (!self_tgid)
+		self_tgid = bpf_get_current_pid_tgid() >> 32;
+	if (!file)
+		return 0;
+	socket = bpf_sock_from_file(file);
+	if (!socket)
+		return 0;
+	sk = socket->sk;
+	if (!sk)
+		return 0;
+	if (is_unix_stream(sk)) {
+		conn = adopt(sk, 0, RECEIVED, 0);
+		if (conn)
+			count(COUNTER_SEEDED, 1);
+		return 0;
+	}
+	if (!is_tcp(sk))
+		return 0;
+	if (sk->__sk_common.skc_state == TCP_LISTEN) {
+		struct listener_key key = {
+			.netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum),
+			.port = sk->__sk_common.skc_num,
+		};
+		u8 one = 1;
+
+		bpf_map_update_elem(&listeners, &key, &one, BPF_ANY);
+		return 0;
+	}
+	if (sk->__sk_common.skc_state == TCP_CLOSE || sk->__sk_common.skc_state == TCP_SYN_SENT)
+		return 0;
+	conn = adopt(sk, bpf_skc_to_tcp_sock(sk), RECEIVED, 0);
+	if (conn)
+		count(COUNTER_SEEDED, 1);
+	return 0;
+}
+
+/* Cookies of all sockets that have storage: what user space tracks and is not among them is gone. */
+SEC("iter/bpf_sk_storage_map")
+int live_connections(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	struct conn *conn = ctx->value;
+
+	if (ctx->sk && conn)
+		bpf_seq_write(ctx->meta->seq, &conn->cookie, sizeof(conn->cookie));
+	return 0;
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The one definition of every map and every knob. */
+#include "emit.h"
+
+struct conns_map conns SEC(".maps");
+struct controls_map controls SEC(".maps");
+struct ring_map ring SEC(".maps");
+struct scratches_map scratches SEC(".maps");
+struct counters_map counters SEC(".maps");
+struct processes_map processes SEC(".maps");
+struct listeners_map listeners SEC(".maps");
+struct self_pairs_map self_pairs SEC(".maps");
+struct self_cookies_map self_cookies SEC(".maps");
+struct sequences_map sequences SEC(".maps");
+struct cursors_map cursors SEC(".maps");
+struct ports_map local_ports SEC(".maps");
+struct ports_map remote_ports SEC(".maps");
+struct addresses_map addresses SEC(".maps");
+struct pids_map pids SEC(".maps");
+struct paths_map executables SEC(".maps");
+struct paths_map cgroups SEC(".maps");
+
+const volatile u32 ring_size = 8 * 1024 * 1024;
+const volatile u32 capture_loopback = 1;
+const volatile u64 include_rules = 0;
+const volatile u64 exclude_rules = 0;
+const volatile u64 any_local_port = 0;
+const volatile u64 any_remote_port = 0;
+const volatile u64 any_address = 0;
+const volatile u64 any_pid = 0;
+const volatile u64 any_executable = 0;
+const volatile u64 any_cgroup = 0;
+
+u32 self_tgid = 0;
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

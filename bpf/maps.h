@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Every map: key, value, who writes, who deletes. Defined once, in
+ * maps.bpf.c; the other objects are linked to them.
+ */
+#ifndef USM_MAPS_H
+#define USM_MAPS_H
+
+#include "kernel.h"
+#include <bpf/bpf_helpers.h>
+#include "config.h"
+#include "event.h"
+
+/* Socket I/O that is under way in chunked framing, followed by the kernel. */
+struct walk {
+	u64 requested; /* control.walk that began it; 0: never */
+	u64 start;
+	u64 next; /* next chunk-size line */
+	u64 body;
+};
+
+enum conn_flag {
+	CONN_DECIDED = 1, /* the filters have spoken */
+	CONN_IGNORED = 2,
+	CONN_FROM_START = 4,
+	CONN_SHED = 8, /* the ring was full: nothing is copied until it drains */
+	CONN_WALK_RECEIVED = 16,
+	CONN_WALK_SENT = 32,
+};
+
+/* One direction of a connection: [0] received, [1] sent. */
+struct flow {
+	u64 position; /* 64-bit stream position of the next byte */
+	u64 limit; /* copied up to here without word from user space */
+	u32 seq; /* the kernel's own sequence number at `position` */
+	u32 isn; /* of the first byte, 0 where it is not known */
+	struct walk walk;
+};
+
+struct conn {
+	u64 cookie;
+	struct flow flow[2];
+	u64 exec_id; /* of the process that did the last I/O */
+	u32 tgid;
+	u32 flags;
+	u8 role;
+	u8 evidence;
+	u8 last; /* last_flow at seeding */
+	u8 last_flow; /* 1 + direction of the last I/O, 0: none yet */
+	u32 pad;
+};
+
+/* A copy under way. */
+struct capture {
+	u64 at; /* position of the first byte of the vector at hand … */
+	u64 address; /* … and where it is */
+	u64 low; /* next byte to copy of it */
+	u64 high;
+	u64 from; /* what is wanted of the I/O */
+	u64 to;
+	u64 record; /* position of the record being composed */
+	u64 end; /* of the I/O */
+	u64 lost; /* bytes in records that the ring refused */
+	u64 vectors;
+	u32 vector_count;
+	u32 vector; /* index of the next */
+	u32 fill; /* bytes in the record so far */
+	u8 missing; /* missing_reason */
+	u8 wake;
+	u8 pad[2];
+};
+
+/* Components of a path, innermost first. */
+struct names {
+	const char *name[MAX_PATH_DEPTH];
+	u32 count;
+	u32 pad;
+};
+
+/* A walk over the chunks of one I/O. */
+struct walker {
+	u64 at; /* position of the first byte of the vector at hand … */
+	u64 address; /* … where it is … */
+	u64 size; /* … and how long */
+	u64 next; /* position of the next chunk-size line */
+	u64 end; /* of the I/O */
+	u64 body;
+	u64 vectors;
+	u32 vector_count;
+	u32 vector; /* index of the next */
+	u32 stopped; /* at `next`: copy from there */
+	u32 pad;
+	u8 line[MAX_CHUNK_LINE];
+};
+
+/*
+ * Room to compose one record in; vectors are gathered here. The data is twice
+ * a segment long: an offset below it plus a piece of it is in bounds.
+ */
+struct scratch {
+	/* Here and not on the stack: the verifier need not follow their values. */
+	struct capture capture;
+	struct walker walker;
+	struct names names;
+	union {
+		struct {
+			struct io_event event;
+			u8 data[2 * SEGMENT_SIZE];
+		} io;
+		struct {
+			struct process_event event;
+			u8 data[2 * SEGMENT_SIZE];
+		} process;
+		struct connection_event connection;
+	};
+};
+
+struct known_process {
+	u64 start_time;
+	u64 exec_id;
+	u64 rules; /* that want its executable and cgroup */
+};
+
+struct listener_key {
+	u32 netns;
+	u32 port;
+};
+
+struct isn_pair {
+	u32 client;
+	u32 server;
+};
+
+struct address_key {
+	u32 prefix;
+	u8 address[16];
+};
+
+struct path_key {
+	char path[FILTER_PATH];
+};
+
+/* Where a sendmmsg or recvmmsg of a thread stands. */
+struct message_cursor {
+	u64 messages;
+	u32 next;
+	u32 count;
+};
+
+/* Socket -> conn. Written here; freed with the socket. */
+struct conns_map {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct conn);
+};
+extern struct conns_map conns SEC(".maps");
+
+/* Cookie modulo size -> control. Written by user space through shared memory. */
+struct controls_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MAX_CONTROLS);
+	__type(key, u32);
+	__type(value, struct control);
+};
+extern struct controls_map controls SEC(".maps");
+
+/* Events to user space. */
+struct ring_map {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 * 1024 * 1024);
+};
+extern struct ring_map ring SEC(".maps");
+
+/* CPU -> scratch. An array and not a per-CPU map, whose values end at 32 KiB. */
+struct scratches_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_CPUS);
+	__type(key, u32);
+	__type(value, struct scratch);
+};
+extern struct scratches_map scratches SEC(".maps");
+
+/* enum counter -> count. Written here, read by user space. */
+struct counters_map {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, COUNTER_COUNT);
+	__type(key, u32);
+	__type(value, u64);
+};
+extern struct counters_map counters SEC(".maps");
+
+/* tgid -> known_process. Written at its first I/O, deleted at exec and exit. */
+struct processes_map {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, MAX_PROCESSES);
+	__type(key, u32);
+	__type(value, struct known_process);
+};
+extern struct processes_map processes SEC(".maps");
+
+/* (netns, port) with a listening socket when we started. Written by the seeding iterator, kept. */
+struct listeners_map {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, MAX_LISTENERS);
+	__type(key, struct listener_key);
+	__type(value, u8);
+};
+extern struct listeners_map listeners SEC(".maps");
+
+/* Both initial sequence numbers of our own connections, by which their other ends are known. Aged out. */
+struct self_pairs_map {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, MAX_SELF);
+	__type(key, struct isn_pair);
+	__type(value, u8);
+};
+extern struct self_pairs_map self_pairs SEC(".maps");
+
+/* Cookies of our own UNIX sockets. Aged out. */
+struct self_cookies_map {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, MAX_SELF);
+	__type(key, u64);
+	__type(value, u8);
+};
+extern struct self_cookies_map self_cookies SEC(".maps");
+
+/* tid -> message_cursor. Written by each message of a call, deleted by its last. */
+struct cursors_map {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u32);
+	__type(value, struct message_cursor);
+};
+extern struct cursors_map cursors SEC(".maps");
+
+/* Filters: what a criterion sees -> the rules that want it. Written by user space before attach. */
+struct ports_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 65536);
+	__type(key, u32);
+	__type(value, u64);
+};
+extern struct ports_map local_ports SEC(".maps");
+extern struct ports_map remote_ports SEC(".maps");
+
+struct addresses_map {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1024);
+	__type(key, struct address_key);
+	__type(value, u64);
+};
+extern struct addresses_map addresses SEC(".maps");
+
+struct pids_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u32);
+	__type(value, u64);
+};
+extern struct pids_map pids SEC(".maps");
+
+struct paths_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct path_key);
+	__type(value, u64);
+};
+extern struct paths_map executables SEC(".maps");
+extern struct paths_map cgroups SEC(".maps");
+
+/* Our own thread group, in the initial pid namespace: set by the first run of the seeding iterator. */
+extern u32 self_tgid;
+
+static __always_inline void count(u32 counter, u64 amount)
+{
+	u64 *value = bpf_map_lookup_elem(&counters, &counter);
+
+	if (value)
+		*value += amount;
+}
+
+#endif
