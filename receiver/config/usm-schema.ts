@@ -1,0 +1,139 @@
+// The `usm` block under `receivers:`. The Collector component takes the same block.
+import type { Schema } from './schema.ts';
+
+const ports = {
+  type: 'array',
+  items: { type: ['integer', 'string'] },
+  minItems: 1,
+  maxItems: 256,
+} as const satisfies Schema;
+
+const strings = { type: 'array', items: { type: 'string', minLength: 1 }, minItems: 1, maxItems: 256 } as const satisfies Schema;
+
+const filterRule = {
+  type: 'object',
+  additionalProperties: false,
+  minProperties: 1,
+  properties: {
+    local_ports: { ...ports, description: 'Ports of this end of the connection: numbers or ranges such as `"8000-8999"`.' },
+    remote_ports: { ...ports, description: 'Ports of the other end.' },
+    cidrs: { ...strings, description: 'Prefixes such as `10.0.0.0/8` or `fd00::/8`, or single addresses. The remote or the local address must be inside one.' },
+    pids: {
+      type: 'array',
+      items: { type: 'integer', minimum: 1, maximum: 4194304 },
+      minItems: 1,
+      maxItems: 256,
+      description: 'Process ids as the host counts them (initial pid namespace).',
+    },
+    executables: { ...strings, description: 'Absolute paths of executables, in the mount namespace of the process.' },
+    cgroups: { ...strings, description: 'Paths below the cgroup v2 root, such as `/system.slice/nginx.service`; groups below them match too.' },
+  },
+} as const satisfies Schema;
+
+export const usmSchema = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    filter: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      description: 'Which connections are observed. Decided once per connection.',
+      properties: {
+        include: {
+          type: 'array',
+          items: filterRule,
+          maxItems: 64,
+          default: [],
+          description: 'Rules of which one must match. All keys of a rule must match; of each list, one entry. Empty: everything.',
+        },
+        exclude: { type: 'array', items: filterRule, maxItems: 64, default: [], description: 'Rules of which none may match; wins over `include`.' },
+        loopback: { type: 'boolean', default: true, description: 'Observe connections between loopback addresses.' },
+      },
+    },
+    http: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      description: 'HTTP/1.x.',
+      properties: {
+        max_head_size: {
+          type: ['integer', 'string'],
+          format: 'byte-size',
+          default: '32KiB',
+          description: 'The longest message head (start line and fields) that is followed, 1KiB to 32KiB. A longer one is counted and its transaction not reported.',
+        },
+        known_methods: {
+          type: 'array',
+          items: { type: 'string', minLength: 1 },
+          minItems: 1,
+          maxItems: 256,
+          description:
+            'Methods reported as they are, case-sensitive; others become `_OTHER`. Replaces the list. Default: `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS` if set, else CONNECT, DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT, QUERY, TRACE.',
+        },
+      },
+    },
+    capture: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      description: 'The kernel side and its bounds.',
+      properties: {
+        ring_buffer_size: {
+          type: ['integer', 'string'],
+          format: 'byte-size',
+          default: '8MiB',
+          description: 'Memory between kernel and receiver, a power of two, 1MiB to 256MiB. When it is full, events are dropped and counted.',
+        },
+        max_connections: {
+          type: 'integer',
+          minimum: 1,
+          maximum: 1048576,
+          default: 65536,
+          description: 'Connections followed at the same time. Those beyond are shed whole and counted.',
+        },
+        drain_interval: {
+          type: 'string',
+          format: 'go-duration',
+          default: '5ms',
+          description: 'How often the ring is emptied, 1ms to 1s. Longer costs less and reports later.',
+        },
+      },
+    },
+    correlation: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      description: 'How transactions join traces.',
+      properties: {
+        sdk_duplicates: {
+          type: 'string',
+          enum: ['suppress', 'internal', 'keep'],
+          default: 'suppress',
+          description: 'A transaction for which an SDK has made a span already: no span (`suppress`), a span of kind INTERNAL below it (`internal`), or a span as for any other (`keep`).',
+        },
+      },
+    },
+    redaction: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      description: 'What is hidden in attributes.',
+      properties: {
+        query_keys: {
+          type: 'array',
+          items: { type: 'string', minLength: 1 },
+          maxItems: 256,
+          default: ['AWSAccessKeyId', 'Signature', 'sig', 'X-Goog-Signature', 'X-Amz-Signature', 'X-Amz-Credential', 'X-Amz-Security-Token'],
+          description: 'Query parameters whose values become `REDACTED`, case-sensitive. Replaces the list of the semantic conventions; `[]` redacts none.',
+        },
+      },
+    },
+    shutdown_timeout: {
+      type: 'string',
+      format: 'go-duration',
+      default: '5s',
+      description: 'After SIGTERM or SIGINT: how long exporters may take to send what is queued. 100ms to 10m.',
+    },
+  },
+} as const satisfies Schema;
