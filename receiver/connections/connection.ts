@@ -1,0 +1,374 @@
+// One socket's bytes, put in order and handed to a protocol (hot path). Positions decide: a hole is reported with its exact size, and
+// a response whose request was read or written by another thread waits until the request's own event has come.
+import type { Books } from '../model/books.ts';
+import type { ConnectionInfo, Role, RoleEvidence } from '../model/connection.ts';
+import type {
+  Conversation,
+  ConversationEvent,
+  ConversationSink,
+  ConversationStart,
+  GiveUpReason,
+  LossReason,
+  NotExportedReason,
+  Protocol,
+  Side,
+} from '../model/protocol.ts';
+import type { Abort, Nanoseconds, Transaction } from '../model/transaction.ts';
+import type { Controls } from './controls.ts';
+import type { IoEvent, OpenEvent, WalkEvent } from './stream-event.ts';
+
+export interface ConnectionContext {
+  readonly protocols: readonly Protocol[];
+  readonly controls: Controls;
+  readonly books: Books;
+  /** The kernel copies this much of one direction before it wants to hear that it was followed (WINDOW_SIZE of bpf/config.h). */
+  readonly windowSize: number;
+  onTransaction(transaction: Transaction): void;
+  /** Nothing more is wanted of this connection. */
+  onIgnored(connection: Connection): void;
+}
+
+interface Flow {
+  /** Next position to hand over. */
+  position: number;
+  /** What the kernel was last told of it. */
+  reported: number;
+}
+
+/** Events that wait, at most, on one connection. */
+const MAX_HELD_EVENTS = 64;
+const MAX_HELD_BYTES = 512 * 1024;
+/** An old connection that shows nothing like HTTP at so many turns is not HTTP. */
+const MAX_STRANGE_TURNS = 16;
+
+export class Connection implements ConversationSink {
+  #info: ConnectionInfo;
+  readonly #context: ConnectionContext;
+  readonly #start: ConversationStart;
+  readonly #received: Flow;
+  readonly #sent: Flow;
+  #conversation: Conversation | undefined;
+  /** The request side is what this socket sends (client) or receives (server); undefined until the role is known. */
+  #isRequestSent: boolean | undefined;
+  #isIgnored = false;
+  #held: IoEvent[] = [];
+  #heldBytes = 0;
+  /** Older than the receiver, and nothing proven yet. */
+  #isStrange: boolean;
+  #strangeTurns = 0;
+  #lastSide: Side | undefined;
+  #lastTime: Nanoseconds = 0;
+
+  constructor(open: OpenEvent, context: ConnectionContext) {
+    this.#info = open.info;
+    this.#context = context;
+    this.#received = { position: open.receivedPosition, reported: open.receivedPosition };
+    this.#sent = { position: open.sentPosition, reported: open.sentPosition };
+    if (open.info.role !== 'unknown') this.#isRequestSent = open.info.role === 'client';
+    this.#start = startOf(open);
+    this.#isStrange = this.#start !== 'beginning';
+  }
+
+  get info(): ConnectionInfo {
+    return this.#info;
+  }
+
+  get lastTime(): Nanoseconds {
+    return this.#lastTime;
+  }
+
+  get isHolding(): boolean {
+    return this.#held.length > 0;
+  }
+
+  get openTransactions(): number {
+    return this.#conversation?.openTransactions() ?? 0;
+  }
+
+  io(event: IoEvent): void {
+    this.#lastTime = event.time;
+    if (this.#isRequestSent === undefined && !this.#resolveRole(event)) return;
+    if (this.#mustWait(event)) {
+      this.#hold(event);
+      return;
+    }
+    this.#deliver(event);
+    if (this.#held.length > 0) this.#releaseReady();
+  }
+
+  walked(event: WalkEvent): void {
+    this.release();
+    const flow = event.isSent ? this.#sent : this.#received;
+    const side = this.#sideOf(event.isSent);
+    if (this.#isIgnored || event.end < flow.position) return;
+    this.#context.books.bytesSeen(event.end - flow.position);
+    const conversation = this.#conversation;
+    if (conversation === undefined) {
+      this.#context.books.bytesSkipped(event.end - flow.position);
+    } else {
+      if (event.position > flow.position) this.#missing(flow, side, event.position, 'capture_window', event.time);
+      const remaining = Math.max(0, event.next - 2 - event.end);
+      conversation.chunksWalked(side, event.position, event.end, event.body - remaining, remaining, event.time);
+    }
+    flow.position = event.end;
+  }
+
+  /** One direction ends: nothing more is received, or sent. */
+  end(isSent: boolean, time: Nanoseconds): void {
+    this.release();
+    this.#lastTime = time;
+    if (this.#isRequestSent !== undefined) this.#conversation?.end(this.#sideOf(isSent), time);
+  }
+
+  /** The connection is over; the kernel's final positions account for what moved unseen. */
+  close(cause: Abort, time: Nanoseconds, receivedPosition: number, sentPosition: number): void {
+    this.release();
+    if (this.#isIgnored) return;
+    this.#reach(this.#received, false, receivedPosition, time);
+    this.#reach(this.#sent, true, sentPosition, time);
+    this.#conversation?.close(cause, time);
+    this.#conversation = undefined;
+    this.#isIgnored = true;
+  }
+
+  /** Hands over what waits, ready or not. */
+  release(): void {
+    const held = this.#held;
+    if (held.length === 0) return;
+    this.#held = [];
+    this.#heldBytes = 0;
+    for (const event of held) this.#deliver(event);
+  }
+
+  /** The receiver stops. */
+  abandon(): void {
+    this.release();
+    this.#conversation?.abandon();
+    this.#conversation = undefined;
+    this.#isIgnored = true;
+  }
+
+  // ConversationSink
+
+  transaction(transaction: Transaction): void {
+    this.#context.onTransaction(transaction);
+  }
+
+  seen(): void {
+    this.#context.books.transactionSeen();
+  }
+
+  dropped(reason: NotExportedReason): void {
+    this.#context.books.notExported(reason, 1);
+  }
+
+  parsed(count: number): void {
+    this.#context.books.bytesParsed(count);
+  }
+
+  skipped(count: number): void {
+    this.#context.books.bytesSkipped(count);
+  }
+
+  lost(reason: LossReason | 'resynchronising' | 'malformed_message' | 'head_too_large', count: number): void {
+    this.#context.books.bytesLost(reason, count);
+  }
+
+  count(event: ConversationEvent): void {
+    if (event === 'resynchronised') this.#isStrange = false;
+    this.#context.books.noticed(event);
+  }
+
+  stepOver(side: Side, position: number): void {
+    this.#context.controls.stepOver(this.#info.id, this.#isSent(side), position);
+  }
+
+  stepOverChunks(side: Side, position: number): void {
+    this.#context.controls.stepOverChunks(this.#info.id, this.#isSent(side), position);
+  }
+
+  giveUp(reason: GiveUpReason): void {
+    if (this.#isIgnored) return;
+    this.#isIgnored = true;
+    if (reason === 'not_http') this.#context.books.connectionNotHttp();
+    this.#context.onIgnored(this);
+  }
+
+  // Order
+
+  #deliver(event: IoEvent): void {
+    const flow = event.isSent ? this.#sent : this.#received;
+    const side = this.#sideOf(event.isSent);
+    const end = event.position + event.size;
+    if (event.position < flow.position || event.isUnordered) {
+      // Whose bytes came first is not known. What is new of this range moved, but nobody can say in which order.
+      if (end > flow.position) this.#reach(flow, event.isSent, end, event.time, 'unordered_io');
+      return;
+    }
+    if (event.position > flow.position) {
+      this.#reach(flow, event.isSent, event.position, event.time, event.isResumed ? 'ring_full' : 'unseen_io');
+    }
+    this.#context.books.bytesSeen(event.size);
+    flow.position = end;
+    if (this.#isStrange) this.#countStrangeTurn(event, side);
+    const conversation = this.#isIgnored ? undefined : (this.#conversation ?? this.#decide(event, side));
+    if (conversation === undefined) {
+      this.#context.books.bytesSkipped(event.size);
+      return;
+    }
+    const dataEnd = event.position + event.captured;
+    if (event.captured > 0) {
+      const { bytes, from } = event;
+      conversation.data(side, bytes, from, from + event.captured, event.position, event.isIoStart, event.time, event.process);
+    }
+    if (end > dataEnd) conversation.missing(side, dataEnd, end, event.missing ?? 'unseen_io', event.time, event.process);
+    if (end - flow.reported > this.#context.windowSize / 4 && event.captured > 0) {
+      flow.reported = end;
+      // The kernel opens a window by itself whenever the direction turns: only a long run is worth a word.
+      if (!event.isIoStart || event.size > this.#context.windowSize / 16) {
+        this.#context.controls.parsed(this.#info.id, event.isSent, end);
+      }
+    }
+  }
+
+  /** Bytes up to `position` moved without an event. */
+  #reach(flow: Flow, isSent: boolean, position: number, time: Nanoseconds, reason: LossReason = 'unseen_io'): void {
+    if (position <= flow.position) return;
+    this.#context.books.bytesSeen(position - flow.position);
+    if (this.#conversation === undefined || this.#isIgnored) {
+      this.#context.books.bytesSkipped(position - flow.position);
+      flow.position = position;
+      return;
+    }
+    this.#missing(flow, this.#sideOf(isSent), position, reason, time);
+  }
+
+  #missing(flow: Flow, side: Side, position: number, reason: LossReason, time: Nanoseconds): void {
+    this.#conversation?.missing(side, flow.position, position, reason, time, this.#info.openedBy);
+    flow.position = position;
+  }
+
+  /**
+   * A response may be seen before its request when two threads share the socket: each event is made when its own call returns. The
+   * kernel's position of the opposite direction tells for certain whether a request event is still under way.
+   */
+  #mustWait(event: IoEvent): boolean {
+    if (this.#isIgnored || event.isSent === this.#isRequestSent) return false;
+    if (this.#held.length > 0) return true;
+    const requests = event.isSent ? this.#received : this.#sent;
+    if (event.otherPosition <= requests.position) return false;
+    return this.#conversation === undefined || !this.#conversation.hasOutstandingRequest();
+  }
+
+  #hold(event: IoEvent): void {
+    if (this.#held.length >= MAX_HELD_EVENTS || this.#heldBytes + event.captured > MAX_HELD_BYTES) {
+      this.release();
+      this.#deliver(event);
+      return;
+    }
+    this.#held.push(copyOf(event));
+    this.#heldBytes += event.captured;
+  }
+
+  #releaseReady(): void {
+    const first = this.#held[0];
+    if (first === undefined) return;
+    const requests = first.isSent ? this.#received : this.#sent;
+    if (first.otherPosition <= requests.position || this.#conversation?.hasOutstandingRequest() === true) this.release();
+  }
+
+  // Protocol and role
+
+  /** Chooses a protocol at the first bytes. Undefined: none, the connection is not ours to read. */
+  #decide(event: IoEvent, side: Side): Conversation | undefined {
+    // In the middle of a connection anything may come first, and unreadable first bytes say nothing: the protocol finds its way.
+    const isBeginning = this.#start === 'beginning' && event.captured > 0;
+    for (const protocol of this.#context.protocols) {
+      if (isBeginning && protocol.recognise(side, event.bytes, event.from, event.from + event.captured) === 'no') continue;
+      this.#conversation = protocol.open(this.#info, isBeginning || this.#start !== 'beginning' ? this.#start : 'middle', this);
+      return this.#conversation;
+    }
+    this.giveUp('not_http');
+    return undefined;
+  }
+
+  /** A turn of an old connection that does not begin like a request: after some of them it is not HTTP. */
+  #countStrangeTurn(event: IoEvent, side: Side): void {
+    const isTurn = side === 'request' && this.#lastSide === 'response' && event.isIoStart && event.captured > 0;
+    this.#lastSide = side;
+    if (!isTurn) return;
+    for (const protocol of this.#context.protocols) {
+      if (protocol.recognise('request', event.bytes, event.from, event.from + event.captured) !== 'no') return;
+    }
+    if (++this.#strangeTurns > MAX_STRANGE_TURNS) this.giveUp('not_http');
+  }
+
+  /** For sockets whose role the kernel could not tell: the side that speaks HTTP requests is the client's. False: wait for more. */
+  #resolveRole(event: IoEvent): boolean {
+    const bytes = this.#prefix(event);
+    let isUndecided = event.captured === 0;
+    for (const protocol of this.#context.protocols) {
+      const asRequest = protocol.recognise('request', bytes, 0, bytes.length);
+      const asResponse = protocol.recognise('response', bytes, 0, bytes.length);
+      if (asRequest !== 'no' && asResponse === 'no') return this.#adoptRole(event.isSent ? 'client' : 'server');
+      if (asResponse !== 'no' && asRequest === 'no') return this.#adoptRole(event.isSent ? 'server' : 'client');
+      if (asRequest === 'more' && asResponse === 'more') isUndecided = true;
+    }
+    if (isUndecided && this.#held.length < MAX_HELD_EVENTS) {
+      this.#held.push(copyOf(event));
+      this.#heldBytes += event.captured;
+      return false;
+    }
+    // Neither: it stays unknown which end asks, but also that anything is asked.
+    if (this.#start === 'beginning' || ++this.#strangeTurns > MAX_STRANGE_TURNS) this.giveUp('not_http');
+    this.#passOver(event);
+    return false;
+  }
+
+  #adoptRole(role: Role): boolean {
+    const roleEvidence: RoleEvidence = 'grammar';
+    this.#info = { ...this.#info, role, roleEvidence };
+    this.#isRequestSent = role === 'client';
+    this.release();
+    return true;
+  }
+
+  #passOver(event: IoEvent): void {
+    for (const waiting of [...this.#held, event]) {
+      const flow = waiting.isSent ? this.#sent : this.#received;
+      const end = waiting.position + waiting.size;
+      if (end <= flow.position) continue;
+      this.#context.books.bytesSeen(end - flow.position);
+      this.#context.books.bytesSkipped(end - flow.position);
+      flow.position = end;
+    }
+    this.#held = [];
+    this.#heldBytes = 0;
+  }
+
+  /** The bytes of this event behind those of the same flow that wait already. */
+  #prefix(event: IoEvent): Uint8Array {
+    const own = event.bytes.subarray(event.from, event.from + event.captured);
+    const earlier = this.#held.filter((held) => held.isSent === event.isSent).map((held) => held.bytes);
+    return earlier.length === 0 ? own : Buffer.concat([...earlier, own]);
+  }
+
+  #sideOf(isSent: boolean): Side {
+    return isSent === this.#isRequestSent ? 'request' : 'response';
+  }
+
+  #isSent(side: Side): boolean {
+    return (side === 'request') === this.#isRequestSent;
+  }
+}
+
+function startOf(open: OpenEvent): ConversationStart {
+  if (open.info.isFromStart) return 'beginning';
+  if (open.lastFlow === 'same_tick') return 'boundary';
+  const answered = open.info.role === 'client' ? 'received' : 'sent';
+  return open.info.role !== 'unknown' && open.lastFlow === answered ? 'boundary' : 'middle';
+}
+
+function copyOf(event: IoEvent): IoEvent {
+  return { ...event, bytes: event.bytes.slice(event.from, event.from + event.captured), from: 0 };
+}

@@ -1,0 +1,60 @@
+// What a connection is told: the kernel's records in pipeline terms. One mutable IoEvent is reused for all I/O (hot path: no object per event).
+import type { ConnectionId, ConnectionInfo } from '../model/connection.ts';
+import type { ProcessId } from '../model/process.ts';
+import type { LossReason } from '../model/protocol.ts';
+import type { Nanoseconds } from '../model/transaction.ts';
+
+/** Bytes [position, position + size) moved; the first `captured` of them are bytes[from, from + captured), valid during the call. */
+export interface IoEvent {
+  connection: ConnectionId;
+  time: Nanoseconds;
+  process: ProcessId;
+  isSent: boolean;
+  /** `position` is the first byte of a system call's data. */
+  isIoStart: boolean;
+  /** Another thread moved bytes of the same direction at the same time: the position is not proven. */
+  isUnordered: boolean;
+  /** Events of this connection were lost before this one. */
+  isResumed: boolean;
+  position: number;
+  /** Where the opposite direction stood, by the kernel. */
+  otherPosition: number;
+  size: number;
+  captured: number;
+  /** Why the rest of `size` was not copied. */
+  missing: LossReason | undefined;
+  bytes: Uint8Array;
+  from: number;
+}
+
+/** A connection at its first observed I/O, with the stream positions before that I/O. */
+export interface OpenEvent {
+  readonly info: ConnectionInfo;
+  readonly sentPosition: number;
+  readonly receivedPosition: number;
+  /** For a connection older than the receiver: the flow of its last bytes, as far as the kernel's clocks tell. */
+  readonly lastFlow: 'sent' | 'received' | 'same_tick' | 'unknown';
+}
+
+export interface EndEvent {
+  readonly connection: ConnectionId;
+  readonly time: Nanoseconds;
+  readonly cause: 'eof' | 'shutdown' | 'closed' | 'error';
+  readonly sentPosition: number;
+  readonly receivedPosition: number;
+  /** errno of the socket or of the call, 0 if none. */
+  readonly error: number;
+  /** The owning process was being torn down. */
+  readonly isExiting: boolean;
+}
+
+/** The kernel followed chunks from `position` to `end`; `next` is the next chunk-size line, `body` all their payload. */
+export interface WalkEvent {
+  readonly connection: ConnectionId;
+  readonly time: Nanoseconds;
+  readonly isSent: boolean;
+  readonly position: number;
+  readonly end: number;
+  readonly next: number;
+  readonly body: number;
+}

@@ -1,0 +1,26 @@
+// Where every stage reports what it did with each byte and each transaction. The ledger implements it; tests read it.
+import type { ConversationEvent, LossReason, NotExportedReason } from './protocol.ts';
+
+export type ByteLossReason = LossReason | 'resynchronising' | 'malformed_message' | 'head_too_large' | 'connection_unknown';
+
+export type ShedReason = 'ring_full' | 'too_many_connections';
+
+export interface Books {
+  /** A transaction exists; exactly one of {@link exported} and {@link notExported} follows for it. */
+  transactionSeen(): void;
+  exported(count: number): void;
+  notExported(reason: NotExportedReason, count: number): void;
+  connectionSeen(): void;
+  connectionShed(reason: ShedReason): void;
+  connectionNotHttp(): void;
+  connectionUnattributed(reason: string): void;
+  /** Bytes moved on an observed connection; each is later parsed, skipped or lost. */
+  bytesSeen(count: number): void;
+  bytesParsed(count: number): void;
+  bytesSkipped(count: number): void;
+  bytesLost(reason: ByteLossReason, count: number): void;
+  eventsReceived(count: number): void;
+  eventsDropped(reason: string, count: number): void;
+  /** Noteworthy, but no entry of the books. */
+  noticed(event: ConversationEvent): void;
+}

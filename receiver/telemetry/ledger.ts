@@ -1,0 +1,143 @@
+// The books: every byte and every transaction that was seen is exported or counted under a named reason (contract: Ledger).
+import type { Books, ByteLossReason, ShedReason } from '../model/books.ts';
+import type { ConversationEvent, NotExportedReason } from '../model/protocol.ts';
+
+export interface LedgerReport {
+  readonly balanced: boolean;
+  readonly transactions: { readonly seen: number; readonly exported: number; readonly not_exported: Readonly<Record<string, number>> };
+  readonly connections: {
+    readonly seen: number;
+    readonly shed: Readonly<Record<string, number>>;
+    readonly not_http: number;
+    readonly unattributed: Readonly<Record<string, number>>;
+  };
+  readonly bytes: {
+    readonly seen: number;
+    readonly parsed: number;
+    readonly skipped: number;
+    readonly lost: Readonly<Record<string, number>>;
+  };
+  readonly events: { readonly received: number; readonly dropped: Readonly<Record<string, number>> };
+  readonly noticed: Readonly<Record<string, number>>;
+}
+
+/** Counts by reason; bounded, because reasons are names in the code and never data. */
+class Tally {
+  readonly #counts = new Map<string, number>();
+
+  add(reason: string, count: number): void {
+    this.#counts.set(reason, (this.#counts.get(reason) ?? 0) + count);
+  }
+
+  sum(): number {
+    let sum = 0;
+    for (const count of this.#counts.values()) sum += count;
+    return sum;
+  }
+
+  report(): Readonly<Record<string, number>> {
+    return Object.fromEntries([...this.#counts].filter(([, count]) => count !== 0).sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+}
+
+export class Ledger implements Books {
+  #transactionsSeen = 0;
+  #exported = 0;
+  readonly #notExported = new Tally();
+  #connectionsSeen = 0;
+  readonly #shed = new Tally();
+  #notHttp = 0;
+  readonly #unattributed = new Tally();
+  #bytesSeen = 0;
+  #bytesParsed = 0;
+  #bytesSkipped = 0;
+  readonly #bytesLost = new Tally();
+  #eventsReceived = 0;
+  readonly #eventsDropped = new Tally();
+  readonly #noticed = new Tally();
+
+  transactionSeen(): void {
+    this.#transactionsSeen++;
+  }
+
+  exported(count: number): void {
+    this.#exported += count;
+  }
+
+  notExported(reason: NotExportedReason, count: number): void {
+    this.#notExported.add(reason, count);
+  }
+
+  connectionSeen(): void {
+    this.#connectionsSeen++;
+  }
+
+  connectionShed(reason: ShedReason): void {
+    this.#shed.add(reason, 1);
+  }
+
+  connectionNotHttp(): void {
+    this.#notHttp++;
+  }
+
+  connectionUnattributed(reason: string): void {
+    this.#unattributed.add(reason, 1);
+  }
+
+  bytesSeen(count: number): void {
+    this.#bytesSeen += count;
+  }
+
+  bytesParsed(count: number): void {
+    this.#bytesParsed += count;
+  }
+
+  bytesSkipped(count: number): void {
+    this.#bytesSkipped += count;
+  }
+
+  bytesLost(reason: ByteLossReason, count: number): void {
+    this.#bytesLost.add(reason, count);
+  }
+
+  eventsReceived(count: number): void {
+    this.#eventsReceived += count;
+  }
+
+  eventsDropped(reason: string, count: number): void {
+    this.#eventsDropped.add(reason, count);
+  }
+
+  noticed(event: ConversationEvent): void {
+    this.#noticed.add(event, 1);
+  }
+
+  /** Transactions that are neither exported nor counted out yet: on their way. */
+  get pending(): number {
+    return this.#transactionsSeen - this.#exported - this.#notExported.sum();
+  }
+
+  /** The books as they stand. They balance when nothing is on its way: at exit, always. */
+  report(): LedgerReport {
+    const areTransactionsBalanced = this.pending === 0;
+    const areBytesBalanced = this.#bytesSeen === this.#bytesParsed + this.#bytesSkipped + this.#bytesLost.sum();
+    return {
+      balanced: areTransactionsBalanced && areBytesBalanced,
+      transactions: { seen: this.#transactionsSeen, exported: this.#exported, not_exported: this.#notExported.report() },
+      connections: {
+        seen: this.#connectionsSeen,
+        shed: this.#shed.report(),
+        not_http: this.#notHttp,
+        unattributed: this.#unattributed.report(),
+      },
+      bytes: {
+        seen: this.#bytesSeen,
+        parsed: this.#bytesParsed,
+        skipped: this.#bytesSkipped,
+        lost: this.#bytesLost.report(),
+      },
+      events: { received: this.#eventsReceived, dropped: this.#eventsDropped.report() },
+      noticed: this.#noticed.report(),
+    };
+  }
+}
