@@ -1,0 +1,3 @@
+module usm-receiver.test/traffic
+
+go 1.26

@@ -1,0 +1,205 @@
+// net/http server and client of the traffic generator (see ../README.md):
+//
+//	go-peer server HOST:PORT|PATH
+//	go-peer client HOST:PORT|PATH
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+const decoy = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nGET /decoy HTTP/1.1\r\nHost: decoy\r\n\r\n"
+
+func filler(size int) string {
+	return strings.Repeat(decoy, size/len(decoy)+1)[:size]
+}
+
+var stdout sync.Mutex
+
+func say(line any) {
+	text, err := json.Marshal(line)
+	if err != nil {
+		panic(err)
+	}
+	stdout.Lock()
+	defer stdout.Unlock()
+	fmt.Printf("%s\n", text)
+}
+
+func network(where string) string {
+	if strings.HasPrefix(where, "/") {
+		return "unix"
+	}
+	return "tcp"
+}
+
+func echo(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	number := func(name string) int { n, _ := strconv.Atoi(query.Get(name)); return n }
+	io.Copy(io.Discard, r.Body)
+	time.Sleep(time.Duration(number("delay")) * time.Millisecond)
+
+	w.Header().Set("Server-Pid", strconv.Itoa(os.Getpid()))
+	status := number("status")
+	if status == 0 {
+		status = 200
+	}
+	body := filler(number("size"))
+	if query.Get("close") != "" {
+		// net/http has no body until close for HTTP/1.1 clients: taken over and written by hand.
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		fmt.Fprintf(conn, "HTTP/1.1 %d Close\r\nServer-Pid: %d\r\nConnection: close\r\n\r\n%s", status, os.Getpid(), body)
+		conn.Close()
+		return
+	}
+	chunks := number("chunks")
+	if chunks == 0 && status != 204 {
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	}
+	w.WriteHeader(status)
+	if r.Method == "HEAD" || status == 204 || status == 304 {
+		return
+	}
+	if chunks == 0 {
+		io.WriteString(w, body)
+		return
+	}
+	step := (len(body) + chunks - 1) / chunks
+	for i := range chunks {
+		io.WriteString(w, body[min(i*step, len(body)):min((i+1)*step, len(body))])
+		w.(http.Flusher).Flush()
+	}
+}
+
+func serve(where string) {
+	listener, err := net.Listen(network(where), where)
+	if err != nil {
+		panic(err)
+	}
+	line := map[string]any{"kind": "listening", "pid": os.Getpid()}
+	if address, ok := listener.Addr().(*net.TCPAddr); ok {
+		line["port"] = address.Port
+	} else {
+		line["path"] = where
+	}
+	say(line)
+	go http.Serve(listener, http.HandlerFunc(echo))
+	io.Copy(io.Discard, os.Stdin)
+}
+
+type planned struct {
+	ID             string            `json:"id"`
+	Method         string            `json:"method"`
+	Target         string            `json:"target"`
+	BodySize       int               `json:"bodySize"`
+	Chunked        bool              `json:"chunked"`
+	ExpectContinue bool              `json:"expectContinue"`
+	Headers        map[string]string `json:"headers"`
+}
+
+type plan struct {
+	Requests    []planned `json:"requests"`
+	Connections int       `json:"connections"`
+}
+
+func exchange(client *http.Client, authority string, p planned) {
+	var body io.Reader
+	if p.BodySize > 0 {
+		body = strings.NewReader(filler(p.BodySize))
+		if p.Chunked {
+			body = io.MultiReader(body) // hides the length
+		}
+	}
+	line := map[string]any{"kind": "exchange", "id": p.ID}
+	request, err := http.NewRequest(p.Method, "http://"+authority+p.Target, body)
+	if err != nil {
+		panic(err)
+	}
+	for name, value := range p.Headers {
+		request.Header.Set(name, value)
+	}
+	if p.ExpectContinue {
+		request.Header.Set("Expect", "100-continue")
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		line["error"] = err.Error()
+		say(line)
+		return
+	}
+	defer response.Body.Close()
+	size, err := io.Copy(io.Discard, response.Body)
+	if err != nil {
+		line["error"] = err.Error()
+	}
+	line["status"], line["responseBodySize"] = response.StatusCode, size
+	line["serverPid"], _ = strconv.Atoi(response.Header.Get("Server-Pid"))
+	say(line)
+}
+
+func ask(where string) {
+	authority := where
+	if network(where) == "unix" {
+		authority = "localhost"
+	}
+	transport := &http.Transport{
+		DisableCompression:    true,
+		ExpectContinueTimeout: 10 * time.Second,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network(where), where)
+		},
+	}
+	client := &http.Client{Transport: transport}
+	say(map[string]any{"kind": "ready", "pid": os.Getpid()})
+
+	plans := bufio.NewScanner(os.Stdin)
+	plans.Buffer(nil, 64<<20)
+	for plans.Scan() {
+		var todo plan
+		if err := json.Unmarshal(plans.Bytes(), &todo); err != nil {
+			panic(err)
+		}
+		connections := max(todo.Connections, 1)
+		transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = connections, connections
+		requests := make(chan planned)
+		var workers sync.WaitGroup
+		for range connections {
+			workers.Go(func() {
+				for p := range requests {
+					exchange(client, authority, p)
+				}
+			})
+		}
+		for _, p := range todo.Requests {
+			requests <- p
+		}
+		close(requests)
+		workers.Wait()
+		say(map[string]any{"kind": "done"})
+	}
+}
+
+func main() {
+	if len(os.Args) == 3 && os.Args[1] == "server" {
+		serve(os.Args[2])
+	} else if len(os.Args) == 3 && os.Args[1] == "client" {
+		ask(os.Args[2])
+	} else {
+		fmt.Fprintln(os.Stderr, "usage: go-peer server|client HOST:PORT|PATH")
+		os.Exit(2)
+	}
+}
