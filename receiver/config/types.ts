@@ -119,7 +119,6 @@ export interface OtlpHttpExporterConfig {
   readonly compression: 'gzip' | 'none';
   /** Of one attempt; 0: no limit. */
   readonly timeoutMs: number;
-  readonly userAgent: string | undefined;
   readonly sendingQueue: SendingQueueConfig;
   readonly retryOnFailure: RetryConfig;
 }

@@ -1,0 +1,81 @@
+// Command line → Command, with the flags and habits of the Collector's CLI.
+// https://github.com/open-telemetry/opentelemetry-collector/blob/main/otelcol/command.go
+import { ReceiverError } from '../errors.ts';
+import { nearMatch } from '../config/near-match.ts';
+
+export type Command =
+  | { readonly kind: 'run' | 'validate'; readonly sources: readonly string[]; readonly sets: readonly string[] }
+  | { readonly kind: 'components' | 'help' | 'version' };
+
+const subcommands = ['components', 'help', 'validate'] as const;
+const valueFlags = ['--config', '--set', '--feature-gates'] as const;
+const allFlags = [...valueFlags, '--help', '--version'] as const;
+
+export function parseArguments(args: readonly string[]): Command {
+  const sources: string[] = [];
+  const sets: string[] = [];
+  let kind: Command['kind'] | undefined;
+  let information: 'help' | 'version' | undefined;
+  for (let at = 0; at < args.length; at++) {
+    const argument = args[at] ?? '';
+    if (argument === '-h' || argument === '--help') information ??= 'help';
+    else if (argument === '-v' || argument === '--version') information ??= 'version';
+    else if (!argument.startsWith('-')) {
+      if (kind !== undefined) throw usage(`unexpected argument "${argument}"`);
+      kind = subcommands.find((known) => known === argument) ?? unknownCommand(argument);
+    } else {
+      const { flag, value = args[++at] } = splitFlag(argument);
+      if (value === undefined) throw usage(`flag needs an argument: ${flag}`);
+      if (flag === '--config') sources.push(value);
+      else if (flag === '--set') sets.push(value);
+      else throw usage(`--feature-gates is not supported: usm-receiver has no feature gates, found "${value}"`);
+    }
+  }
+  if (information !== undefined) return { kind: information };
+  if (kind === 'components' || kind === 'help') {
+    if (sources.length + sets.length > 0) throw usage(`"${kind}" takes no --config and no --set`);
+    return { kind };
+  }
+  return { kind: kind === 'validate' ? 'validate' : 'run', sources, sets };
+}
+
+function splitFlag(argument: string): { readonly flag: (typeof valueFlags)[number]; readonly value?: string } {
+  const equals = argument.indexOf('=');
+  const name = equals === -1 ? argument : argument.slice(0, equals);
+  const flag = valueFlags.find((known) => known === name);
+  if (flag === undefined) {
+    const near = nearMatch(name, allFlags);
+    throw usage(`unknown flag: ${name}${near === undefined ? '' : ` (did you mean "${near}"?)`}`);
+  }
+  return equals === -1 ? { flag } : { flag, value: argument.slice(equals + 1) };
+}
+
+function unknownCommand(argument: string): never {
+  const near = nearMatch(argument, subcommands);
+  const looksLikeFile = /\.ya?ml$/.test(argument) ? ` (did you mean "--config=${argument}"?)` : '';
+  throw usage(`unknown command "${argument}" for "usm-receiver"${near === undefined ? looksLikeFile : ` (did you mean "${near}"?)`}`);
+}
+
+function usage(problem: string): ReceiverError {
+  return new ReceiverError('USM_USAGE', `${problem}; run 'usm-receiver --help' for usage`);
+}
+
+export const helpText = `usm-receiver observes every HTTP transaction on this host with eBPF and sends spans over OTLP.
+
+Usage:
+  usm-receiver --config FILE [--config FILE]… [--set key=value]…
+  usm-receiver [command]
+
+Commands:
+  components   Print the components of this build as YAML
+  validate     Check the configuration without running; prints nothing and exits 0 when it is good
+  help         Print this text
+
+Flags:
+  --config URI      Configuration: a path, file:PATH, env:NAME or yaml:KEY::KEY: VALUE. May be repeated; later ones are merged over earlier ones
+  --set KEY=VALUE   Set one key over all --config, for example --set=exporters.debug.verbosity=detailed. May be repeated
+  -h, --help        Print this text
+  -v, --version     Print the version
+
+SIGTERM and SIGINT deliver what is complete and exit 0; a second one exits at once. SIGHUP is ignored: restart to apply a new configuration.
+`;

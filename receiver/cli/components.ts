@@ -1,0 +1,28 @@
+// The components of this build → the YAML that the Collector's `components` command prints.
+import { exporterTypes, receiverTypes } from '../config/components.ts';
+import { product, version } from './version.ts';
+
+const kinds = [
+  { section: 'receivers', types: receiverTypes },
+  { section: 'processors', types: {} },
+  { section: 'exporters', types: exporterTypes },
+  { section: 'connectors', types: {} },
+  { section: 'extensions', types: {} },
+] as const;
+
+const schemes = ['env', 'file', 'yaml'];
+
+export function formatComponents(): string {
+  const lines = ['buildinfo:', `    command: ${product}`, '    description: OpenTelemetry receiver for HTTP transactions seen with eBPF', `    version: ${version}`];
+  for (const { section, types } of kinds) {
+    const entries = Object.entries(types);
+    lines.push(entries.length === 0 ? `${section}: []` : `${section}:`);
+    for (const [name, { aliases }] of entries) {
+      lines.push(`    - name: ${name}`);
+      if (aliases.length > 0) lines.push(`      aliases: [${aliases.join(', ')}]`);
+      lines.push('      stability:', '        logs: Undefined', '        metrics: Undefined', '        traces: Development');
+    }
+  }
+  lines.push('providers:', ...schemes.map((scheme) => `    - scheme: ${scheme}`));
+  return `${lines.join('\n')}\n`;
+}

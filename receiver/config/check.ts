@@ -1,0 +1,237 @@
+// A tree and the schema of its place → a plain value with defaults filled in, and the list of what is wrong with it.
+// One walk does both because types follow the schema: an expanded value is text for a string setting and typed for any other.
+// Wording follows the Collector's configuration errors: https://github.com/go-viper/mapstructure and confmap.
+import { nearMatch } from './near-match.ts';
+import type { Block, FromSchema, Schema } from './schema.ts';
+import type { Tree } from './tree.ts';
+import { ExpandedValue } from './tree.ts';
+import { parseDurationMs, parseSizeBytes } from './values.ts';
+
+/** Undefined when a problem was added to `problems`. */
+export function checkBlock<S extends Schema>(
+  tree: Tree,
+  path: string,
+  block: Block & { readonly schema: S },
+  problems: string[],
+): FromSchema<S> | undefined {
+  const before = problems.length;
+  // A block that is null is a block without settings: all defaults.
+  const value = walk(tree ?? new Map(), block.schema, { path, relative: '', refusals: block.refusals, problems });
+  return problems.length === before ? (value as FromSchema<S>) : undefined;
+}
+
+interface Place {
+  readonly path: string;
+  /** From the block down, list positions left out: the key of its refusals. */
+  readonly relative: string;
+  readonly refusals: Readonly<Record<string, string>>;
+  readonly problems: string[];
+}
+
+function walk(tree: Tree | undefined, schema: Schema, place: Place): unknown {
+  const value = tree instanceof ExpandedValue ? (schema.type === 'string' ? tree.text : tree.value) : tree;
+  if (value === undefined || value === null) return defaultOf(schema, place);
+  switch (schema.type) {
+    case 'object':
+      return walkObject(value, schema, place);
+    case 'array':
+      return walkArray(value, schema, place);
+    default:
+      return walkScalar(value, schema, place);
+  }
+}
+
+function defaultOf(schema: Schema, place: Place): unknown {
+  return schema.type === 'object' && schema.default !== undefined ? walkObject(new Map(), schema, place) : schema.default;
+}
+
+function walkObject(value: Tree, schema: Schema, place: Place): unknown {
+  if (!(value instanceof Map)) return reportType(value, 'map', schema, place);
+  const map = value as ReadonlyMap<string, Tree>;
+  const { properties, additionalProperties } = schema;
+  const entries: [string, unknown][] = [];
+  if (properties === undefined) {
+    for (const [key, item] of map) {
+      entries.push([key, typeof additionalProperties === 'object' ? walk(item, additionalProperties, below(place, key, key)) : toPlain(item)]);
+    }
+    return Object.fromEntries(entries);
+  }
+  reportInvalidKeys(map, Object.keys(properties), place);
+  for (const [key, property] of Object.entries(properties)) {
+    const before = place.problems.length;
+    const item = walk(map.get(key), property, below(place, key, key));
+    const isAbsent = (item === undefined || item === '') && place.problems.length === before;
+    if (isAbsent && schema.required?.includes(key) === true) place.problems.push(`${place.path}: requires a non-empty "${key}"`);
+    entries.push([key, item]);
+  }
+  if (schema.minProperties !== undefined && isEmptyMap(map)) {
+    place.problems.push(`${place.path}: must have at least one of [${Object.keys(properties).join(' ')}]`);
+  }
+  return Object.fromEntries(entries);
+}
+
+function isEmptyMap(map: ReadonlyMap<string, Tree>): boolean {
+  for (const item of map.values()) if (item !== null) return false;
+  return true;
+}
+
+function reportInvalidKeys(map: ReadonlyMap<string, Tree>, allowed: readonly string[], place: Place): void {
+  const invalid: string[] = [];
+  for (const key of [...map.keys()].sort()) {
+    if (allowed.includes(key)) continue;
+    const refused = below(place, key, key);
+    const reason = refusalOf(place.refusals, refused.relative);
+    if (reason === undefined) {
+      invalid.push(withNearMatch(quoteKey(key), key, allowed));
+      continue;
+    }
+    place.problems.push(`${refused.path}: is not supported: ${reason}`);
+  }
+  if (invalid.length > 0) {
+    place.problems.push(`'${place.path}' has invalid keys: ${invalid.join(', ')}; valid keys are [${[...allowed].sort().join(' ')}]`);
+  }
+}
+
+function walkArray(value: Tree, schema: Schema, place: Place): unknown {
+  const items = schema.items ?? {};
+  // As in the Collector, a list of strings may be written with commas.
+  const list = typeof value === 'string' && items.type === 'string' ? splitList(value) : value;
+  if (!Array.isArray(list)) return reportType(value, 'list', schema, place);
+  const result = (list as readonly Tree[]).map((item, at) => {
+    const itemPlace = below(place, String(at), '');
+    // A list has no defaults: what is null in it is a slip.
+    return item === null ? reportType(item, typeNameOf(items), items, itemPlace) : walk(item, items, itemPlace);
+  });
+  if (schema.minItems !== undefined && list.length < schema.minItems) {
+    place.problems.push(`${place.path}: must not be empty; leave it out to set no condition or to use the default`);
+  }
+  if (schema.maxItems !== undefined && list.length > schema.maxItems) {
+    place.problems.push(`${place.path}: must have at most ${schema.maxItems} entries, found ${list.length}`);
+  }
+  return result;
+}
+
+function splitList(text: string): string[] {
+  return text === '' ? [] : text.split(',').map((item) => item.trim());
+}
+
+function walkScalar(value: Tree, schema: Schema, place: Place): unknown {
+  if (schema.format === 'go-duration') return walkDuration(value, schema, place);
+  if (!hasType(value, schema)) return reportType(value, typeNameOf(schema), schema, place);
+  if (schema.enum !== undefined && !schema.enum.includes(value as string | boolean)) return reportChoice(value, schema.enum, place);
+  if (schema.format === 'byte-size' && parseSizeBytes(value as string | number) === undefined) {
+    return report(place, `expected a size in bytes such as 32768, 32KiB or 8MiB, found ${quote(value, schema)}`);
+  }
+  if (typeof value === 'number') return walkNumber(value, schema, place);
+  if (schema.minLength !== undefined && value === '') return report(place, 'must not be empty');
+  return value;
+}
+
+function walkNumber(value: number, schema: Schema, place: Place): unknown {
+  const { minimum = -Infinity, maximum = Infinity } = schema;
+  if (value >= minimum && value <= maximum) return value;
+  const range = maximum === Infinity ? `at least ${minimum}` : `between ${minimum} and ${maximum}`;
+  return report(place, `must be ${range}, found ${value}`);
+}
+
+function walkDuration(value: Tree, schema: Schema, place: Place): unknown {
+  if (value === 0) return '0';
+  if (typeof value === 'string' && parseDurationMs(value) !== undefined) return value;
+  const unit = typeof value === 'number' ? ` without a unit (did you mean "${value}s" or "${value}ms"?)` : '';
+  return report(place, `expected a duration such as 200ms, 5s or 1m30s, found ${quote(value, schema)}${unit}`);
+}
+
+function reportChoice(value: Tree, allowed: readonly (string | boolean)[], place: Place): undefined {
+  const reason = refusalOf(place.refusals, `${place.relative}=${String(value)}`);
+  if (reason !== undefined) return report(place, `${quote(value, {})} is not supported: ${reason}`);
+  const words = allowed.map(String);
+  return report(place, withNearMatch(`must be one of [${words.join(' ')}], found ${quote(value, {})}`, String(value), words));
+}
+
+function reportType(value: Tree, expected: string, schema: Schema, place: Place): undefined {
+  const isQuotable = expected === 'string' && (typeof value === 'number' || typeof value === 'boolean') && schema.writeOnly !== true;
+  const hint = isQuotable ? `; write it in quotes: "${String(value)}"` : '';
+  const shown = typeof value === 'object' || schema.writeOnly === true ? '' : `, value: ${quote(value, schema)}`;
+  place.problems.push(`'${place.path}' expected type '${expected}', got unconvertible type '${typeNameOfValue(value)}'${shown}${hint}`);
+  return undefined;
+}
+
+function report(place: Place, message: string): undefined {
+  place.problems.push(`${place.path}: ${message}`);
+  return undefined;
+}
+
+function below(place: Place, key: string, relativeKey: string): Place {
+  const relative = relativeKey === '' ? place.relative : place.relative === '' ? relativeKey : `${place.relative}::${relativeKey}`;
+  return { ...place, path: place.path === '' ? key : `${place.path}::${key}`, relative };
+}
+
+function refusalOf(refusals: Readonly<Record<string, string>>, key: string): string | undefined {
+  return Object.hasOwn(refusals, key) ? refusals[key] : undefined;
+}
+
+export function withNearMatch(text: string, word: string, allowed: readonly string[]): string {
+  const near = nearMatch(word, allowed);
+  return near === undefined ? text : `${text} (did you mean "${near}"?)`;
+}
+
+/** Bare where that is clear, as the Collector prints keys. */
+function quoteKey(key: string): string {
+  return /^[\w./-]{1,100}$/.test(key) ? key : JSON.stringify(key.slice(0, 100));
+}
+
+function quote(value: Tree, schema: Schema): string {
+  if (schema.writeOnly === true) return '[REDACTED]';
+  if (typeof value === 'object') return `a ${typeNameOfValue(value)}`;
+  return typeof value === 'string' ? JSON.stringify(value.length <= 100 ? value : `${value.slice(0, 100)}…`) : String(value);
+}
+
+function hasType(value: Tree, schema: Schema): boolean {
+  switch (schema.type) {
+    case 'string':
+      return typeof value === 'string';
+    case 'boolean':
+      return typeof value === 'boolean';
+    case 'number':
+      return typeof value === 'number' && Number.isFinite(value);
+    case 'integer':
+      return Number.isInteger(value);
+    default:
+      return typeof value === 'string' || Number.isInteger(value);
+  }
+}
+
+function typeNameOf(schema: Schema): string {
+  switch (schema.type) {
+    case 'object':
+      return 'map';
+    case 'array':
+      return 'list';
+    case 'string':
+      return 'string';
+    case 'boolean':
+      return 'bool';
+    case 'number':
+      return 'float64';
+    case 'integer':
+      return 'int';
+    default:
+      return 'int or string';
+  }
+}
+
+function typeNameOfValue(value: Tree): string {
+  if (value === null) return 'null';
+  if (value instanceof ExpandedValue) return typeNameOfValue(value.value);
+  if (Array.isArray(value)) return 'list';
+  if (typeof value === 'number') return Number.isInteger(value) ? 'int' : 'float64';
+  if (typeof value === 'object') return 'map';
+  return typeof value === 'boolean' ? 'bool' : 'string';
+}
+
+/** What a map of the user's own holds, as plain data. */
+function toPlain(tree: Tree): unknown {
+  if (tree instanceof ExpandedValue) return toPlain(tree.value);
+  if (Array.isArray(tree)) return tree.map(toPlain);
+  return tree instanceof Map ? Object.fromEntries([...(tree as ReadonlyMap<string, Tree>)].map(([key, item]) => [key, toPlain(item)])) : tree;
+}

@@ -1,0 +1,120 @@
+#!/usr/bin/env node
+// The command: arguments, signals and exit codes. The only file that touches `process`.
+import { readFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import type { Command } from './cli/arguments.ts';
+import { helpText, parseArguments } from './cli/arguments.ts';
+import { product, version } from './cli/version.ts';
+import type { LoadedConfig } from './config/load.ts';
+import type { Logger } from './log.ts';
+import { messageOf, ReceiverError } from './errors.ts';
+
+/** Over the time that the receiver gives itself, so that this only ends a receiver that is stuck. */
+const stuckGraceMs = 1_000;
+
+async function main(): Promise<void> {
+  const command = parseArguments(process.argv.slice(2));
+  switch (command.kind) {
+    case 'help':
+      process.stdout.write(helpText);
+      return;
+    case 'version':
+      process.stdout.write(`${product} version ${version}\n`);
+      return;
+    case 'components': {
+      const { formatComponents } = await import('./cli/components.ts');
+      process.stdout.write(formatComponents());
+      return;
+    }
+    case 'validate':
+      await load(command);
+      return;
+    case 'run':
+      await run(await load(command));
+  }
+}
+
+async function load(command: Extract<Command, { readonly sources: unknown }>): Promise<LoadedConfig> {
+  const { loadConfig } = await import('./config/load.ts');
+  return loadConfig(command.sources, command.sets, { readFile: (path) => readFileSync(path, 'utf8'), env: process.env });
+}
+
+async function run({ config, warnings }: LoadedConfig): Promise<void> {
+  if (process.platform !== 'linux') {
+    throw new ReceiverError('USM_PLATFORM', { attempted: 'observe this host', happened: `eBPF is a part of Linux, and this is ${process.platform}` });
+  }
+  const stopRequested = listenForStop();
+  const logger = await openLog(config);
+  process.on('uncaughtException', (error) => {
+    logger.error('Unexpected error, exiting', { error: error.message, stack: error.stack });
+    process.exit(1);
+  });
+  process.on('SIGHUP', () => {
+    logger.info('SIGHUP is ignored; restart to apply a new configuration');
+  });
+  for (const { message, fields } of warnings) logger.warn(message, fields);
+
+  const [{ createClock }, { startReceiver }] = await Promise.all([import('./clock.ts'), import('./receiver.ts')]);
+  const receiver = await startReceiver({
+    config,
+    logger,
+    clock: createClock(() => process.hrtime.bigint(), Date.now),
+    pid: process.pid,
+    write: (text) => {
+      process.stdout.write(text);
+    },
+  });
+  const reason = await stopRequested;
+  logger.info('Shutting down', { reason });
+  setTimeout(() => {
+    const { message } = new ReceiverError('USM_SHUTDOWN_TIMEOUT', {
+      attempted: 'stop',
+      happened: `the receiver is still busy ${stuckGraceMs / 1000} s after shutdown_timeout`,
+    });
+    logger.error(message);
+    process.exit(1);
+  }, config.usm.shutdownTimeoutMs + stuckGraceMs).unref();
+  await receiver.stop();
+  logger.info('Shutdown complete');
+  // Whatever a library still holds open must not keep the process.
+  process.exit(0);
+}
+
+async function openLog({ logs }: LoadedConfig['config']): Promise<Logger> {
+  const { createLogger, openLogOutput } = await import('./log.ts');
+  const standard = {
+    stdout: (text: string) => void process.stdout.write(text),
+    stderr: (text: string) => void process.stderr.write(text),
+  };
+  const failures = openLogOutput(logs.errorOutputPaths, standard, standard.stderr);
+  const output = openLogOutput(logs.outputPaths, standard, failures.write);
+  return createLogger({ ...logs, now: Date.now, write: output.write });
+}
+
+/** Resolves at the first SIGTERM or SIGINT, or when nobody reads standard output any more. A second signal exits at once. */
+function listenForStop(): Promise<string> {
+  return new Promise((resolve) => {
+    let isRequested = false;
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        if (isRequested) process.exit(128 + constants.signals[signal]);
+        isRequested = true;
+        resolve(signal);
+      });
+    }
+    process.stdout.on('error', () => {
+      resolve('standard output was closed');
+    });
+    // With standard error gone there is nobody left to tell.
+    process.stderr.on('error', () => undefined);
+  });
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`Error: ${error instanceof ReceiverError ? error.message : describeBug(error)}\n`);
+  process.exit(1);
+});
+
+function describeBug(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : messageOf(error);
+}
