@@ -1,0 +1,190 @@
+// One exporter with everything in front of it: spans → batches → payloads → queue → attempts. Says how each span ended, in ranges of the
+// numbers that spans have in the order of pushing. Hot path: push.
+import type { Batch, Span } from '../model/span.ts';
+import type { BatchOptions } from './batching.ts';
+import { Batching } from './batching.ts';
+import { DeliveryLog } from './delivery-log.ts';
+import type { Exporter, ExportLogger, ExportOutcome, ExportResult } from './exporter.ts';
+import type { RetryOptions } from './retrying.ts';
+import { RetryingExporter } from './retrying.ts';
+import type { QueuedPayload, QueueOptions } from './sending-queue.ts';
+import { SendingQueue } from './sending-queue.ts';
+import type { Timers } from './timers.ts';
+
+/** An exporter and how it is to be fed. */
+export interface DecoratedExporter {
+  readonly exporter: Exporter;
+  readonly sendingQueue: QueueOptions & { readonly batch: BatchOptions };
+  readonly retryOnFailure: RetryOptions;
+}
+
+/** In spans, since start. */
+export interface ExporterCounters {
+  readonly id: string;
+  readonly accepted: number;
+  /** By the backend: in a partial success, or with a final error. */
+  readonly rejected: number;
+  /** Given up: no more retries, or the receiver stopped. */
+  readonly failed: number;
+  readonly queueFull: number;
+  /** In the sizer's units, with the capacity. */
+  readonly queueSize: number;
+  readonly queueCapacity: number;
+}
+
+/** For exporters without a queue of their own in the configuration: bounded, in order, one at a time, no retries. */
+export function directDelivery(exporter: Exporter, flushTimeoutMs: number): DecoratedExporter {
+  return {
+    exporter,
+    sendingQueue: {
+      enabled: true,
+      numConsumers: 1,
+      queueSize: DIRECT_QUEUE_SPANS,
+      sizer: 'items',
+      batch: { flushTimeoutMs, minSize: DIRECT_BATCH_SPANS, maxSize: DIRECT_BATCH_SPANS },
+    },
+    retryOnFailure: {
+      enabled: false,
+      initialIntervalMs: 0,
+      multiplier: 1,
+      randomizationFactor: 0,
+      maxIntervalMs: 0,
+      maxElapsedTimeMs: 0,
+    },
+  };
+}
+
+export type RangeSettled = (firstSpan: number, spans: number, outcome: ExportOutcome) => void;
+
+/** Batches are cut so that a payload stays this far below its limit, spans being of unequal size. */
+const FILL = 0.75;
+const DIRECT_QUEUE_SPANS = 65_536;
+const DIRECT_BATCH_SPANS = 4096;
+
+export class ExportLane {
+  readonly #exporter: RetryingExporter;
+  readonly #batching: Batching;
+  readonly #queue: SendingQueue;
+  readonly #log: DeliveryLog;
+  readonly #onSettled: RangeSettled;
+  #pushed = 0;
+  #cut = 0;
+  #settled = 0;
+  #accepted = 0;
+  #rejected = 0;
+  #failed = 0;
+  #queueFull = 0;
+
+  constructor(decorated: DecoratedExporter, timers: Timers, random: () => number, logger: ExportLogger, onSettled: RangeSettled) {
+    const { exporter, sendingQueue, retryOnFailure } = decorated;
+    this.#onSettled = onSettled;
+    this.#log = new DeliveryLog(exporter.id, logger);
+    this.#exporter = new RetryingExporter(exporter, retryOnFailure, timers, random, (result, spans, retryInMs) =>
+      this.#log.attempt(result, spans, retryInMs),
+    );
+    this.#queue = new SendingQueue(this.#exporter, sendingQueue, (entry, result) => this.#settle(entry, result));
+    this.#batching = new Batching(withinQueue(sendingQueue), timers, (batch) => this.#offer(batch));
+  }
+
+  push(span: Span): void {
+    this.#pushed++;
+    this.#batching.push(span);
+  }
+
+  /** Spans that are not settled yet. */
+  get outstanding(): number {
+    return this.#pushed - this.#settled;
+  }
+
+  flush(): void {
+    this.#batching.flush();
+  }
+
+  /** Sends what is pending and waits no more between attempts. */
+  stop(): void {
+    this.#batching.flush();
+    this.#exporter.stop();
+  }
+
+  /** Settles what is left as failed. */
+  abandon(): void {
+    this.#batching.flush();
+    this.#queue.abandon();
+  }
+
+  close(): Promise<void> {
+    return this.#exporter.close();
+  }
+
+  counters(): ExporterCounters {
+    return {
+      id: this.#exporter.id,
+      accepted: this.#accepted,
+      rejected: this.#rejected,
+      failed: this.#failed,
+      queueFull: this.#queueFull,
+      queueSize: this.#queue.size,
+      queueCapacity: this.#queue.capacity,
+    };
+  }
+
+  #offer(batch: Batch): void {
+    const firstSpan = this.#cut;
+    this.#cut += batch.spans.length;
+    this.#enqueue(batch, firstSpan);
+  }
+
+  #enqueue(batch: Batch, firstSpan: number): void {
+    const payload = this.#exporter.encode(batch);
+    const spans = batch.spans.length;
+    const limit = this.#exporter.maxPayloadBytes;
+    this.#batching.limitTo(Math.floor((limit * FILL * spans) / payload.body.length));
+    if (payload.body.length > limit && spans > 1) {
+      const half = spans >>> 1;
+      this.#enqueue({ spans: batch.spans.slice(0, half) }, firstSpan);
+      this.#enqueue({ spans: batch.spans.slice(half) }, firstSpan + half);
+      return;
+    }
+    if (this.#queue.offer({ payload, firstSpan })) return;
+    this.#queueFull += spans;
+    this.#log.queueFull(spans);
+    this.#end(firstSpan, spans, 'queue_full');
+  }
+
+  #settle(entry: QueuedPayload, result: ExportResult | undefined): void {
+    const { firstSpan, payload } = entry;
+    if (this.#queue.size * 2 <= this.#queue.capacity) this.#log.queueHasRoom();
+    switch (result?.kind) {
+      case 'accepted': {
+        // Which ones the backend rejected it does not say; the ledger counts.
+        const accepted = payload.spans - result.rejected;
+        this.#accepted += accepted;
+        this.#rejected += result.rejected;
+        this.#end(firstSpan, accepted, 'exported');
+        this.#end(firstSpan + accepted, result.rejected, 'export_rejected');
+        return;
+      }
+      case 'refused':
+        this.#rejected += payload.spans;
+        this.#end(firstSpan, payload.spans, 'export_rejected');
+        return;
+      case 'retryable':
+      case undefined:
+        this.#failed += payload.spans;
+        this.#end(firstSpan, payload.spans, 'export_failed');
+        return;
+    }
+  }
+
+  #end(firstSpan: number, spans: number, outcome: ExportOutcome): void {
+    this.#settled += spans;
+    this.#onSettled(firstSpan, spans, outcome);
+  }
+}
+
+/** A batch that the whole queue could not hold would never be sent. */
+function withinQueue(queue: DecoratedExporter['sendingQueue']): BatchOptions {
+  const { batch, enabled, sizer, queueSize } = queue;
+  if (!enabled || sizer !== 'items') return batch;
+  return { ...batch, maxSize: batch.maxSize > 0 ? Math.min(batch.maxSize, queueSize) : queueSize };
+}

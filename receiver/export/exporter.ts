@@ -1,0 +1,55 @@
+// The contract of all exporters: spans become a payload of bytes once, when their batch is cut, and the bytes are sent as often as it takes.
+// A queue therefore holds encoded requests, a third of the size of the objects they were made from and nothing for the garbage collector.
+import type { Batch } from '../model/span.ts';
+
+/** One request as its exporter sends it: the unit of queueing, retrying and accounting. */
+export interface Payload {
+  readonly spans: number;
+  readonly body: Uint8Array;
+}
+
+/**
+ * What became of one attempt. 'accepted': the backend took the request, less `rejected` spans (OTLP partial success). 'retryable': it may
+ * work later, not before `retryAfterMs` if given. 'refused': it will never work.
+ */
+export type ExportResult =
+  | { readonly kind: 'accepted'; readonly rejected: number; readonly message?: string }
+  | { readonly kind: 'retryable'; readonly message: string; readonly retryAfterMs?: number }
+  | { readonly kind: 'refused'; readonly message: string };
+
+export interface Exporter {
+  /** As in the configuration: `otlp`, `otlp/backend`, `debug`. */
+  readonly id: string;
+  /** Size above which a batch is split into several payloads; undefined: no limit. */
+  readonly maxPayloadBytes?: number;
+  encode(batch: Batch): Payload;
+  /** One attempt. Does not reject for anything that network, disk or backend can do. */
+  export(payload: Payload): Promise<ExportResult>;
+  /** Ends running attempts and frees what is held. May be called twice. */
+  close(): Promise<void>;
+}
+
+/** How one span ended: 'exported', or why it was not. The names are those of the ledger. */
+export type ExportOutcome = 'exported' | 'queue_full' | 'export_failed' | 'export_rejected';
+
+/** Who makes the spans, and the semantic conventions that they follow. */
+export interface InstrumentationScope {
+  readonly name: string;
+  readonly version: string;
+  readonly schemaUrl: string;
+}
+
+/** Where pipeline time becomes unix time: what exporters need of the receiver's clock. */
+export interface UnixTime {
+  /** Pipeline time now. */
+  now(): number;
+  /** Unix nanoseconds of a pipeline time. Linear between two calls of the clock's resync. */
+  toUnixNs(time: number): bigint;
+}
+
+/** What exporters log with. */
+export interface ExportLogger {
+  info(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  error(message: string, fields?: Readonly<Record<string, unknown>>): void;
+}

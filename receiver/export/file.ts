@@ -1,0 +1,169 @@
+// Payloads → lines of OTLP/JSON in a file, one request per line, as the Collector's file exporter writes them
+// (https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/). A payload is acknowledged when the kernel has all of its line.
+import type { FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Batch } from '../model/span.ts';
+import type { Exporter, ExportResult, InstrumentationScope, Payload, UnixTime } from './exporter.ts';
+import type { RotationOptions } from './file-rotation.ts';
+import { backupPath, expiredBackups } from './file-rotation.ts';
+import { TraceJsonEncoder } from './otlp-json.ts';
+
+export interface FileOptions {
+  readonly id: string;
+  readonly path: string;
+  /** False: an existing file is truncated at start. With rotation an existing file is always continued, as in the Collector. */
+  readonly append: boolean;
+  readonly rotation: RotationOptions | undefined;
+  readonly createDirectory: boolean;
+}
+
+/** What is used of node:fs/promises. */
+export type FileSystem = Pick<typeof import('node:fs/promises'), 'open' | 'mkdir' | 'readdir' | 'rename' | 'unlink'>;
+
+const FILE_MODE = 0o644;
+const DIRECTORY_MODE = 0o755;
+const BYTES_PER_MEGABYTE = 1024 * 1024;
+/** What no repetition cures: the path itself is wrong or forbidden. */
+const FINAL_ERRORS: readonly string[] = ['EACCES', 'EPERM', 'EROFS', 'EISDIR', 'ENOTDIR', 'ENOENT', 'ELOOP', 'ENAMETOOLONG'];
+
+/** Opens the file, so that a wrong path is found at start. @throws {Error} saying which file could not be opened and why. */
+export async function openFileExporter(
+  options: FileOptions,
+  scope: InstrumentationScope,
+  clock: UnixTime,
+  files: FileSystem,
+): Promise<Exporter> {
+  const exporter = new FileExporter(options, scope, clock, files);
+  await exporter.open();
+  return exporter;
+}
+
+class FileExporter implements Exporter {
+  readonly id: string;
+  readonly #options: FileOptions;
+  readonly #clock: UnixTime;
+  readonly #files: FileSystem;
+  readonly #encoder: TraceJsonEncoder;
+  /** One write at a time, in order: lines of two payloads must not mix. */
+  #last: Promise<unknown> = Promise.resolve();
+  #file: FileHandle | undefined;
+  #size = 0;
+  /** False for a pipe or a device, which has no size, no truncation and no rotation. */
+  #isRegular = true;
+  /** Part of a line is at the end of the file and could not be taken back. */
+  #isTorn = false;
+  #lastBackupMs = 0;
+  #isClosed = false;
+
+  constructor(options: FileOptions, scope: InstrumentationScope, clock: UnixTime, files: FileSystem) {
+    this.id = options.id;
+    this.#options = options;
+    this.#clock = clock;
+    this.#files = files;
+    this.#encoder = new TraceJsonEncoder(scope);
+  }
+
+  async open(): Promise<void> {
+    const { path, append, rotation, createDirectory } = this.#options;
+    try {
+      if (createDirectory) await this.#files.mkdir(dirname(path), { recursive: true, mode: DIRECTORY_MODE });
+      await this.#openFile();
+      if (!append && rotation === undefined && this.#isRegular) {
+        await this.#file?.truncate(0);
+        this.#size = 0;
+      }
+    } catch (cause) {
+      throw new Error(`exporters::${this.id}: cannot open ${path}: ${(cause as Error).message}`, { cause });
+    }
+  }
+
+  encode(batch: Batch): Payload {
+    return { spans: batch.spans.length, body: Buffer.from(`${this.#encoder.encode(batch.spans, this.#clock)}\n`) };
+  }
+
+  export(payload: Payload): Promise<ExportResult> {
+    if (this.#isClosed) return Promise.resolve({ kind: 'refused', message: `${this.#options.path}: the exporter is closed` });
+    const result = this.#last.then(() => this.#writeLine(payload));
+    this.#last = result;
+    return result;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#last;
+    await this.#closeFile();
+  }
+
+  async #writeLine(payload: Payload): Promise<ExportResult> {
+    try {
+      await this.#rotateBefore(payload.body.length);
+      const file = this.#file ?? (await this.#openFile());
+      if (this.#isTorn) {
+        await this.#write(file, Buffer.from('\n'));
+        this.#isTorn = false;
+      }
+      await this.#write(file, payload.body);
+      return { kind: 'accepted', rejected: 0 };
+    } catch (cause) {
+      const code = (cause as NodeJS.ErrnoException).code ?? '';
+      const message = `cannot write to ${this.#options.path}: ${(cause as Error).message}`;
+      return FINAL_ERRORS.includes(code) ? { kind: 'refused', message } : { kind: 'retryable', message };
+    }
+  }
+
+  /** All bytes, or an error after which the file is as before (or known to be torn). */
+  async #write(file: FileHandle, bytes: Uint8Array): Promise<void> {
+    let written = 0;
+    try {
+      while (written < bytes.length) {
+        const { bytesWritten } = await file.write(bytes, written, bytes.length - written);
+        written += bytesWritten;
+      }
+    } catch (error) {
+      if (written > 0) {
+        try {
+          await file.truncate(this.#size);
+          written = 0;
+        } catch {
+          this.#isTorn = true;
+        }
+      }
+      throw error;
+    } finally {
+      this.#size += written;
+    }
+  }
+
+  async #rotateBefore(nextBytes: number): Promise<void> {
+    const { path, rotation } = this.#options;
+    if (rotation === undefined || !this.#isRegular || this.#file === undefined) return;
+    if (this.#size === 0 || this.#size + nextBytes <= rotation.maxMegabytes * BYTES_PER_MEGABYTE) return;
+    // Never the name of the backup before, which a rename would replace.
+    const nowUnixMs = Math.max(Number(this.#clock.toUnixNs(this.#clock.now()) / 1_000_000n), this.#lastBackupMs + 1);
+    this.#lastBackupMs = nowUnixMs;
+    await this.#closeFile();
+    await this.#files.rename(path, backupPath(path, nowUnixMs, rotation.localtime));
+    await this.#openFile();
+    const names = await this.#files.readdir(dirname(path));
+    for (const expired of expiredBackups(path, names, rotation, nowUnixMs)) {
+      // Somebody else may have removed it; the next rotation tries again.
+      await this.#files.unlink(expired).catch(() => undefined);
+    }
+  }
+
+  async #openFile(): Promise<FileHandle> {
+    const file = await this.#files.open(this.#options.path, 'a', FILE_MODE);
+    const status = await file.stat();
+    this.#file = file;
+    this.#isRegular = status.isFile();
+    this.#size = this.#isRegular ? status.size : 0;
+    this.#isTorn = false;
+    return file;
+  }
+
+  async #closeFile(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.close();
+  }
+}

@@ -1,0 +1,230 @@
+// Hot path. Spans → the bytes of an OTLP ExportTraceServiceRequest
+// (https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/trace/v1/trace.proto).
+// Why it is our own: docs/decisions/0002-own-otlp-encoder.md.
+import type { Resource } from '../model/resource.ts';
+import type { AttributeList, AttributeValue, Span } from '../model/span.ts';
+import type { InstrumentationScope, UnixTime } from './exporter.ts';
+import { groupByResource } from './group-by-resource.ts';
+import { ProtobufWriter } from './protobuf-writer.ts';
+
+/** Attribute names come from a fixed vocabulary; one that is beyond it is encoded each time. */
+const MAX_CACHED_KEYS = 1024;
+/** Attributes beyond this position are encoded without looking at the span before. */
+const MAX_POSITIONS = 64;
+/** Only the width of the guess matters: 128 to 16,383 bytes take two. */
+const EXPECTED_SPAN_BYTES = 600;
+const STATUS_ERROR = 2;
+const FLAGS_HAS_IS_REMOTE = 0x100;
+const FLAGS_IS_REMOTE = 0x200;
+const TWO_32 = 0x1_0000_0000;
+
+/** Owns the buffer and the caches that make encoding cheap. */
+export class TraceRequestEncoder {
+  readonly #writer = new ProtobufWriter();
+  readonly #scope: Uint8Array;
+  readonly #schemaUrl: Uint8Array;
+  readonly #resources = new WeakMap<Resource, Uint8Array>();
+  readonly #keys = new Map<string, Uint8Array>();
+  // Spans of one kind mostly carry the same names in the same places, and often the same values: comparing with the last one there and
+  // repeating its bytes beats encoding.
+  readonly #memory: readonly (readonly Remembered[])[] = [remember(), remember(), remember(), remember()];
+  /** Counts up whenever remembered offsets become invalid. */
+  #generation = 0;
+  #originHigh = 0;
+  #originLow = 0;
+
+  constructor(scope: InstrumentationScope) {
+    this.#scope = encodeScope(scope);
+    this.#schemaUrl = encodeSchemaUrl(scope.schemaUrl);
+  }
+
+  encode(spans: readonly Span[], clock: UnixTime): Uint8Array {
+    // One reading per request: a step of the wall clock never falls between the start and the end of a span.
+    const origin = clock.toUnixNs(0);
+    this.#originHigh = Number(origin >> 32n);
+    this.#originLow = Number(origin & 0xffff_ffffn);
+    this.#generation++;
+    const writer = this.#writer;
+    for (const group of groupByResource(spans)) {
+      const expected = group.spans.length * EXPECTED_SPAN_BYTES;
+      const resourceSpans = writer.open(expected, 0x0a); // resource_spans
+      writer.copy(this.#resource(group.resource));
+      const scopeSpans = writer.open(expected, 0x12); // scope_spans
+      writer.copy(this.#scope);
+      for (const span of group.spans) {
+        const start = writer.open(EXPECTED_SPAN_BYTES, 0x12); // spans
+        this.#span(span);
+        if (writer.close(start, EXPECTED_SPAN_BYTES)) this.#generation++;
+      }
+      writer.copy(this.#schemaUrl);
+      if (writer.close(scopeSpans, expected)) this.#generation++;
+      writer.copy(this.#schemaUrl);
+      if (writer.close(resourceSpans, expected)) this.#generation++;
+    }
+    return writer.take();
+  }
+
+  #span(span: Span): void {
+    const writer = this.#writer;
+    writer.hexField(0x0a, span.traceId); // trace_id
+    writer.hexField(0x12, span.spanId); // span_id
+    if (span.traceState !== '') writer.textField(0x1a, span.traceState); // trace_state
+    if (span.parentSpanId !== '') writer.hexField(0x22, span.parentSpanId); // parent_span_id
+    writer.textField(0x2a, span.name); // name
+    writer.byte(0x30); // kind
+    writer.byte(span.kind);
+    this.#timeField(0x39, span.start); // start_time_unix_nano
+    this.#timeField(0x41, span.end); // end_time_unix_nano
+    this.#attributes(span.attributes, this.#memory[span.kind] as readonly Remembered[]);
+    if (span.isError) {
+      writer.byte(0x7a); // status { code }
+      writer.byte(2);
+      writer.byte(0x18);
+      writer.byte(STATUS_ERROR);
+    }
+    writer.byte(0x85); // flags
+    writer.byte(0x01);
+    writer.fixed32((span.traceFlags & 0xff) | FLAGS_HAS_IS_REMOTE | (span.parentIsRemote ? FLAGS_IS_REMOTE : 0));
+  }
+
+  /** fixed64 of origin + time, exact to the nanosecond without a BigInt per span. */
+  #timeField(tag: number, time: number): void {
+    const rounded = Math.round(time);
+    const high = Math.floor(rounded / TWO_32);
+    const low = rounded - high * TWO_32 + this.#originLow;
+    const carry = low >= TWO_32 ? 1 : 0;
+    this.#writer.fixed64Field(tag, high + this.#originHigh + carry, low - carry * TWO_32);
+  }
+
+  #attributes(attributes: AttributeList, memory: readonly Remembered[]): void {
+    const writer = this.#writer;
+    const generation = this.#generation;
+    // Neighbours that are repeated from neighbours are copied as one run.
+    let runFrom = 0;
+    let runTo = 0;
+    for (let i = 0; i + 1 < attributes.length; i += 2) {
+      const name = attributes[i] as string;
+      const value = attributes[i + 1] as AttributeValue;
+      const last = memory[i >>> 1];
+      if (last !== undefined && last.name === name && last.value === value && last.generation === generation) {
+        if (last.from !== runTo) {
+          if (runFrom !== runTo) writer.repeat(runFrom, runTo);
+          runFrom = last.from;
+        }
+        runTo = last.to;
+        continue;
+      }
+      if (runFrom !== runTo) writer.repeat(runFrom, runTo);
+      runFrom = runTo = 0;
+      if (last === undefined) {
+        writeKeyValue(writer, 0x4a, this.#key(name), value);
+        continue;
+      }
+      if (last.name !== name) {
+        last.name = name;
+        last.key = this.#key(name);
+      }
+      last.value = value;
+      last.generation = generation;
+      last.from = writer.position;
+      writeKeyValue(writer, 0x4a, last.key, value); // attributes
+      last.to = writer.position;
+    }
+    if (runFrom !== runTo) writer.repeat(runFrom, runTo);
+  }
+
+  #key(name: string): Uint8Array {
+    const known = this.#keys.get(name);
+    if (known !== undefined) return known;
+    const key = encodeKey(name);
+    if (this.#keys.size < MAX_CACHED_KEYS) this.#keys.set(name, key);
+    return key;
+  }
+
+  #resource(resource: Resource): Uint8Array {
+    const known = this.#resources.get(resource);
+    if (known !== undefined) return known;
+    const encoded = encodeResource(resource);
+    this.#resources.set(resource, encoded);
+    return encoded;
+  }
+}
+
+/** The last attribute at one position, and where its bytes are in the request being written. */
+interface Remembered {
+  name: string | undefined;
+  value: AttributeValue;
+  key: Uint8Array;
+  generation: number;
+  from: number;
+  to: number;
+}
+
+function remember(): readonly Remembered[] {
+  const key = new Uint8Array(0);
+  return Array.from({ length: MAX_POSITIONS }, () => ({ name: undefined, value: '', key, generation: 0, from: 0, to: 0 }));
+}
+
+/** A field of KeyValue whose own field 1 is `key`. */
+function writeKeyValue(writer: ProtobufWriter, tag: number, key: Uint8Array, value: AttributeValue): void {
+  if (typeof value === 'string') {
+    writer.keyTextField(tag, key, value);
+    return;
+  }
+  if (typeof value === 'number' && Number.isSafeInteger(value)) {
+    writer.keyIntField(tag, key, value);
+    return;
+  }
+  const start = writer.open(1, tag);
+  writer.copy(key);
+  const valueStart = writer.open(1, 0x12); // value
+  if (typeof value === 'number') {
+    writer.byte(0x21); // double_value
+    writer.double(value);
+  } else if (typeof value === 'boolean') {
+    writer.byte(0x10); // bool_value
+    writer.byte(value ? 1 : 0);
+  } else {
+    const arrayStart = writer.open(1, 0x2a); // array_value
+    for (const item of value) {
+      const itemStart = writer.open(1, 0x0a); // values
+      writer.textField(0x0a, item); // string_value
+      writer.close(itemStart, 1);
+    }
+    writer.close(arrayStart, 1);
+  }
+  writer.close(valueStart, 1);
+  writer.close(start, 1);
+}
+
+function encodeKey(name: string): Uint8Array {
+  const writer = new ProtobufWriter();
+  writer.textField(0x0a, name);
+  return writer.take();
+}
+
+/** ResourceSpans.resource, tag included. */
+function encodeResource(resource: Resource): Uint8Array {
+  const writer = new ProtobufWriter();
+  const start = writer.open(EXPECTED_SPAN_BYTES, 0x0a);
+  for (const [name, value] of resource.attributes) writeKeyValue(writer, 0x0a, encodeKey(name), value); // attributes
+  writer.close(start, EXPECTED_SPAN_BYTES);
+  return writer.take();
+}
+
+/** ScopeSpans.scope, tag included. */
+function encodeScope(scope: InstrumentationScope): Uint8Array {
+  const writer = new ProtobufWriter();
+  const start = writer.open(1, 0x0a);
+  writer.textField(0x0a, scope.name); // name
+  if (scope.version !== '') writer.textField(0x12, scope.version); // version
+  writer.close(start, 1);
+  return writer.take();
+}
+
+/** schema_url of both ResourceSpans and ScopeSpans, tag included. */
+function encodeSchemaUrl(schemaUrl: string): Uint8Array {
+  const writer = new ProtobufWriter();
+  if (schemaUrl !== '') writer.textField(0x1a, schemaUrl);
+  return writer.take();
+}
