@@ -69,6 +69,16 @@ struct copy_context {
 	u64 vector_end; /* position behind the vector at hand */
 };
 
+static __always_inline void next_vector(struct copy_context *context, const struct user_iovec *vector)
+{
+	struct capture *capture = &context->scratch->capture;
+
+	capture->at = context->vector_end;
+	capture->vector++;
+	take_vector(capture, vector->base, vector->size);
+	context->vector_end = capture->at + vector->size;
+}
+
 static long copy_step(u32 index, struct copy_context *context)
 {
 	struct capture *capture = &context->scratch->capture;
@@ -78,24 +88,22 @@ static long copy_step(u32 index, struct copy_context *context)
 		copy_piece(context->scratch);
 		return 0;
 	}
-	capture->at = context->vector_end;
-	if (capture->at >= capture->to || capture->vector >= capture->vector_count)
+	if (context->vector_end >= capture->to || capture->vector >= capture->vector_count)
 		return 1;
 	if (bpf_probe_read_user(&vector, sizeof(vector), (void *)(capture->vectors + capture->vector * sizeof(vector)))) {
 		capture->missing = MISSING_FAULT;
 		return 1;
 	}
-	capture->vector++;
-	take_vector(capture, vector.base, vector.size);
-	context->vector_end = capture->at + vector.size;
+	next_vector(context, &vector);
 	return 0;
 }
 
 /* Copies [from, to) of an I/O that began at `start`. */
-static __always_inline void copy_all(struct scratch *scratch, struct buffers *buffers, u64 start)
+static __always_inline void copy_all(struct scratch *scratch, const struct buffers *buffers, u64 start)
 {
 	struct capture *capture = &scratch->capture;
 	struct copy_context context = { .scratch = scratch, .vector_end = start };
+	struct user_iovec few[FEW_VECTORS];
 
 	capture->at = start;
 	capture->low = capture->high = 0;
@@ -106,9 +114,21 @@ static __always_inline void copy_all(struct scratch *scratch, struct buffers *bu
 		take_vector(capture, buffers->address, capture->end - start);
 		context.vector_end = capture->end;
 		copy_piece(scratch);
-		if (capture->low == capture->high)
-			return;
+	} else if (buffers->vectors <= FEW_VECTORS &&
+		   !bpf_probe_read_user(few, buffers->vectors * sizeof(few[0]), (void *)buffers->address)) {
+		/* The usual case, a head and a body: one read for all vectors, and no callback. */
+		for (u32 i = 0; i < FEW_VECTORS; i++) {
+			if (i >= buffers->vectors || context.vector_end >= capture->to)
+				break;
+			next_vector(&context, &few[i]);
+			if (capture->low < capture->high)
+				copy_piece(scratch);
+			if (capture->low < capture->high)
+				break;
+		}
 	}
+	if (capture->low == capture->high && (capture->vector == capture->vector_count || context.vector_end >= capture->to))
+		return;
 	bpf_loop(MAX_VECTORS + MAX_SEGMENTS, copy_step, &context, 0);
 }
 

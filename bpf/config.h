@@ -12,8 +12,11 @@
 #define SEGMENT_SIZE (32 * 1024)
 /* Unanswered bytes of one direction that are copied before user space must have caught up. */
 #define WINDOW_SIZE (256 * 1024)
+/* A plain buffer up to this size is read straight into the ring. */
+#define SMALL_SIZE 4096
 #define MAX_SEGMENTS (WINDOW_SIZE / SEGMENT_SIZE + 1)
 #define MAX_VECTORS 1024
+#define FEW_VECTORS 4
 /* Chunk heads that one I/O may hold before the rest is copied instead. */
 #define MAX_CHUNKS 512
 /* A chunk-size line that is longer (extensions) is copied instead of walked. */

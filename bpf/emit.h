@@ -34,17 +34,23 @@ static __always_inline void fill_header(struct event_header *header, u8 kind, u8
 }
 
 /*
- * Hands one record over. User space drains on a timer; it is woken early only
- * when the ring fills or when it is wanted (a long message that it could spare us).
+ * User space drains on a timer. It is woken early only when the ring fills,
+ * which every 16th event looks at, or when it is wanted (a long message that
+ * it could spare us).
  */
-static __always_inline bool emit(void *record, u64 size, bool wake)
+static __always_inline u64 wakeup(const struct event_header *header, bool is_wanted)
 {
-	struct event_header *header = record;
-	u64 flags = wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
-
+	if (is_wanted)
+		return BPF_RB_FORCE_WAKEUP;
 	if ((header->sequence & 15) == 0 && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_size / 4)
-		flags = BPF_RB_FORCE_WAKEUP;
-	if (bpf_ringbuf_output(&ring, record, size, flags) == 0)
+		return BPF_RB_FORCE_WAKEUP;
+	return BPF_RB_NO_WAKEUP;
+}
+
+/* Hands a composed record over, or counts it as lost. */
+static __always_inline bool emit(void *record, u64 size, bool is_wanted)
+{
+	if (bpf_ringbuf_output(&ring, record, size, wakeup(record, is_wanted)) == 0)
 		return true;
 	count(COUNTER_RING_FULL, 1);
 	return false;

@@ -98,6 +98,110 @@ static __noinline u64 walk_io(struct conn *conn, struct buffers *buffers, struct
 	return walker->next;
 }
 
+/* One I/O, ready to be sent. */
+struct moved {
+	struct conn *conn;
+	struct task_struct *task;
+	u64 time;
+	u64 other_position;
+	u64 start; /* [start, end) moved … */
+	u64 end;
+	u64 from; /* … and [from, to) is wanted */
+	u64 to;
+	u8 flags;
+	u8 wake;
+};
+
+static __always_inline void fill_io(struct io_event *event, const struct moved *moved)
+{
+	struct task_struct *task = moved->task;
+
+	fill_header(&event->header, EVENT_IO, moved->flags, moved->time);
+	event->cookie = moved->conn->cookie;
+	event->position = moved->from;
+	event->other_position = moved->other_position;
+	event->start_time = task->group_leader->start_boottime;
+	event->tgid = task->tgid;
+	event->tid = task->pid;
+}
+
+static __always_inline void shed(struct conn *conn, u64 lost)
+{
+	__sync_fetch_and_or(&conn->flags, CONN_SHED);
+	count(COUNTER_SHED, 1);
+	count(COUNTER_LOST_BYTES, lost);
+}
+
+/*
+ * The usual I/O, one buffer of moderate size, is read straight into the ring.
+ * A reservation's size must be a constant, so there are sizes to choose from;
+ * what is behind `captured` are bytes of earlier records.
+ */
+#define SEND_SMALL(capacity)                                                                              \
+	if (size <= (capacity)) {                                                                         \
+		struct {                                                                                  \
+			struct io_event event;                                                            \
+			u8 data[capacity];                                                                \
+		} *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);                               \
+		if (!record)                                                                              \
+			goto full;                                                                        \
+		fill_io(&record->event, moved);                                                           \
+		record->event.size = size;                                                                \
+		record->event.captured = size;                                                            \
+		if (bpf_probe_read_user(record->data, size, (void *)address)) {                           \
+			record->event.captured = 0;                                                       \
+			record->event.header.flags |= MISSING_FAULT << 4;                                 \
+		}                                                                                         \
+		bpf_ringbuf_submit(record, wakeup(&record->event.header, moved->wake));                   \
+		return 0;                                                                                 \
+	}
+
+static __always_inline int send_small(const struct moved *moved, u64 address)
+{
+	u64 size = moved->end - moved->from;
+	u32 zero = 0;
+	u32 *sequence;
+
+	SEND_SMALL(128)
+	SEND_SMALL(256)
+	SEND_SMALL(512)
+	SEND_SMALL(1024)
+	SEND_SMALL(SMALL_SIZE)
+full:
+	sequence = bpf_map_lookup_elem(&sequences, &zero);
+	if (sequence)
+		(*sequence)++;
+	count(COUNTER_RING_FULL, 1);
+	shed(moved->conn, size);
+	return 0;
+}
+
+/* Everything else: composed in this CPU's scratch, in as many records as it takes. */
+static __noinline int send_large(struct moved *moved, struct buffers *buffers)
+{
+	struct scratch *scratch = get_scratch();
+	struct capture *capture;
+
+	if (!scratch || !moved || !buffers)
+		return 0;
+	fill_io(&scratch->io.event, moved);
+	capture = &scratch->capture;
+	capture->from = moved->from;
+	capture->to = moved->to;
+	capture->record = moved->from;
+	capture->end = moved->end;
+	capture->lost = 0;
+	capture->fill = 0;
+	capture->missing = buffers->missing ? buffers->missing : MISSING_WINDOW;
+	capture->wake = moved->wake;
+	if (moved->from < moved->to)
+		copy_all(scratch, buffers, moved->start);
+	flush(scratch, true);
+	if (capture->lost)
+		shed(moved->conn, capture->lost);
+	return 0;
+}
+
 static __always_inline int io_failed(struct sock *sk, int error, u32 direction)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -138,9 +242,8 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 {
 	struct task_struct *task;
 	struct tcp_sock *tcp = 0;
-	struct scratch *scratch;
-	struct capture *capture;
 	struct buffers buffers;
+	struct moved moved;
 	struct wishes wishes;
 	struct flow *flow, *other;
 	struct conn *conn;
@@ -225,36 +328,22 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 	to = end < limit ? end : limit;
 	if (buffers.missing || to < from)
 		to = from;
-
-	scratch = get_scratch();
-	if (!scratch)
-		return 0;
 	if (from == start)
 		flags |= IO_START;
-	fill_header(&scratch->io.event.header, EVENT_IO, flags, time);
-	scratch->io.event.cookie = conn->cookie;
-	scratch->io.event.other_position = other_position;
-	scratch->io.event.start_time = task->group_leader->start_boottime;
-	scratch->io.event.tgid = task->tgid;
-	scratch->io.event.tid = task->pid;
-	capture = &scratch->capture;
-	capture->from = from;
-	capture->to = to;
-	capture->record = from;
-	capture->end = end;
-	capture->lost = 0;
-	capture->fill = 0;
-	capture->missing = buffers.missing ? buffers.missing : MISSING_WINDOW;
-	capture->wake = end > limit - WINDOW_SIZE / 2;
-	if (from < to)
-		copy_all(scratch, &buffers, start);
-	flush(scratch, true);
-	if (capture->lost) {
-		__sync_fetch_and_or(&conn->flags, CONN_SHED);
-		count(COUNTER_SHED, 1);
-		count(COUNTER_LOST_BYTES, capture->lost);
-	}
-	return 0;
+
+	moved.conn = conn;
+	moved.task = task;
+	moved.time = time;
+	moved.other_position = other_position;
+	moved.start = start;
+	moved.from = from;
+	moved.to = to;
+	moved.end = end;
+	moved.flags = flags;
+	moved.wake = end > limit - WINDOW_SIZE / 2;
+	if (to == end && !buffers.vectors && end - from <= SMALL_SIZE)
+		return send_small(&moved, buffers.address + (from - start));
+	return send_large(&moved, &buffers);
 }
 
 SEC("tp_btf/sock_send_length")

@@ -97,7 +97,15 @@ int BPF_PROG(state_changed, struct sock *sk, int old, int new)
 	return 0;
 }
 
-/* Every open socket of the host: connections get their storage, listeners are noted. Its first run tells who we are. */
+/* Run before anything is attached: whoever reads it is the receiver. */
+SEC("iter/task")
+int identify_self(struct bpf_iter__task *ctx)
+{
+	self_tgid = bpf_get_current_pid_tgid() >> 32;
+	return 0;
+}
+
+/* Every open socket of the host: connections get their storage, listeners are noted. */
 SEC("iter/task_file")
 int seed_sockets(struct bpf_iter__task_file *ctx)
 {
@@ -106,8 +114,6 @@ int seed_sockets(struct bpf_iter__task_file *ctx)
 	struct sock *sk;
 	struct conn *conn;
 
-	if (!self_tgid)
-		self_tgid = bpf_get_current_pid_tgid() >> 32;
 	if (!file)
 		return 0;
 	socket = bpf_sock_from_file(file);

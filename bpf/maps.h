@@ -272,7 +272,7 @@ struct paths_map {
 extern struct paths_map executables SEC(".maps");
 extern struct paths_map cgroups SEC(".maps");
 
-/* Our own thread group, in the initial pid namespace: set by the first run of the seeding iterator. */
+/* Our own thread group, in the initial pid namespace: set by identify_self. */
 extern u32 self_tgid;
 
 static __always_inline void count(u32 counter, u64 amount)

@@ -15,7 +15,7 @@ import type {
 } from '../model/protocol.ts';
 import type { Abort, Nanoseconds, Transaction } from '../model/transaction.ts';
 import type { Controls } from './controls.ts';
-import type { IoEvent, OpenEvent, WalkEvent } from './stream-event.ts';
+import type { IoEvent, OpenEvent, WalkEvent } from '../model/stream-event.ts';
 
 export interface ConnectionContext {
   readonly protocols: readonly Protocol[];

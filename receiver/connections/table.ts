@@ -5,7 +5,7 @@ import type { Protocol } from '../model/protocol.ts';
 import type { Abort, Nanoseconds, Transaction } from '../model/transaction.ts';
 import { Connection, type ConnectionContext } from './connection.ts';
 import type { Controls } from './controls.ts';
-import type { EndEvent, IoEvent, OpenEvent, WalkEvent } from './stream-event.ts';
+import type { EndEvent, IoEvent, OpenEvent, WalkEvent } from '../model/stream-event.ts';
 
 export interface ConnectionTableOptions {
   readonly protocols: readonly Protocol[];

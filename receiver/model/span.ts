@@ -38,3 +38,12 @@ export interface Span {
 export interface Batch {
   readonly spans: readonly Span[];
 }
+
+/** What a protocol says of a transaction, before it is known which trace that belongs to. */
+export interface SpanDescription {
+  readonly name: string;
+  readonly kind: SpanKind;
+  /** Flat like {@link AttributeList}, and open: whoever asked for the description may append to it. */
+  readonly attributes: (string | AttributeValue)[];
+  readonly isError: boolean;
+}

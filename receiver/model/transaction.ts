@@ -8,6 +8,10 @@ export type Nanoseconds = number;
 /** Why an exchange ended before its response did. */
 export type Abort = 'connection_reset' | 'connection_closed' | 'process_exited';
 
+/**
+ * Fields as on the wire, optional whitespace around them removed. Text is decoded as UTF-8 with U+FFFD for ill-formed bytes, so every
+ * string is well-formed; an absent field is `undefined`.
+ */
 export interface HttpRequest {
   /** As on the wire, case kept. */
   readonly method: string;

@@ -1,8 +1,8 @@
 // What a connection is told: the kernel's records in pipeline terms. One mutable IoEvent is reused for all I/O (hot path: no object per event).
-import type { ConnectionId, ConnectionInfo } from '../model/connection.ts';
-import type { ProcessId } from '../model/process.ts';
-import type { LossReason } from '../model/protocol.ts';
-import type { Nanoseconds } from '../model/transaction.ts';
+import type { ConnectionId, ConnectionInfo } from './connection.ts';
+import type { ProcessId } from './process.ts';
+import type { LossReason } from './protocol.ts';
+import type { Nanoseconds } from './transaction.ts';
 
 /** Bytes [position, position + size) moved; the first `captured` of them are bytes[from, from + captured), valid during the call. */
 export interface IoEvent {

@@ -1,0 +1,329 @@
+// Record -> Event (hot path): the bytes that the ring gave become calls of one handler. Layout: bpf/event.h, through layout.ts.
+import type { ConnectionInfo, Endpoint, Role, RoleEvidence } from '../model/connection.ts';
+import type { ProcessId, ProcessImage } from '../model/process.ts';
+import type { LossReason } from '../model/protocol.ts';
+import type { EndEvent, IoEvent, OpenEvent, WalkEvent } from '../model/stream-event.ts';
+import { connectionEvent, endEvent, eventHeader, eventKind, ioEvent, ioFlag, processEvent, processExitEvent, walkEvent } from './layout.ts';
+
+/** Who is told of each record. The IoEvent is one object, reused: it holds only during the call. */
+export interface EventHandler {
+  io(event: IoEvent): void;
+  open(event: OpenEvent): void;
+  end(event: EndEvent): void;
+  walked(event: WalkEvent): void;
+  processStarted(image: ProcessImage): void;
+  processExited(process: ProcessId, time: number): void;
+  /** `count` records of one CPU never arrived. */
+  dropped(count: number): void;
+}
+
+/** Missing reasons by their number in bpf/event.h (enum missing_reason). */
+const LOSS_REASONS: readonly (LossReason | undefined)[] = [
+  undefined,
+  'capture_window',
+  'not_in_user_memory',
+  'unreadable_memory',
+  'compat_task',
+  'too_many_vectors',
+  'ring_full',
+];
+const ROLES: readonly Role[] = ['unknown', 'client', 'server'];
+const EVIDENCE: readonly RoleEvidence[] = ['none', 'tcp_state', 'listener', 'unix_address'];
+const LAST_FLOWS = ['unknown', 'sent', 'received', 'same_tick'] as const;
+const END_CAUSES = ['closed', 'eof', 'shutdown', 'closed', 'error'] as const;
+const AF_UNIX = 1;
+const AF_INET6 = 10;
+/** Process identities kept, so that one object serves all events of a process. */
+const MAX_PROCESSES = 65536;
+const TWO_32 = 0x1_0000_0000;
+
+/** Words of a record: 32-bit, little-endian, at byte offset `at` (a multiple of 4) of the drained bytes. */
+export class Decoder {
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+  readonly #words: Uint32Array<ArrayBuffer>;
+  readonly #handler: EventHandler;
+  readonly #originHigh: number;
+  readonly #originLow: number;
+  readonly #sequences: Uint32Array;
+  readonly #isCpuKnown: Uint8Array;
+  readonly #processes = new Map<number, ProcessId>();
+  readonly #io: IoEvent;
+
+  /** `bytes`: the buffer that is drained into. `originMonotonicNs`: CLOCK_MONOTONIC at pipeline time 0. */
+  constructor(bytes: Uint8Array<ArrayBuffer>, originMonotonicNs: bigint, cpus: number, handler: EventHandler) {
+    this.#bytes = bytes;
+    this.#words = new Uint32Array(bytes.buffer, bytes.byteOffset, Math.floor(bytes.byteLength / 4));
+    this.#handler = handler;
+    this.#originHigh = Number(originMonotonicNs >> 32n);
+    this.#originLow = Number(originMonotonicNs & 0xffff_ffffn);
+    this.#sequences = new Uint32Array(cpus);
+    this.#isCpuKnown = new Uint8Array(cpus);
+    this.#io = {
+      connection: 0,
+      time: 0,
+      process: { pid: 0, startTime: 0 },
+      isSent: false,
+      isIoStart: false,
+      isUnordered: false,
+      isResumed: false,
+      position: 0,
+      otherPosition: 0,
+      size: 0,
+      captured: 0,
+      missing: undefined,
+      bytes,
+      from: 0,
+    };
+  }
+
+  /** Decodes the records in the first `size` bytes of the buffer; returns how many there were. */
+  decode(size: number): number {
+    let at = 0;
+    let count = 0;
+    while (at < size) {
+      const length = this.#words[at >> 2] ?? 0;
+      this.#record(at + 4, length);
+      // As the ring lays them out: an 8-byte header's worth of alignment per record.
+      at += (4 + length + 7) & ~7;
+      count++;
+    }
+    return count;
+  }
+
+  #record(at: number, length: number): void {
+    this.#followSequence(at);
+    const kind = this.#bytes[at + eventHeader.kind] ?? 0;
+    switch (kind) {
+      case eventKind.io:
+        this.#decodeIo(at);
+        return;
+      case eventKind.connection:
+        this.#handler.open(this.#decodeOpen(at));
+        return;
+      case eventKind.end:
+        this.#handler.end(this.#decodeEnd(at));
+        return;
+      case eventKind.walk:
+        this.#handler.walked(this.#decodeWalk(at));
+        return;
+      case eventKind.process:
+        this.#handler.processStarted(this.#decodeProcess(at, at + length));
+        return;
+      case eventKind.processExit:
+        this.#handler.processExited(
+          this.#process(this.#u32(at + processExitEvent.tgid), this.#u64(at + processExitEvent.start_time)),
+          this.#time(at),
+        );
+        return;
+    }
+  }
+
+  #followSequence(at: number): void {
+    const cpu = (this.#bytes[at + eventHeader.cpu] ?? 0) | ((this.#bytes[at + eventHeader.cpu + 1] ?? 0) << 8);
+    const sequence = this.#u32(at + eventHeader.sequence);
+    const expected = this.#sequences[cpu] ?? 0;
+    if (sequence !== expected && this.#isCpuKnown[cpu] === 1) this.#handler.dropped((sequence - expected) >>> 0);
+    this.#isCpuKnown[cpu] = 1;
+    this.#sequences[cpu] = sequence + 1;
+  }
+
+  #decodeIo(at: number): void {
+    const io = this.#io;
+    const flags = this.#bytes[at + eventHeader.flags] ?? 0;
+    io.connection = this.#u64(at + ioEvent.cookie);
+    io.time = this.#time(at);
+    io.process = this.#process(this.#u32(at + ioEvent.tgid), this.#u64(at + ioEvent.start_time));
+    io.isSent = (flags & ioFlag.sent) !== 0;
+    io.isIoStart = (flags & ioFlag.start) !== 0;
+    io.isUnordered = (flags & ioFlag.unordered) !== 0;
+    io.isResumed = (flags & ioFlag.resumed) !== 0;
+    io.position = this.#u64(at + ioEvent.position);
+    io.otherPosition = this.#u64(at + ioEvent.other_position);
+    io.size = this.#u32(at + ioEvent.size);
+    io.captured = this.#u32(at + ioEvent.captured);
+    io.missing = LOSS_REASONS[flags >> 4];
+    io.from = at + ioEvent.size_of;
+    this.#handler.io(io);
+  }
+
+  #decodeOpen(at: number): OpenEvent {
+    const family = this.#u16(at + connectionEvent.family);
+    const isUnix = family === AF_UNIX;
+    const local = at + connectionEvent.local_address;
+    const peer = at + connectionEvent.peer_address;
+    const info: ConnectionInfo = {
+      id: this.#u64(at + connectionEvent.cookie),
+      transport: isUnix ? 'unix' : 'tcp',
+      ipVersion: isUnix ? undefined : family === AF_INET6 && !this.#isMapped(local) ? 6 : 4,
+      role: ROLES[this.#bytes[at + connectionEvent.role] ?? 0] ?? 'unknown',
+      roleEvidence: EVIDENCE[this.#bytes[at + connectionEvent.evidence] ?? 0] ?? 'none',
+      local: isUnix
+        ? this.#unixEndpoint(at + connectionEvent.local_path, this.#bytes[at + connectionEvent.local_path_size] ?? 0)
+        : { address: this.#address(local), port: this.#u16(at + connectionEvent.local_port) },
+      peer: isUnix
+        ? this.#unixEndpoint(at + connectionEvent.peer_path, this.#bytes[at + connectionEvent.peer_path_size] ?? 0)
+        : { address: this.#address(peer), port: this.#u16(at + connectionEvent.peer_port) },
+      networkNamespace: this.#u32(at + connectionEvent.netns),
+      // A UNIX socket has no kernel positions: ours begin where we began.
+      isFromStart: (this.#bytes[at + connectionEvent.from_start] ?? 0) !== 0,
+      openedBy: this.#process(this.#u32(at + connectionEvent.tgid), this.#u64(at + connectionEvent.start_time)),
+    };
+    return {
+      info,
+      sentPosition: this.#u64(at + connectionEvent.sent_position),
+      receivedPosition: this.#u64(at + connectionEvent.received_position),
+      lastFlow: LAST_FLOWS[this.#bytes[at + connectionEvent.last] ?? 0] ?? 'unknown',
+    };
+  }
+
+  #decodeEnd(at: number): EndEvent {
+    return {
+      connection: this.#u64(at + endEvent.cookie),
+      time: this.#time(at),
+      cause: END_CAUSES[this.#bytes[at + endEvent.cause] ?? 0] ?? 'closed',
+      sentPosition: this.#u64(at + endEvent.sent_position),
+      receivedPosition: this.#u64(at + endEvent.received_position),
+      error: this.#u32(at + endEvent.error),
+      isExiting: (this.#bytes[at + endEvent.exiting] ?? 0) !== 0,
+    };
+  }
+
+  #decodeWalk(at: number): WalkEvent {
+    return {
+      connection: this.#u64(at + walkEvent.cookie),
+      time: this.#time(at),
+      isSent: ((this.#bytes[at + eventHeader.flags] ?? 0) & ioFlag.sent) !== 0,
+      position: this.#u64(at + walkEvent.position),
+      end: this.#u64(at + walkEvent.end),
+      next: this.#u64(at + walkEvent.next),
+      body: this.#u64(at + walkEvent.body),
+    };
+  }
+
+  #decodeProcess(at: number, end: number): ProcessImage {
+    const executable = at + processEvent.size_of;
+    const cgroup = executable + this.#u32(at + processEvent.executable_size);
+    const args = cgroup + this.#u32(at + processEvent.cgroup_size);
+    const environment = args + this.#u32(at + processEvent.args_size);
+    const environmentEnd = Math.min(end, environment + this.#u32(at + processEvent.environment_size));
+    const { pid, startTime } = this.#process(this.#u32(at + processEvent.tgid), this.#u64(at + processEvent.start_time));
+    return {
+      pid,
+      startTime,
+      comm: this.#text(at + processEvent.comm, at + processEvent.comm + 16),
+      executablePath: this.#text(executable, cgroup),
+      cgroupPath: this.#text(cgroup, args),
+      args: this.#strings(args, environment),
+      environment: this.#openTelemetryVariables(environment, environmentEnd),
+    };
+  }
+
+  #process(pid: number, startTime: number): ProcessId {
+    const known = this.#processes.get(pid);
+    if (known?.startTime === startTime) return known;
+    const process = { pid, startTime };
+    if (this.#processes.size >= MAX_PROCESSES) this.#processes.clear();
+    this.#processes.set(pid, process);
+    return process;
+  }
+
+  /** Nanoseconds since the pipeline's origin: exact, because the difference is taken on both halves. */
+  #time(at: number): number {
+    const word = (at + eventHeader.time) >> 2;
+    return ((this.#words[word + 1] ?? 0) - this.#originHigh) * TWO_32 + ((this.#words[word] ?? 0) - this.#originLow);
+  }
+
+  #u16(at: number): number {
+    return (this.#bytes[at] ?? 0) | ((this.#bytes[at + 1] ?? 0) << 8);
+  }
+
+  #u32(at: number): number {
+    return this.#words[at >> 2] ?? 0;
+  }
+
+  /** Exact below 2^53: positions, cookies and start times are. */
+  #u64(at: number): number {
+    return (this.#words[(at >> 2) + 1] ?? 0) * TWO_32 + (this.#words[at >> 2] ?? 0);
+  }
+
+  #isMapped(at: number): boolean {
+    return this.#u32(at) === 0 && this.#u32(at + 4) === 0 && this.#u32(at + 8) === 0xffff_0000;
+  }
+
+  #address(at: number): string {
+    const bytes = this.#bytes;
+    if (this.#isMapped(at)) {
+      return `${String(bytes[at + 12])}.${String(bytes[at + 13])}.${String(bytes[at + 14])}.${String(bytes[at + 15])}`;
+    }
+    return formatIpv6(bytes.subarray(at, at + 16));
+  }
+
+  #unixEndpoint(at: number, size: number): Endpoint {
+    if (size === 0) return { address: '', port: 0 };
+    if (this.#bytes[at] === 0) return { address: `@${this.#latin1(at + 1, at + size)}`, port: 0 };
+    return { address: this.#text(at, at + size), port: 0 };
+  }
+
+  #latin1(from: number, to: number): string {
+    return Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + from, to - from).latin1Slice();
+  }
+
+  /** UTF-8 up to the first 0. */
+  #text(from: number, to: number): string {
+    const zero = this.#bytes.indexOf(0, from);
+    const end = zero < 0 || zero > to ? to : zero;
+    return Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + from, end - from).utf8Slice();
+  }
+
+  #strings(from: number, to: number): string[] {
+    const strings: string[] = [];
+    for (let at = from; at < to; ) {
+      const zero = this.#bytes.indexOf(0, at);
+      const end = zero < 0 || zero > to ? to : zero;
+      strings.push(this.#text(at, end));
+      at = end + 1;
+    }
+    return strings;
+  }
+
+  /** Only OTEL_*: the rest of an environment is nobody's business. */
+  #openTelemetryVariables(from: number, to: number): ReadonlyMap<string, string> {
+    const variables = new Map<string, string>();
+    for (let at = from; at < to; ) {
+      const zero = this.#bytes.indexOf(0, at);
+      const end = zero < 0 || zero > to ? to : zero;
+      // 'O', 'T' and a text of reasonable length: no string is made of anything else.
+      if (this.#bytes[at] === 0x4f && this.#bytes[at + 1] === 0x54) {
+        const text = this.#text(at, end);
+        const equals = text.indexOf('=');
+        if (text.startsWith('OTEL_') && equals > 0) variables.set(text.slice(0, equals), text.slice(equals + 1));
+      }
+      at = end + 1;
+    }
+    return variables;
+  }
+}
+
+/** RFC 5952: lower case, the longest run of zero groups (two or more) shortened. */
+export function formatIpv6(bytes: Uint8Array): string {
+  const groups: number[] = [];
+  for (let i = 0; i < 16; i += 2) groups.push(((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0));
+  let runStart = -1;
+  let runLength = 1;
+  for (let i = 0; i < 8; i++) {
+    let length = 0;
+    while (i + length < 8 && groups[i + length] === 0) length++;
+    if (length > runLength) {
+      runStart = i;
+      runLength = length;
+    }
+    if (length > 0) i += length - 1;
+  }
+  const hex = (from: number, to: number) =>
+    groups
+      .slice(from, to)
+      .map((group) => group.toString(16))
+      .join(':');
+  if (runStart < 0) return hex(0, 8);
+  return `${hex(0, runStart)}::${hex(runStart + runLength, 8)}`;
+}

@@ -1,0 +1,200 @@
+// The kernel side as one object: loads and attaches the BPF programs with the configured filters, seeds what is older than us, and
+// hands out the ring's bytes, the shared controls and the kernel's own counters.
+import { fileURLToPath } from 'node:url';
+import { type BpfObject, type BpfRing, NativeError, openObject, type ProgramInfo, readPlatform } from '../../native/index.ts';
+import { ReceiverError } from '../errors.ts';
+import { compileFilter, type FilterRule, type FilterTables } from './filter-maps.ts';
+import { control, counter } from './layout.ts';
+
+export interface KernelOptions {
+  readonly filter: {
+    readonly include: readonly FilterRule[];
+    readonly exclude: readonly FilterRule[];
+    readonly loopback: boolean;
+  };
+  /** A power of two. */
+  readonly ringBufferSizeBytes: number;
+}
+
+export type KernelCounters = Readonly<Record<keyof typeof counter, number>>;
+
+/** WINDOW_SIZE of bpf/config.h: what is copied of one direction before user space must have caught up. */
+export const windowSize = 256 * 1024;
+/** FILTER_PATH of bpf/config.h. */
+const filterPathSize = 256;
+const objectPath = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../../build/usm.bpf.o' : '../../../build/usm.bpf.o', import.meta.url));
+
+/** The fields of struct control in 64-bit words. */
+export const controlLayout = {
+  words: control.sizeOf / 8,
+  cookie: control.cookie / 8,
+  ignore: control.ignore / 8,
+  until: control.until / 8,
+  parsed: control.parsed / 8,
+  walk: control.walk / 8,
+};
+
+export class KernelSession {
+  readonly #object: BpfObject;
+  readonly #ring: BpfRing;
+  readonly controls: ArrayBuffer;
+
+  constructor(object: BpfObject) {
+    this.#object = object;
+    this.#ring = object.ring('ring');
+    this.controls = object.memory('controls');
+  }
+
+  /** Copies whole records into `target`, each behind its length (u32) and padded to 8 bytes; returns the bytes written. */
+  drain(target: Uint8Array): number {
+    return this.#ring.drain(target);
+  }
+
+  /** Bytes in the ring that are not drained yet. */
+  get pendingBytes(): number {
+    return this.#ring.pending();
+  }
+
+  /** Called when the kernel asks to be drained before the next timer does. */
+  onReadable(callback: () => void): void {
+    this.#ring.onReadable(callback);
+  }
+
+  /** Cookies of all sockets that the kernel side keeps state for. */
+  liveConnections(): Set<number> {
+    const bytes = this.#object.iterate('live_connections', { map: 'conns' });
+    const cookies = new BigUint64Array(bytes.buffer, bytes.byteOffset, Math.floor(bytes.byteLength / 8));
+    const live = new Set<number>();
+    for (const cookie of cookies) live.add(Number(cookie));
+    return live;
+  }
+
+  counters(): KernelCounters {
+    const map = this.#object.map('counters');
+    const key = new Uint8Array(4);
+    const read = (index: number): number => {
+      new DataView(key.buffer).setUint32(0, index, true);
+      const values = map.lookup(key);
+      if (values === undefined) return 0;
+      const view = new DataView(values.buffer, values.byteOffset, values.byteLength);
+      let sum = 0;
+      for (let at = 0; at + 8 <= values.byteLength; at += 8) sum += Number(view.getBigUint64(at, true));
+      return sum;
+    };
+    return Object.fromEntries(Object.entries(counter).map(([name, index]) => [name, read(index)])) as unknown as KernelCounters;
+  }
+
+  programs(): readonly ProgramInfo[] {
+    return this.#object.programs();
+  }
+
+  close(): void {
+    this.#object.close();
+  }
+}
+
+/** Loads, attaches, seeds. From the return on, nothing that moves is missed. */
+export function openKernelSession(options: KernelOptions): KernelSession {
+  checkPlatform();
+  const filter = compileFilter(options.filter.include, options.filter.exclude);
+  const object = attempt('USM_BPF_LOAD', 'load the BPF programs', () =>
+    openObject({
+      object: objectPath,
+      constants: {
+        ring_size: u32(options.ringBufferSizeBytes),
+        capture_loopback: u32(options.filter.loopback ? 1 : 0),
+        include_rules: u64(filter.includeRules),
+        exclude_rules: u64(filter.excludeRules),
+        any_local_port: u64(filter.anyLocalPort),
+        any_remote_port: u64(filter.anyRemotePort),
+        any_address: u64(filter.anyAddress),
+        any_pid: u64(filter.anyPid),
+        any_executable: u64(filter.anyExecutable),
+        any_cgroup: u64(filter.anyCgroup),
+      },
+      mapEntries: { ring: options.ringBufferSizeBytes },
+    }),
+  );
+  try {
+    fillFilter(object, filter);
+    // Who we are, before anything is attached; then the hooks; then what is older than they are: nothing falls between.
+    attempt('USM_SEED_FAILED', 'identify the receiver to its BPF programs', () => object.iterate('identify_self'));
+    attempt('USM_BPF_ATTACH', 'attach the BPF programs', () => {
+      object.attach();
+    });
+    attempt('USM_SEED_FAILED', 'enumerate the open sockets', () => object.iterate('seed_sockets'));
+    return new KernelSession(object);
+  } catch (error) {
+    object.close();
+    throw error;
+  }
+}
+
+function fillFilter(object: BpfObject, filter: FilterTables): void {
+  const fill = <K>(name: string, values: ReadonlyMap<K, bigint>, key: (value: K) => Uint8Array): void => {
+    const map = object.map(name);
+    for (const [value, rules] of values) map.update(key(value), u64(rules));
+  };
+  attempt('USM_BPF_LOAD', 'set the filters', () => {
+    fill('local_ports', filter.localPorts, u32);
+    fill('remote_ports', filter.remotePorts, u32);
+    fill('pids', filter.pids, u32);
+    fill('executables', filter.executables, pathKey);
+    fill('cgroups', filter.cgroups, pathKey);
+    const addresses = object.map('addresses');
+    for (const { prefix, rules } of filter.prefixes) {
+      addresses.update(Uint8Array.from([...u32(prefix.bits), ...prefix.address]), u64(rules));
+    }
+  });
+}
+
+function checkPlatform(): void {
+  const platform = attempt('USM_ADDON_MISSING', 'load the native addon', readPlatform);
+  const [major = 0, minor = 0] = platform.kernelRelease.split('.').map(Number);
+  if (major < 6 || (major === 6 && minor < 3)) {
+    throw new ReceiverError('USM_KERNEL_TOO_OLD', {
+      attempted: 'capture on',
+      on: `Linux ${platform.kernelRelease}`,
+      happened: 'the kernel has no sock_send_length and sock_recv_length tracepoints, which came with 6.3',
+    });
+  }
+  if (!platform.hasKernelBtf) {
+    throw new ReceiverError('USM_KERNEL_BTF_MISSING', {
+      attempted: 'capture on',
+      on: `Linux ${platform.kernelRelease}`,
+      happened: '/sys/kernel/btf/vmlinux does not exist',
+    });
+  }
+}
+
+type KernelErrorCode = 'USM_ADDON_MISSING' | 'USM_BPF_LOAD' | 'USM_BPF_ATTACH' | 'USM_SEED_FAILED';
+
+function attempt<T>(code: KernelErrorCode, attempted: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    if (!(error instanceof NativeError)) throw error;
+    if (error.code === 'EPERM' || error.code === 'EACCES') {
+      throw new ReceiverError('USM_PRIVILEGE_MISSING', { attempted, happened: error.message }, error);
+    }
+    if (error.code === 'ENOENT' && code === 'USM_BPF_LOAD') {
+      throw new ReceiverError('USM_BPF_OBJECT_MISSING', { attempted, on: objectPath, happened: error.message }, error);
+    }
+    throw new ReceiverError(code, { attempted, happened: error.message }, error);
+  }
+}
+
+function u32(value: number): Uint8Array {
+  return new Uint8Array(Uint32Array.of(value).buffer);
+}
+
+function u64(value: bigint): Uint8Array {
+  return new Uint8Array(BigUint64Array.of(value).buffer);
+}
+
+/** A path of bpf's struct path_key: zero-padded, cut where the kernel cuts. */
+function pathKey(path: string): Uint8Array {
+  const key = new Uint8Array(filterPathSize);
+  key.set(new TextEncoder().encode(path).subarray(0, filterPathSize - 1));
+  return key;
+}

@@ -1,0 +1,122 @@
+// The only place where the stages meet. Bytes from the kernel ring come in at one end, spans go out at the other:
+//   record -> event -> stream -> message -> transaction -> observation -> span -> batch
+// docs/architecture.md draws it.
+import { createProcesses } from './attribution/processes.ts';
+import { createResources, type HostInfo } from './attribution/resources.ts';
+import type { Clock } from './clock.ts';
+import type { ReceiverConfig } from './config/types.ts';
+import { Controls, type ControlLayout } from './connections/controls.ts';
+import { ConnectionTable } from './connections/table.ts';
+import type { ExportPath } from './export/fan-out.ts';
+import { Decoder } from './kernel/decode.ts';
+import type { ConnectionId } from './model/connection.ts';
+import type { Transaction } from './model/transaction.ts';
+import { createHttpDescriber } from './protocols/http1/describe.ts';
+import { createHttp1 } from './protocols/http1/protocol.ts';
+import type { Ledger } from './telemetry/ledger.ts';
+import type { IdSource } from './telemetry/random-ids.ts';
+import { createSpanBuilder } from './telemetry/spans.ts';
+
+/** Processes whose description is kept: the live ones and those that ended lately. */
+const MAX_PROCESSES = 32_768;
+
+export interface PipelineOptions {
+  readonly config: ReceiverConfig;
+  readonly clock: Clock;
+  readonly host: HostInfo;
+  readonly ids: IdSource;
+  readonly ledger: Ledger;
+  readonly exportPath: ExportPath;
+  /** The memory that the kernel side reads its wishes from. */
+  readonly controls: ArrayBuffer;
+  readonly controlLayout: ControlLayout;
+  readonly windowSize: number;
+  /** Where the ring is drained into. */
+  readonly buffer: Uint8Array<ArrayBuffer>;
+  readonly cpus: number;
+}
+
+export interface Pipeline {
+  /** Takes the first `size` bytes of the buffer through all stages. */
+  take(size: number): void;
+  /** Finishes what waited long enough; call after each round of draining with the time before it. */
+  tick(now: number): void;
+  sweep(live: ReadonlySet<ConnectionId>, time: number): void;
+  needsSweep(): boolean;
+  /** Ends every connection: what is open is counted, nothing comes after. */
+  close(): void;
+}
+
+export function createPipeline(options: PipelineOptions): Pipeline {
+  const { config, ledger, exportPath } = options;
+  const { http, capture, correlation, redaction } = config.usm;
+  const processes = createProcesses({ maxProcesses: MAX_PROCESSES });
+  const resources = createResources({ host: options.host, maxProcesses: MAX_PROCESSES });
+  const spans = createSpanBuilder({
+    describe: createHttpDescriber({ knownMethods: http.knownMethods, redactedQueryKeys: redaction.queryKeys }),
+    resourceOf: resources.resourceOf,
+    ids: options.ids,
+    sdkDuplicates: correlation.sdkDuplicates,
+    count: (event) => {
+      ledger.noticed(event);
+    },
+  });
+  const connections = new ConnectionTable({
+    protocols: [createHttp1({ maxHeadSize: http.maxHeadSizeBytes })],
+    controls: new Controls(options.controls, options.controlLayout),
+    books: ledger,
+    windowSize: options.windowSize,
+    maxConnections: capture.maxConnections,
+    onTransaction: observe,
+  });
+  const decoder = new Decoder(options.buffer, options.clock.originMonotonicNs, options.cpus, {
+    io: (event) => {
+      connections.io(event);
+    },
+    open: (event) => {
+      connections.open(event);
+    },
+    end: (event) => {
+      connections.end(event);
+    },
+    walked: (event) => {
+      connections.walked(event);
+    },
+    processStarted: (image) => {
+      processes.onImage(image);
+    },
+    processExited: (process, time) => {
+      processes.onExit(process, time);
+    },
+    dropped: (count) => {
+      ledger.eventsDropped('ring_full', count);
+    },
+  });
+
+  function observe(transaction: Transaction): void {
+    const image = processes.lookup(transaction.process);
+    if (image === undefined) {
+      ledger.notExported('process_unknown', 1);
+      return;
+    }
+    const built = spans.build(transaction, image);
+    if (built.kind === 'span') exportPath.push(built.span);
+    else ledger.notExported(built.reason, 1);
+  }
+
+  return {
+    take: (size) => {
+      ledger.eventsReceived(decoder.decode(size));
+    },
+    tick: (now) => {
+      connections.tick(now);
+    },
+    sweep: (live, time) => {
+      connections.sweep(live, time);
+    },
+    needsSweep: () => connections.needsSweep(),
+    close: () => {
+      connections.close();
+    },
+  };
+}
