@@ -1,0 +1,203 @@
+// A BPF object from open to close.
+#include "bpf_session.h"
+
+#include <bpf/bpf.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "libbpf_log.h"
+
+namespace usm {
+
+namespace {
+
+bool IsIterator(const bpf_program* program) {
+  return bpf_program__expected_attach_type(program) == BPF_TRACE_ITER;
+}
+
+bool IsPerCpu(bpf_map_type type) {
+  return type == BPF_MAP_TYPE_PERCPU_ARRAY || type == BPF_MAP_TYPE_PERCPU_HASH ||
+         type == BPF_MAP_TYPE_LRU_PERCPU_HASH || type == BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE;
+}
+
+std::string Quoted(const char* what, const std::string& name) {
+  return std::string(what) + " '" + name + "'";
+}
+
+}  // namespace
+
+Status BpfSession::Open(const OpenOptions& options) {
+  LogScope log;
+  object_.reset(bpf_object__open_file(options.path.c_str(), nullptr));
+  if (!object_) return Status::Failed(errno, Quoted("open", options.path), log.Take());
+
+  Status status = SetConstants(options);
+  if (status.ok()) status = SetSizes(options);
+  if (status.ok()) {
+    const int error = bpf_object__load(object_.get());
+    if (error != 0) status = Status::Failed(error, Quoted("load", options.path), log.Take());
+  }
+  if (!status.ok()) Close();
+  return status;
+}
+
+Status BpfSession::SetConstants(const OpenOptions& options) {
+  if (options.constants.empty()) return Status::Ok();
+  const btf* types = bpf_object__btf(object_.get());
+  bpf_map* map = bpf_object__find_map_by_name(object_.get(), ".rodata");
+  const int section_id =
+      types == nullptr ? -1 : btf__find_by_name_kind(types, ".rodata", BTF_KIND_DATASEC);
+  size_t size = 0;
+  uint8_t* data =
+      map == nullptr ? nullptr
+                     : static_cast<uint8_t*>(const_cast<void*>(bpf_map__initial_value(map, &size)));
+  for (const auto& [name, value] : options.constants) {
+    const std::string operation = Quoted("set constant", name);
+    if (data == nullptr || section_id < 0)
+      return Status::Failed(ENOENT, operation, "the object has no constants");
+    const btf_type* section = btf__type_by_id(types, static_cast<uint32_t>(section_id));
+    const btf_var_secinfo* variables = btf_var_secinfos(section);
+    const btf_var_secinfo* end = variables + btf_vlen(section);
+    const btf_var_secinfo* found =
+        std::find_if(variables, end, [&, &name = name](const btf_var_secinfo& variable) {
+          const btf_type* type = btf__type_by_id(types, variable.type);
+          return name == btf__name_by_offset(types, type->name_off);
+        });
+    if (found == end) return Status::Failed(ENOENT, operation, "the object has no such constant");
+    if (found->size != value.size || found->offset + found->size > size)
+      return Status::Failed(EINVAL, operation,
+                            "it has " + std::to_string(found->size) + " bytes, " +
+                                std::to_string(value.size) + " were given");
+    std::memcpy(data + found->offset, value.data, value.size);
+  }
+  return Status::Ok();
+}
+
+Status BpfSession::SetSizes(const OpenOptions& options) {
+  for (const auto& [name, count] : options.max_entries) {
+    const std::string operation = Quoted("size map", name);
+    bpf_map* map = bpf_object__find_map_by_name(object_.get(), name.c_str());
+    if (map == nullptr) return Status::Failed(ENOENT, operation, "the object has no such map");
+    const int error = bpf_map__set_max_entries(map, count);
+    if (error != 0) return Status::Failed(error, operation);
+  }
+  for (const auto& [name, enabled] : options.autoload) {
+    bpf_program* program = bpf_object__find_program_by_name(object_.get(), name.c_str());
+    if (program == nullptr)
+      return Status::Failed(ENOENT, Quoted("select program", name),
+                            "the object has no such program");
+    bpf_program__set_autoload(program, enabled);
+  }
+  return Status::Ok();
+}
+
+std::vector<AttachFailure> BpfSession::Attach(const std::vector<std::string>& names) {
+  std::vector<AttachFailure> failures;
+  for (const std::string& name : names) {
+    if (bpf_object__find_program_by_name(object_.get(), name.c_str()) == nullptr)
+      failures.push_back({name, Status::Failed(ENOENT, Quoted("attach program", name),
+                                               "the object has no such program")});
+  }
+  LogScope log;
+  bpf_program* program;
+  bpf_object__for_each_program(program, object_.get()) {
+    const std::string name = bpf_program__name(program);
+    const bool is_named = std::find(names.begin(), names.end(), name) != names.end();
+    const bool is_wanted =
+        names.empty() ? bpf_program__autoload(program) && !IsIterator(program) : is_named;
+    if (!is_wanted || links_.count(name) != 0) continue;
+    LinkHandle link(bpf_program__attach(program));
+    if (link) {
+      links_.emplace(name, std::move(link));
+    } else {
+      const int error = errno;
+      failures.push_back({name, Status::Failed(error, Quoted("attach program", name), log.Take())});
+    }
+  }
+  return failures;
+}
+
+Status BpfSession::Iterate(const std::string& name, const std::string& map_name, size_t limit,
+                           std::vector<uint8_t>* output) {
+  const std::string operation = Quoted("iterate", name);
+  LogScope log;
+  bpf_program* program = bpf_object__find_program_by_name(object_.get(), name.c_str());
+  if (program == nullptr)
+    return Status::Failed(ENOENT, operation, "the object has no such program");
+  if (!IsIterator(program)) return Status::Failed(EINVAL, operation, "it is not an iterator");
+
+  bpf_iter_link_info target = {};
+  LIBBPF_OPTS(bpf_iter_attach_opts, options);
+  if (!map_name.empty()) {
+    bpf_map* map = bpf_object__find_map_by_name(object_.get(), map_name.c_str());
+    if (map == nullptr)
+      return Status::Failed(ENOENT, operation, Quoted("the object has no map", map_name));
+    target.map.map_fd = static_cast<uint32_t>(bpf_map__fd(map));
+    options.link_info = &target;
+    options.link_info_len = sizeof(target);
+  }
+  LinkHandle link(bpf_program__attach_iter(program, &options));
+  if (!link) return Status::Failed(errno, operation, log.Take());
+  Fd iterator(bpf_iter_create(bpf_link__fd(link.get())));
+  if (!iterator) return Status::Failed(errno, operation, log.Take());
+
+  constexpr size_t kPiece = 64 * 1024;
+  size_t used = 0;
+  for (;;) {
+    output->resize(used + kPiece);
+    const ssize_t got = ::read(iterator.get(), output->data() + used, kPiece);
+    // The kernel ends a read early after a million objects without output, and wants to be asked
+    // again.
+    if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (got < 0) return Status::Failed(errno, operation);
+    used += static_cast<size_t>(got);
+    output->resize(used);
+    if (got == 0) return Status::Ok();
+    if (used > limit)
+      return Status::Failed(EFBIG, operation,
+                            "its output exceeds " + std::to_string(limit) + " bytes");
+  }
+}
+
+Status BpfSession::Programs(std::vector<ProgramInfo>* programs) const {
+  bpf_program* program;
+  bpf_object__for_each_program(program, object_.get()) {
+    const int fd = bpf_program__fd(program);
+    if (fd < 0) continue;  // not loaded
+    bpf_prog_info info = {};
+    uint32_t size = sizeof(info);
+    const std::string name = bpf_program__name(program);
+    if (bpf_obj_get_info_by_fd(fd, &info, &size) != 0)
+      return Status::Failed(errno, Quoted("describe program", name));
+    programs->push_back({name, info.id, info.run_time_ns, info.run_cnt, info.recursion_misses});
+  }
+  return Status::Ok();
+}
+
+int BpfSession::FindMap(const std::string& name, MapInfo* info) {
+  bpf_map* map = bpf_object__find_map_by_name(object_.get(), name.c_str());
+  if (map == nullptr) return -1;
+  const bpf_map_type type = bpf_map__type(map);
+  const int cpus = IsPerCpu(type) ? libbpf_num_possible_cpus() : 1;
+  *info = {static_cast<uint32_t>(type), bpf_map__map_flags(map),
+           bpf_map__key_size(map),      bpf_map__value_size(map),
+           bpf_map__max_entries(map),   static_cast<uint32_t>(std::max(cpus, 1))};
+  const auto known = std::find(maps_.begin(), maps_.end(), map);
+  if (known != maps_.end()) return static_cast<int>(known - maps_.begin());
+  maps_.push_back(map);
+  return static_cast<int>(maps_.size()) - 1;
+}
+
+int BpfSession::map_fd(size_t index) const {
+  return index < maps_.size() ? bpf_map__fd(maps_[index]) : -1;
+}
+
+void BpfSession::Close() {
+  links_.clear();
+  maps_.clear();
+  object_.reset();
+}
+
+}  // namespace usm

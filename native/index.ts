@@ -1,0 +1,441 @@
+// The whole native surface: libbpf in, bytes out. Loads a BPF object, attaches its programs, reads its maps and rings.
+// Knows no protocol and holds no policy; this file validates and phrases, the addon converts and acts.
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { getSystemErrorName } from 'node:util';
+
+interface Failure {
+  readonly errno: number;
+  readonly operation: string;
+  readonly log: string;
+}
+
+interface AttachFailure extends Failure {
+  readonly program: string;
+}
+
+interface NativeMap {
+  readonly index: number;
+  readonly type: number;
+  readonly flags: number;
+  readonly keySize: number;
+  readonly valueSize: number;
+  readonly maxEntries: number;
+  readonly slots: number;
+}
+
+interface NativeSession {
+  open(options: {
+    path: string;
+    constants: [string, Uint8Array][];
+    mapEntries: [string, number][];
+    autoload: [string, boolean][];
+  }): Failure | undefined;
+  attach(names: readonly string[]): AttachFailure[];
+  iterate(program: string, map: string, limit: number): Uint8Array | Failure;
+  programs(): ProgramStatistics[] | Failure;
+  findMap(name: string): NativeMap | undefined;
+  lookup(map: number, key: Uint8Array, value: Uint8Array): number;
+  update(map: number, key: Uint8Array, value: Uint8Array): number;
+  remove(map: number, key: Uint8Array): number;
+  nextKey(map: number, key: Uint8Array | undefined, next: Uint8Array): number;
+  memory(map: number, size: number): ArrayBuffer | Failure;
+  close(): void;
+}
+
+interface NativeRing {
+  open(session: NativeSession, map: number, size: number): Failure | undefined;
+  drain(target: Uint8Array): number;
+  pending(): number;
+  watch(callback: () => void): Failure | undefined;
+  close(): void;
+}
+
+interface NativeStats {
+  open(): Failure | undefined;
+  close(): void;
+}
+
+interface Addon {
+  readonly Session: new () => NativeSession;
+  readonly Ring: new () => NativeRing;
+  readonly Stats: new () => NativeStats;
+  describeHost(): {
+    kernelRelease: string;
+    machine: string;
+    hasKernelBtf: boolean;
+    possibleCpus: number;
+    effective: [number, number];
+  };
+}
+
+export interface OpenOptions {
+  /** Path of the BPF object. */
+  readonly object: string;
+  /** `const volatile` globals by name, in the machine's byte order and exactly as large as the object declares them. */
+  readonly constants?: Readonly<Record<string, Uint8Array>>;
+  /** `max_entries` by map name, in place of what the object says. For a ring: bytes, a power of two and of pages. */
+  readonly mapEntries?: Readonly<Record<string, number>>;
+  /** Programs not to load (false) although the object has them, or to load (true) although it says not to. */
+  readonly autoload?: Readonly<Record<string, boolean>>;
+}
+
+export interface ProgramStatistics {
+  readonly name: string;
+  readonly id: number;
+  /** Both only move while statistics are enabled, see {@link enableStats}. */
+  readonly runTimeNs: number;
+  readonly runCount: number;
+  /** Runs that the kernel skipped because the program was already running on that CPU. */
+  readonly recursionMisses: number;
+}
+
+export interface Capabilities {
+  readonly kernelRelease: string;
+  /** As `uname -m` says: 'x86_64', 'aarch64'. */
+  readonly machine: string;
+  /** /sys/kernel/btf/vmlinux is there and may be read. */
+  readonly hasKernelBtf: boolean;
+  readonly possibleCpus: number;
+  /** Effective capabilities of this thread, of those that matter here. */
+  readonly effective: ReadonlySet<CapabilityName>;
+}
+
+export type CapabilityName = keyof typeof capabilityBits;
+
+/** linux/capability.h */
+const capabilityBits = {
+  CAP_DAC_READ_SEARCH: 2,
+  CAP_NET_ADMIN: 12,
+  CAP_SYS_PTRACE: 19,
+  CAP_SYS_ADMIN: 21,
+  CAP_SYS_RESOURCE: 24,
+  CAP_PERFMON: 38,
+  CAP_BPF: 39,
+} as const;
+
+/** An operation that failed. `code` is the errno's name ('EPERM'), or 'LIBBPF_…' for libbpf's own. */
+export class NativeError extends Error {
+  override readonly name = 'NativeError';
+  readonly code: string;
+  /** What was attempted: "load 'usm.bpf.o'". */
+  readonly operation: string;
+  /** The last lines that libbpf and the verifier printed meanwhile, or a clause of ours; '' when there is nothing to say. */
+  readonly log: string;
+  /** Programs that failed to attach; empty for all other operations. */
+  readonly programs: readonly string[];
+
+  constructor(failure: Failure, programs: readonly string[] = []) {
+    const code = errorCode(failure.errno);
+    const log = failure.log.trim();
+    super(`${failure.operation}: ${code}${log === '' ? '' : `: ${log.slice(log.lastIndexOf('\n') + 1)}`}`);
+    this.code = code;
+    this.operation = failure.operation;
+    this.log = log;
+    this.programs = programs;
+  }
+}
+
+/** bpf/libbpf.h, enum libbpf_errno, from 4000; and errnos that the kernel keeps to itself. */
+const privateCodes: Readonly<Record<number, string>> = {
+  524: 'ENOTSUPP',
+  4000: 'LIBBPF_LIBELF',
+  4001: 'LIBBPF_FORMAT',
+  4002: 'LIBBPF_KVERSION',
+  4003: 'LIBBPF_ENDIAN',
+  4004: 'LIBBPF_INTERNAL',
+  4005: 'LIBBPF_RELOC',
+  4006: 'LIBBPF_LOAD',
+  4007: 'LIBBPF_VERIFY',
+  4008: 'LIBBPF_PROG2BIG',
+  4009: 'LIBBPF_KVER',
+  4010: 'LIBBPF_PROGTYPE',
+};
+
+/** enum bpf_map_type and map flags, linux/bpf.h */
+const RINGBUF = 27;
+const MMAPABLE = 1 << 10;
+const MAX_ITERATOR_OUTPUT = 64 * 1024 * 1024;
+
+/** Each record that {@link Ring.drain} writes begins with this many bytes: its length as u32, and zeros. */
+export const RECORD_HEADER_SIZE = 8;
+
+/** Opens, prepares and loads. Takes as long as the verifier needs, so it belongs before the event loop has other work. */
+export function openObject(options: OpenOptions): BpfObject {
+  const addon = loadAddon();
+  const session = new addon.Session();
+  check(
+    session.open({
+      path: options.object,
+      constants: Object.entries(options.constants ?? {}),
+      mapEntries: Object.entries(options.mapEntries ?? {}),
+      autoload: Object.entries(options.autoload ?? {}),
+    }),
+  );
+  return new BpfObject(addon, session);
+}
+
+/** A loaded BPF object. Everything that came from it ends with it. */
+export class BpfObject {
+  readonly #addon: Addon;
+  readonly #session: NativeSession;
+  readonly #rings = new Set<Ring>();
+  #isClosed = false;
+
+  /** Use {@link openObject}. */
+  constructor(addon: Addon, session: NativeSession) {
+    this.#addon = addon;
+    this.#session = session;
+  }
+
+  /**
+   * Attaches the named programs, or all but iterators. What is attached already stays so. All are tried; if some fail, the error
+   * lists them and gives the first one's reason, and the others stay attached.
+   */
+  attach(programs: readonly string[] = []): void {
+    const failures = this.#open().attach(programs);
+    const [first] = failures;
+    if (first !== undefined) {
+      throw new NativeError(
+        first,
+        failures.map((failure) => failure.program),
+      );
+    }
+  }
+
+  /** Runs an iterator program over all its objects and returns what it wrote (64 MiB at most). `map`: for iterators over a map. */
+  iterate(program: string, map = ''): Uint8Array {
+    return check(this.#open().iterate(program, map, MAX_ITERATOR_OUTPUT));
+  }
+
+  /** A map by name; the sections '.bss' and '.data' are maps too. */
+  map(name: string): BpfMap {
+    return new BpfMap(() => this.#open(), name, this.#find(name));
+  }
+
+  /**
+   * The memory of an array map with BPF_F_MMAPABLE, shared with the kernel: values at multiples of their size rounded up to 8.
+   * Plain loads and stores; what must be seen in order is written with `Atomics`. Becomes empty (detached) with close().
+   */
+  memory(name: string): ArrayBuffer {
+    const map = this.#find(name);
+    if ((map.flags & MMAPABLE) === 0) throw invalid(`share memory of map '${name}'`, 'it is not BPF_F_MMAPABLE');
+    return check(this.#open().memory(map.index, roundUp8(map.valueSize) * map.maxEntries));
+  }
+
+  /** The reading side of a ring buffer. A ring has one reader: asking twice gives two that take records from each other. */
+  ring(name: string): Ring {
+    const map = this.#find(name);
+    if (map.type !== RINGBUF) throw invalid(`open ring '${name}'`, 'it is not a ring buffer');
+    const native = new this.#addon.Ring();
+    check(native.open(this.#open(), map.index, map.maxEntries));
+    const ring = new Ring(native, name, map.maxEntries, () => this.#rings.delete(ring));
+    this.#rings.add(ring);
+    return ring;
+  }
+
+  programs(): readonly ProgramStatistics[] {
+    return check(this.#open().programs());
+  }
+
+  /** Detaches and unloads everything. May be called twice. Also happens when the environment (process, worker) ends. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const ring of this.#rings) ring.close();
+    this.#session.close();
+  }
+
+  #open(): NativeSession {
+    if (this.#isClosed) throw closed('BPF object');
+    return this.#session;
+  }
+
+  #find(name: string): NativeMap {
+    const map = this.#open().findMap(name);
+    if (map === undefined) throw new NativeError({ errno: 2, operation: `find map '${name}'`, log: 'the object has no such map' });
+    return map;
+  }
+}
+
+/** A map of a loaded object. Keys and values are bytes in the machine's byte order. */
+export class BpfMap {
+  readonly name: string;
+  readonly keySize: number;
+  /** Of one value. */
+  readonly valueSize: number;
+  readonly maxEntries: number;
+  /** Values per key: 1, or the number of possible CPUs. */
+  readonly slots: number;
+  /** Bytes of a lookup: `valueSize`, or for per-CPU maps `slots` values, each rounded up to 8 bytes. */
+  readonly lookupSize: number;
+  readonly #session: () => NativeSession;
+  readonly #index: number;
+
+  /** Use {@link BpfObject.map}. */
+  constructor(session: () => NativeSession, name: string, map: NativeMap) {
+    this.#session = session;
+    this.#index = map.index;
+    this.name = name;
+    this.keySize = map.keySize;
+    this.valueSize = map.valueSize;
+    this.maxEntries = map.maxEntries;
+    this.slots = map.slots;
+    this.lookupSize = map.slots === 1 ? map.valueSize : roundUp8(map.valueSize) * map.slots;
+  }
+
+  /** The value, written into `into` when given, or undefined when the key is not there. */
+  lookup(key: Uint8Array, into: Uint8Array = new Uint8Array(this.lookupSize)): Uint8Array | undefined {
+    this.#expectSize('key', key, this.keySize);
+    this.#expectSize('value', into, this.lookupSize);
+    return this.#isDone('look up in', this.#session().lookup(this.#index, key, into)) ? into : undefined;
+  }
+
+  /** Inserts or replaces. A per-CPU map takes all slots at once. */
+  update(key: Uint8Array, value: Uint8Array): void {
+    this.#expectSize('key', key, this.keySize);
+    this.#expectSize('value', value, this.lookupSize);
+    const error = this.#session().update(this.#index, key, value);
+    if (error < 0) throw new NativeError({ errno: -error, operation: `update map '${this.name}'`, log: '' });
+  }
+
+  /** True when the key was there. */
+  delete(key: Uint8Array): boolean {
+    this.#expectSize('key', key, this.keySize);
+    return this.#isDone('delete from', this.#session().remove(this.#index, key));
+  }
+
+  /** All entries, for small maps. While others write, an entry may be missed or seen twice. */
+  entries(): readonly (readonly [key: Uint8Array, value: Uint8Array])[] {
+    const entries: (readonly [Uint8Array, Uint8Array])[] = [];
+    let key: Uint8Array | undefined;
+    // A hash map starts over when the current key vanishes: the bound is what ends such a walk.
+    for (let step = 0; step < this.maxEntries; step++) {
+      const next = new Uint8Array(this.keySize);
+      if (!this.#isDone('walk', this.#session().nextKey(this.#index, key, next))) break;
+      const value = this.lookup(next);
+      if (value !== undefined) entries.push([next, value]);
+      key = next;
+    }
+    return entries;
+  }
+
+  #isDone(verb: string, error: number): boolean {
+    if (error === 0) return true;
+    if (error === -2) return false; // ENOENT
+    throw new NativeError({ errno: -error, operation: `${verb} map '${this.name}'`, log: '' });
+  }
+
+  #expectSize(what: string, bytes: Uint8Array, size: number): void {
+    if (bytes.byteLength === size) return;
+    throw invalid(`use map '${this.name}'`, `its ${what} has ${String(size)} bytes, ${String(bytes.byteLength)} were given`);
+  }
+}
+
+/** The reading side of a BPF ring buffer. */
+export class Ring {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly #native: NativeRing;
+  readonly #onClose: () => void;
+  #isClosed = false;
+
+  /** Use {@link BpfObject.ring}. */
+  constructor(native: NativeRing, name: string, sizeBytes: number, onClose: () => void) {
+    this.#native = native;
+    this.name = name;
+    this.sizeBytes = sizeBytes;
+    this.#onClose = onClose;
+  }
+
+  /**
+   * Hot path. Copies whole records into `target`, oldest first, until the ring is empty, the next record is still being written, or
+   * it would not fit (it stays). Returns the bytes written, a multiple of 8. Record layout: length as u32, u32 zero, then the record
+   * at offset {@link RECORD_HEADER_SIZE}, zero-padded to 8 bytes. Throws EMSGSIZE if the next record exceeds all of `target`.
+   */
+  drain(target: Uint8Array): number {
+    const written = this.#native.drain(target);
+    if (written < 0) throw this.#failure('drain', written);
+    return written;
+  }
+
+  /** Bytes that are not read yet, 8 per record and unfinished records included. */
+  pending(): number {
+    const pending = this.#native.pending();
+    if (pending < 0) throw this.#failure('read', pending);
+    return pending;
+  }
+
+  /**
+   * Calls back once per wake-up that the kernel sends (not per record, and not while records without wake-up gather; once at the
+   * start if there is something to read). A callback that leaves records behind is not called again for them. Does not keep the
+   * process alive. A second call replaces the callback.
+   */
+  onReadable(callback: () => void): void {
+    if (this.#isClosed) throw closed(`ring '${this.name}'`);
+    check(this.#native.watch(callback));
+  }
+
+  /** May be called twice; closing the object does it too. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#native.close();
+    this.#onClose();
+  }
+
+  #failure(verb: string, error: number): Error {
+    return this.#isClosed
+      ? closed(`ring '${this.name}'`)
+      : new NativeError({ errno: -error, operation: `${verb} ring '${this.name}'`, log: '' });
+  }
+}
+
+/** Makes the kernel measure run time and count of all BPF programs until close() (idempotent) or the end of the process. */
+export function enableStats(): { close(): void } {
+  const stats = new (loadAddon().Stats)();
+  check(stats.open());
+  return {
+    close: () => {
+      stats.close();
+    },
+  };
+}
+
+/** Facts for a good error message. */
+export function capabilities(): Capabilities {
+  const { effective, ...host } = loadAddon().describeHost();
+  const mask = BigInt(effective[0]) | (BigInt(effective[1]) << 32n);
+  const names = (Object.keys(capabilityBits) as CapabilityName[]).filter((name) => (mask >> BigInt(capabilityBits[name])) & 1n);
+  return { ...host, effective: new Set(names) };
+}
+
+/** From native/index.ts as well as from dist/native/index.js. `require` keeps it, once per thread. */
+function loadAddon(): Addon {
+  const paths = ['../build/usm.node', '../../build/usm.node'].map((path) => fileURLToPath(new URL(path, import.meta.url)));
+  const path = paths.find((candidate) => existsSync(candidate));
+  if (path === undefined) throw new NativeError({ errno: 2, operation: 'load the addon', log: `no file at ${paths.join(' or ')}` });
+  return createRequire(import.meta.url)(path) as Addon;
+}
+
+function check<T>(result: T): Exclude<T, Failure> {
+  if (typeof result === 'object' && result !== null && 'errno' in result) throw new NativeError(result as unknown as Failure);
+  return result as Exclude<T, Failure>;
+}
+
+function errorCode(errno: number): string {
+  return privateCodes[errno] ?? getSystemErrorName(-errno);
+}
+
+function invalid(operation: string, why: string): NativeError {
+  return new NativeError({ errno: 22, operation, log: why });
+}
+
+function closed(what: string): NativeError {
+  return new NativeError({ errno: 9, operation: `use a closed ${what}`, log: '' });
+}
+
+function roundUp8(size: number): number {
+  return (size + 7) & ~7;
+}

