@@ -672,11 +672,23 @@ static void no_delay(int fd, const union address *address)
 		check(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)), "TCP_NODELAY");
 }
 
-static int run_server(const char *text, const char *handover, const struct endpoint *end)
+/* The end of stdin ends a server, also one that is busy with a connection. */
+static void *watch_stdin(void *argument)
+{
+	char byte;
+
+	while (read(0, &byte, 1) > 0)
+		;
+	_exit(0);
+	return argument; /* pthread_create wants the type */
+}
+
+static _Noreturn void run_server(const char *text, const char *handover, const struct endpoint *end)
 {
 	union address address, bound = {};
 	socklen_t size = parse_address(text, &address), bound_size = sizeof(bound);
 	int listener = check(socket(address.any.sa_family, SOCK_STREAM, 0), "socket");
+	pthread_t watcher;
 
 	check(bind(listener, &address.any, size), "bind");
 	check(listen(listener, 128), "listen");
@@ -685,18 +697,13 @@ static int run_server(const char *text, const char *handover, const struct endpo
 		printf("{\"kind\":\"listening\",\"pid\":%d,\"path\":\"%s\"}\n", getpid(), text + 5);
 	else
 		printf("{\"kind\":\"listening\",\"pid\":%d,\"port\":%d}\n", getpid(), ntohs(bound.v6.sin6_port));
+	if (pthread_create(&watcher, NULL, watch_stdin, NULL))
+		die("pthread_create");
 	for (;;) {
-		struct pollfd fds[2] = { { .fd = 0, .events = POLLIN }, { .fd = listener, .events = POLLIN } };
+		int fd = check(accept(listener, NULL, NULL), "accept");
 
-		check(poll(fds, 2, -1), "poll");
-		if (fds[0].revents)
-			return 0;
-		if (fds[1].revents) {
-			int fd = check(accept(listener, NULL, NULL), "accept");
-
-			no_delay(fd, &bound);
-			use(fd, handover, end, true);
-		}
+		no_delay(fd, &bound);
+		use(fd, handover, end, true);
 	}
 }
 
@@ -742,5 +749,7 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	end = (struct endpoint){ find_way(sends, argv[4]), find_way(sends, argv[5]), find_way(receives, argv[6]), find_way(receives, argv[7]) };
-	return !strcmp(argv[1], "server") ? run_server(argv[2], argv[3], &end) : run_client(argv[2], argv[3], &end);
+	if (!strcmp(argv[1], "server"))
+		run_server(argv[2], argv[3], &end);
+	return run_client(argv[2], argv[3], &end);
 }

@@ -1,0 +1,109 @@
+// A real nginx with a configuration of our own: static files by sendfile, fixed answers, and a reverse proxy with keep-alive.
+import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { Cleanup } from './program.ts';
+
+export interface Nginx {
+  readonly port: number;
+  readonly masterPid: number;
+  readonly service: 'nginx';
+}
+
+export interface NginxOptions {
+  /** `host:port` or `unix:/path` behind `/echo`. */
+  readonly upstream?: string;
+  readonly workers?: number;
+  /** Name and size of files under `/files/`. */
+  readonly files?: Readonly<Record<string, number>>;
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Whether something accepts on that port of 127.0.0.1. */
+export function isListening(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+}
+
+function configuration(folder: string, port: number, options: NginxOptions): string {
+  const { upstream, workers = 1 } = options;
+  return `daemon off;
+user root;
+worker_processes ${workers};
+pid ${folder}/nginx.pid;
+error_log ${folder}/error.log warn;
+events { worker_connections 1024; }
+http {
+  access_log off;
+  sendfile on;
+  tcp_nopush on;
+  keepalive_requests 1000000;
+  keepalive_timeout 1h;
+  client_body_temp_path ${folder}/body;
+  proxy_temp_path ${folder}/proxy;
+  fastcgi_temp_path ${folder}/fastcgi;
+  uwsgi_temp_path ${folder}/uwsgi;
+  scgi_temp_path ${folder}/scgi;
+  client_max_body_size 0;
+  ${upstream === undefined ? '' : `upstream backend { server ${upstream}; keepalive 16; }`}
+  server {
+    listen 127.0.0.1:${port};
+    # Names the worker that answers; the upstream's own server-pid passes through.
+    add_header Nginx-Pid $pid always;
+    location /files/ { root ${folder}; }
+    location /fixed { default_type text/plain; return 200 "0123456789"; }
+    ${
+      upstream === undefined
+        ? ''
+        : `location /echo {
+      proxy_pass http://backend;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_request_buffering off;
+    }`
+    }
+  }
+}
+`;
+}
+
+export async function startNginx(cleanup: Cleanup, options: NginxOptions = {}): Promise<Nginx> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'usm-nginx-'));
+  mkdirSync(path.join(folder, 'files'));
+  for (const [name, size] of Object.entries(options.files ?? {})) writeFileSync(path.join(folder, 'files', name), Buffer.alloc(size, 'f'));
+  const port = await freePort();
+  const config = path.join(folder, 'nginx.conf');
+  writeFileSync(config, configuration(folder, port, options));
+  const child = spawn('nginx', ['-p', folder, '-c', config], { stdio: ['ignore', 'ignore', 'pipe'] });
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr = (stderr + text).slice(-4000)));
+  const exited = once(child, 'close');
+  exited.catch(() => {});
+  cleanup.after(async () => {
+    child.kill('SIGTERM');
+    await exited.catch(() => {});
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const deadline = Date.now() + 10_000;
+  while (!(await isListening(port))) {
+    if (child.exitCode !== null || Date.now() > deadline) throw new Error(`nginx did not start: ${stderr}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return { port, masterPid: child.pid!, service: 'nginx' };
+}
