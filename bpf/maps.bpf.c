@@ -34,3 +34,22 @@ const volatile u64 any_cgroup = 0;
 u32 self_tgid = 0;
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* The wire types that no map holds: named here so that BTF describes them to user space. */
+struct wire_types {
+	struct io_event io;
+	struct connection_event connection;
+	struct end_event end;
+	struct walk_event walk;
+	struct process_event process;
+	struct process_exit_event process_exit;
+	enum event_kind kind;
+	enum io_flag flag;
+	enum missing_reason missing;
+	enum end_cause cause;
+	enum conn_role role;
+	enum role_evidence evidence;
+	enum last_flow last;
+	enum counter counter;
+};
+const struct wire_types *unused_wire_types __attribute__((unused));

@@ -1,6 +1,7 @@
 // The only place where the stages meet. Bytes from the kernel ring come in at one end, spans go out at the other:
 //   record -> event -> stream -> message -> transaction -> observation -> span -> batch
 // docs/architecture.md draws it.
+import { createCorrelation } from './attribution/correlation.ts';
 import { createProcesses } from './attribution/processes.ts';
 import { createResources, type HostInfo } from './attribution/resources.ts';
 import type { Clock } from './clock.ts';
@@ -24,6 +25,8 @@ export interface PipelineOptions {
   readonly config: ReceiverConfig;
   readonly clock: Clock;
   readonly host: HostInfo;
+  /** Of the receiver. */
+  readonly version: string;
   readonly ids: IdSource;
   readonly ledger: Ledger;
   readonly exportPath: ExportPath;
@@ -51,12 +54,12 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const { config, ledger, exportPath } = options;
   const { http, capture, correlation, redaction } = config.usm;
   const processes = createProcesses({ maxProcesses: MAX_PROCESSES });
-  const resources = createResources({ host: options.host, maxProcesses: MAX_PROCESSES });
+  const resources = createResources({ host: options.host, version: options.version, maxProcesses: MAX_PROCESSES });
   const spans = createSpanBuilder({
     describe: createHttpDescriber({ knownMethods: http.knownMethods, redactedQueryKeys: redaction.queryKeys }),
     resourceOf: resources.resourceOf,
+    correlate: createCorrelation(correlation.sdkDuplicates),
     ids: options.ids,
-    sdkDuplicates: correlation.sdkDuplicates,
     count: (event) => {
       ledger.noticed(event);
     },
@@ -94,12 +97,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   });
 
   function observe(transaction: Transaction): void {
-    const image = processes.lookup(transaction.process);
-    if (image === undefined) {
-      ledger.notExported('process_unknown', 1);
-      return;
-    }
-    const built = spans.build(transaction, image);
+    const built = spans.build(transaction, processes.lookup(transaction.process));
     if (built.kind === 'span') exportPath.push(built.span);
     else ledger.notExported(built.reason, 1);
   }

@@ -1,4 +1,5 @@
 // Record -> Event (hot path): the bytes that the ring gave become calls of one handler. Layout: bpf/event.h, through layout.ts.
+import { RECORD_HEADER_SIZE } from '../../native/index.ts';
 import type { ConnectionInfo, Endpoint, Role, RoleEvidence } from '../model/connection.ts';
 import type { ProcessId, ProcessImage } from '../model/process.ts';
 import type { LossReason } from '../model/protocol.ts';
@@ -82,9 +83,8 @@ export class Decoder {
     let count = 0;
     while (at < size) {
       const length = this.#words[at >> 2] ?? 0;
-      this.#record(at + 4, length);
-      // As the ring lays them out: an 8-byte header's worth of alignment per record.
-      at += (4 + length + 7) & ~7;
+      this.#record(at + RECORD_HEADER_SIZE, length);
+      at += (RECORD_HEADER_SIZE + length + 7) & ~7;
       count++;
     }
     return count;
@@ -111,7 +111,7 @@ export class Decoder {
         return;
       case eventKind.processExit:
         this.#handler.processExited(
-          this.#process(this.#u32(at + processExitEvent.tgid), this.#u64(at + processExitEvent.start_time)),
+          this.#process(this.#u32(at + processExitEvent.tgid), this.#u64(at + processExitEvent.startTime)),
           this.#time(at),
         );
         return;
@@ -132,25 +132,25 @@ export class Decoder {
     const flags = this.#bytes[at + eventHeader.flags] ?? 0;
     io.connection = this.#u64(at + ioEvent.cookie);
     io.time = this.#time(at);
-    io.process = this.#process(this.#u32(at + ioEvent.tgid), this.#u64(at + ioEvent.start_time));
+    io.process = this.#process(this.#u32(at + ioEvent.tgid), this.#u64(at + ioEvent.startTime));
     io.isSent = (flags & ioFlag.sent) !== 0;
     io.isIoStart = (flags & ioFlag.start) !== 0;
     io.isUnordered = (flags & ioFlag.unordered) !== 0;
     io.isResumed = (flags & ioFlag.resumed) !== 0;
     io.position = this.#u64(at + ioEvent.position);
-    io.otherPosition = this.#u64(at + ioEvent.other_position);
+    io.otherPosition = this.#u64(at + ioEvent.otherPosition);
     io.size = this.#u32(at + ioEvent.size);
     io.captured = this.#u32(at + ioEvent.captured);
     io.missing = LOSS_REASONS[flags >> 4];
-    io.from = at + ioEvent.size_of;
+    io.from = at + ioEvent.sizeOf;
     this.#handler.io(io);
   }
 
   #decodeOpen(at: number): OpenEvent {
     const family = this.#u16(at + connectionEvent.family);
     const isUnix = family === AF_UNIX;
-    const local = at + connectionEvent.local_address;
-    const peer = at + connectionEvent.peer_address;
+    const local = at + connectionEvent.localAddress;
+    const peer = at + connectionEvent.peerAddress;
     const info: ConnectionInfo = {
       id: this.#u64(at + connectionEvent.cookie),
       transport: isUnix ? 'unix' : 'tcp',
@@ -158,20 +158,20 @@ export class Decoder {
       role: ROLES[this.#bytes[at + connectionEvent.role] ?? 0] ?? 'unknown',
       roleEvidence: EVIDENCE[this.#bytes[at + connectionEvent.evidence] ?? 0] ?? 'none',
       local: isUnix
-        ? this.#unixEndpoint(at + connectionEvent.local_path, this.#bytes[at + connectionEvent.local_path_size] ?? 0)
-        : { address: this.#address(local), port: this.#u16(at + connectionEvent.local_port) },
+        ? this.#unixEndpoint(at + connectionEvent.localPath, this.#bytes[at + connectionEvent.localPathSize] ?? 0)
+        : { address: this.#address(local), port: this.#u16(at + connectionEvent.localPort) },
       peer: isUnix
-        ? this.#unixEndpoint(at + connectionEvent.peer_path, this.#bytes[at + connectionEvent.peer_path_size] ?? 0)
-        : { address: this.#address(peer), port: this.#u16(at + connectionEvent.peer_port) },
+        ? this.#unixEndpoint(at + connectionEvent.peerPath, this.#bytes[at + connectionEvent.peerPathSize] ?? 0)
+        : { address: this.#address(peer), port: this.#u16(at + connectionEvent.peerPort) },
       networkNamespace: this.#u32(at + connectionEvent.netns),
       // A UNIX socket has no kernel positions: ours begin where we began.
-      isFromStart: (this.#bytes[at + connectionEvent.from_start] ?? 0) !== 0,
-      openedBy: this.#process(this.#u32(at + connectionEvent.tgid), this.#u64(at + connectionEvent.start_time)),
+      isFromStart: (this.#bytes[at + connectionEvent.fromStart] ?? 0) !== 0,
+      openedBy: this.#process(this.#u32(at + connectionEvent.tgid), this.#u64(at + connectionEvent.startTime)),
     };
     return {
       info,
-      sentPosition: this.#u64(at + connectionEvent.sent_position),
-      receivedPosition: this.#u64(at + connectionEvent.received_position),
+      sentPosition: this.#u64(at + connectionEvent.sentPosition),
+      receivedPosition: this.#u64(at + connectionEvent.receivedPosition),
       lastFlow: LAST_FLOWS[this.#bytes[at + connectionEvent.last] ?? 0] ?? 'unknown',
     };
   }
@@ -181,8 +181,8 @@ export class Decoder {
       connection: this.#u64(at + endEvent.cookie),
       time: this.#time(at),
       cause: END_CAUSES[this.#bytes[at + endEvent.cause] ?? 0] ?? 'closed',
-      sentPosition: this.#u64(at + endEvent.sent_position),
-      receivedPosition: this.#u64(at + endEvent.received_position),
+      sentPosition: this.#u64(at + endEvent.sentPosition),
+      receivedPosition: this.#u64(at + endEvent.receivedPosition),
       error: this.#u32(at + endEvent.error),
       isExiting: (this.#bytes[at + endEvent.exiting] ?? 0) !== 0,
     };
@@ -201,12 +201,12 @@ export class Decoder {
   }
 
   #decodeProcess(at: number, end: number): ProcessImage {
-    const executable = at + processEvent.size_of;
-    const cgroup = executable + this.#u32(at + processEvent.executable_size);
-    const args = cgroup + this.#u32(at + processEvent.cgroup_size);
-    const environment = args + this.#u32(at + processEvent.args_size);
-    const environmentEnd = Math.min(end, environment + this.#u32(at + processEvent.environment_size));
-    const { pid, startTime } = this.#process(this.#u32(at + processEvent.tgid), this.#u64(at + processEvent.start_time));
+    const executable = at + processEvent.sizeOf;
+    const cgroup = executable + this.#u32(at + processEvent.executableSize);
+    const args = cgroup + this.#u32(at + processEvent.cgroupSize);
+    const environment = args + this.#u32(at + processEvent.argsSize);
+    const environmentEnd = Math.min(end, environment + this.#u32(at + processEvent.environmentSize));
+    const { pid, startTime } = this.#process(this.#u32(at + processEvent.tgid), this.#u64(at + processEvent.startTime));
     return {
       pid,
       startTime,
@@ -265,14 +265,14 @@ export class Decoder {
   }
 
   #latin1(from: number, to: number): string {
-    return Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + from, to - from).latin1Slice();
+    return Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + from, to - from).toString('latin1');
   }
 
   /** UTF-8 up to the first 0. */
   #text(from: number, to: number): string {
     const zero = this.#bytes.indexOf(0, from);
     const end = zero < 0 || zero > to ? to : zero;
-    return Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + from, end - from).utf8Slice();
+    return Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + from, end - from).toString('utf8');
   }
 
   #strings(from: number, to: number): string[] {

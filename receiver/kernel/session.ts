@@ -1,7 +1,7 @@
 // The kernel side as one object: loads and attaches the BPF programs with the configured filters, seeds what is older than us, and
 // hands out the ring's bytes, the shared controls and the kernel's own counters.
 import { fileURLToPath } from 'node:url';
-import { type BpfObject, type BpfRing, NativeError, openObject, type ProgramInfo, readPlatform } from '../../native/index.ts';
+import { type BpfObject, capabilities, NativeError, openObject, type ProgramStatistics, type Ring } from '../../native/index.ts';
 import { ReceiverError } from '../errors.ts';
 import { compileFilter, type FilterRule, type FilterTables } from './filter-maps.ts';
 import { control, counter } from './layout.ts';
@@ -22,7 +22,10 @@ export type KernelCounters = Readonly<Record<keyof typeof counter, number>>;
 export const windowSize = 256 * 1024;
 /** FILTER_PATH of bpf/config.h. */
 const filterPathSize = 256;
-const objectPath = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../../build/usm.bpf.o' : '../../../build/usm.bpf.o', import.meta.url));
+/** From receiver/kernel as well as from dist/receiver/kernel. */
+const objectPath = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? '../../build/usm.bpf.o' : '../../../build/usm.bpf.o', import.meta.url),
+);
 
 /** The fields of struct control in 64-bit words. */
 export const controlLayout = {
@@ -36,7 +39,7 @@ export const controlLayout = {
 
 export class KernelSession {
   readonly #object: BpfObject;
-  readonly #ring: BpfRing;
+  readonly #ring: Ring;
   readonly controls: ArrayBuffer;
 
   constructor(object: BpfObject) {
@@ -62,7 +65,7 @@ export class KernelSession {
 
   /** Cookies of all sockets that the kernel side keeps state for. */
   liveConnections(): Set<number> {
-    const bytes = this.#object.iterate('live_connections', { map: 'conns' });
+    const bytes = this.#object.iterate('live_connections', 'conns');
     const cookies = new BigUint64Array(bytes.buffer, bytes.byteOffset, Math.floor(bytes.byteLength / 8));
     const live = new Set<number>();
     for (const cookie of cookies) live.add(Number(cookie));
@@ -81,10 +84,16 @@ export class KernelSession {
       for (let at = 0; at + 8 <= values.byteLength; at += 8) sum += Number(view.getBigUint64(at, true));
       return sum;
     };
-    return Object.fromEntries(Object.entries(counter).map(([name, index]) => [name, read(index)])) as unknown as KernelCounters;
+    const names = Object.keys(counter) as (keyof typeof counter)[];
+    return Object.fromEntries(names.map((name) => [name, read(counter[name])])) as KernelCounters;
   }
 
-  programs(): readonly ProgramInfo[] {
+  /** Runs of our programs that the kernel skipped because one was running on that CPU already. */
+  recursionMisses(): number {
+    return this.#object.programs().reduce((sum, program) => sum + program.recursionMisses, 0);
+  }
+
+  programs(): readonly ProgramStatistics[] {
     return this.#object.programs();
   }
 
@@ -149,7 +158,7 @@ function fillFilter(object: BpfObject, filter: FilterTables): void {
 }
 
 function checkPlatform(): void {
-  const platform = attempt('USM_ADDON_MISSING', 'load the native addon', readPlatform);
+  const platform = attempt('USM_ADDON_MISSING', 'load the native addon', capabilities);
   const [major = 0, minor = 0] = platform.kernelRelease.split('.').map(Number);
   if (major < 6 || (major === 6 && minor < 3)) {
     throw new ReceiverError('USM_KERNEL_TOO_OLD', {

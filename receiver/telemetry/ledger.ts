@@ -112,6 +112,12 @@ export class Ledger implements Books {
     this.#noticed.add(event, 1);
   }
 
+  /** What only the kernel counted: connections whose events the full ring refused, and runs of our programs that were skipped. */
+  kernelCounted(shedConnections: number, recursionMisses: number): void {
+    this.#shed.add('ring_full', shedConnections);
+    this.#eventsDropped.add('recursion', recursionMisses);
+  }
+
   /** Transactions that are neither exported nor counted out yet: on their way. */
   get pending(): number {
     return this.#transactionsSeen - this.#exported - this.#notExported.sum();

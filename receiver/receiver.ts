@@ -1,0 +1,195 @@
+// The running receiver: opens the kernel side, the pipeline and the exporters, drains the ring in time, and closes the books at the end.
+import { randomFillSync } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import * as os from 'node:os';
+import { capabilities } from '../native/index.ts';
+import { readHost } from './attribution/host.ts';
+import { version } from './cli/version.ts';
+import type { Clock } from './clock.ts';
+import type { ReceiverConfig } from './config/types.ts';
+import { createExportPath, type ExportPath } from './export/fan-out.ts';
+import { createTimers } from './export/timers.ts';
+import { openExporters } from './exporters.ts';
+import { controlLayout, type KernelSession, openKernelSession, windowSize } from './kernel/session.ts';
+import type { Logger } from './log.ts';
+import { createPipeline, type Pipeline } from './pipeline.ts';
+import { Ledger } from './telemetry/ledger.ts';
+import { createRandomIds } from './telemetry/random-ids.ts';
+import { SCOPE_NAME } from './telemetry/spans.ts';
+
+export interface ReceiverOptions {
+  readonly config: ReceiverConfig;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** Standard output. */
+  readonly write: (text: string) => void;
+}
+
+export interface Receiver {
+  /** Takes what is in the ring, finishes what is complete, flushes, tells the books. May be called twice. */
+  stop(): Promise<void>;
+}
+
+/** The semantic conventions that the spans follow. */
+const SCHEMA_URL = 'https://opentelemetry.io/schemas/1.40.0';
+/** What one round of draining takes at most; more is left for the next turn of the event loop. */
+const BUFFER_SIZE = 1024 * 1024;
+const MAX_ROUNDS = 8;
+/** Without traffic the ring is looked at less often: the kernel wakes us when it fills. */
+const IDLE_INTERVAL_MS = 25;
+const ROUNDS_UNTIL_IDLE = 20;
+const SWEEP_INTERVAL_MS = 5_000;
+const CLOCK_RESYNC_MS = 10_000;
+/** Of shutdown_timeout: kept for closing what is open. */
+const CLOSING_SHARE = 0.1;
+
+export async function startReceiver(options: ReceiverOptions): Promise<Receiver> {
+  const { config, logger, clock } = options;
+  const ledger = new Ledger();
+  const scope = { name: SCOPE_NAME, version, schemaUrl: SCHEMA_URL };
+  const timers = createTimers();
+  const exporters = await openExporters(config.exporters, {
+    scope,
+    clock,
+    timers,
+    write: (bytes) => {
+      options.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString());
+    },
+  });
+  const exportPath = createExportPath(
+    exporters,
+    (spans, outcome) => {
+      if (outcome === 'exported') ledger.exported(spans);
+      else ledger.notExported(outcome, spans);
+    },
+    { timers, random: Math.random, logger },
+  );
+  let kernel: KernelSession;
+  try {
+    kernel = openKernelSession({
+      filter: config.usm.filter,
+      ringBufferSizeBytes: config.usm.capture.ringBufferSizeBytes,
+    });
+  } catch (error) {
+    await exportPath.close(0);
+    throw error;
+  }
+  const buffer = new Uint8Array(BUFFER_SIZE);
+  const pipeline = createPipeline({
+    config,
+    clock,
+    version,
+    host: readHost({ readText, hostName: os.hostname(), arch: os.arch() }),
+    ids: createRandomIds(randomFillSync),
+    ledger,
+    exportPath,
+    controls: kernel.controls,
+    controlLayout,
+    windowSize,
+    buffer,
+    cpus: capabilities().possibleCpus,
+  });
+  const running = new RunningReceiver({ ...options, kernel, pipeline, exportPath, ledger, buffer });
+  running.start();
+  logger.info('Everything is ready. Begin running and processing data.');
+  return running;
+}
+
+interface Parts extends ReceiverOptions {
+  readonly kernel: KernelSession;
+  readonly pipeline: Pipeline;
+  readonly exportPath: ExportPath;
+  readonly ledger: Ledger;
+  readonly buffer: Uint8Array<ArrayBuffer>;
+}
+
+class RunningReceiver implements Receiver {
+  readonly #parts: Parts;
+  #drainTimer: NodeJS.Timeout | undefined;
+  #sweepTimer: NodeJS.Timeout | undefined;
+  #resyncTimer: NodeJS.Timeout | undefined;
+  #idleRounds = 0;
+  #stopping: Promise<void> | undefined;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    const { kernel, clock } = this.#parts;
+    kernel.onReadable(() => {
+      if (this.#stopping === undefined) this.#drain();
+    });
+    this.#sweepTimer = setInterval(() => {
+      this.#sweep();
+    }, SWEEP_INTERVAL_MS);
+    this.#resyncTimer = setInterval(() => {
+      clock.resync();
+    }, CLOCK_RESYNC_MS);
+    this.#drain();
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  #drain(): void {
+    clearTimeout(this.#drainTimer);
+    const taken = this.#takeRounds(MAX_ROUNDS);
+    this.#idleRounds = taken > 0 ? 0 : this.#idleRounds + 1;
+    const { drainIntervalMs } = this.#parts.config.usm.capture;
+    const isIdle = this.#idleRounds > ROUNDS_UNTIL_IDLE;
+    // A full last round means that more is waiting: come back as soon as others had their turn.
+    const delay = taken === MAX_ROUNDS ? 0 : isIdle ? Math.max(IDLE_INTERVAL_MS, drainIntervalMs) : drainIntervalMs;
+    this.#drainTimer = setTimeout(() => {
+      this.#drain();
+    }, delay);
+  }
+
+  /** Returns how many rounds had something in them. */
+  #takeRounds(limit: number): number {
+    const { kernel, pipeline, buffer, clock } = this.#parts;
+    const before = clock.now();
+    let rounds = 0;
+    while (rounds < limit) {
+      const size = kernel.drain(buffer);
+      if (size === 0) break;
+      pipeline.take(size);
+      rounds++;
+    }
+    // Only when the ring is empty has everything up to `before` been handed in.
+    if (rounds < limit) pipeline.tick(before);
+    return rounds;
+  }
+
+  /** Connections whose end nobody told us: UNIX sockets have no states, and an end may be among lost events. */
+  #sweep(): void {
+    const { kernel, pipeline, clock } = this.#parts;
+    if (!pipeline.needsSweep()) return;
+    const time = clock.now();
+    pipeline.sweep(kernel.liveConnections(), time);
+  }
+
+  async #stop(): Promise<void> {
+    const { kernel, pipeline, exportPath, ledger, logger, config } = this.#parts;
+    const deadlineMs = config.usm.shutdownTimeoutMs;
+    clearTimeout(this.#drainTimer);
+    clearInterval(this.#sweepTimer);
+    clearInterval(this.#resyncTimer);
+    while (this.#takeRounds(MAX_ROUNDS) === MAX_ROUNDS);
+    pipeline.close();
+    ledger.kernelCounted(kernel.counters().shed, kernel.recursionMisses());
+    kernel.close();
+    await exportPath.close(deadlineMs * (1 - CLOSING_SHARE));
+    logger.info('Ledger', { ...ledger.report(), exporters: exportPath.counters() });
+  }
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
