@@ -17,7 +17,8 @@ export const errorCodes = {
     remedy: 'correct the source that the message names',
   },
   USM_CONFIG_INVALID: {
-    meaning: 'The configuration was read, but says something that is unknown, contradictory or not supported. Every problem is listed with its path.',
+    meaning:
+      'The configuration was read, but says something that is unknown, contradictory or not supported. Every problem is listed with its path.',
     remedy: 'correct the keys that the message names; docs/configuration.md lists all of them',
   },
   USM_LOG_OUTPUT: {
@@ -69,7 +70,8 @@ export const errorCodes = {
     remedy: 'correct the file or the setting that the message names',
   },
   USM_SHUTDOWN_TIMEOUT: {
-    meaning: 'The receiver did not stop within `shutdown_timeout` and was ended. What was still queued is lost; the kernel removes its programs.',
+    meaning:
+      'The receiver did not stop within `shutdown_timeout` and was ended. What was still queued is lost; the kernel removes its programs.',
     remedy: 'report it if it happens with a reachable backend',
   },
 } as const satisfies Readonly<Record<string, ErrorCodeRow>>;

@@ -41,7 +41,10 @@ async function load(command: Extract<Command, { readonly sources: unknown }>): P
 
 async function run({ config, warnings }: LoadedConfig): Promise<void> {
   if (process.platform !== 'linux') {
-    throw new ReceiverError('USM_PLATFORM', { attempted: 'observe this host', happened: `eBPF is a part of Linux, and this is ${process.platform}` });
+    throw new ReceiverError('USM_PLATFORM', {
+      attempted: 'observe this host',
+      happened: `eBPF is a part of Linux, and this is ${process.platform}`,
+    });
   }
   const stopRequested = listenForStop();
   const logger = await openLog(config);
@@ -59,7 +62,6 @@ async function run({ config, warnings }: LoadedConfig): Promise<void> {
     config,
     logger,
     clock: createClock(() => process.hrtime.bigint(), Date.now),
-    pid: process.pid,
     write: (text) => {
       process.stdout.write(text);
     },

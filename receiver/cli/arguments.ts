@@ -53,7 +53,9 @@ function splitFlag(argument: string): { readonly flag: (typeof valueFlags)[numbe
 function unknownCommand(argument: string): never {
   const near = nearMatch(argument, subcommands);
   const looksLikeFile = /\.ya?ml$/.test(argument) ? ` (did you mean "--config=${argument}"?)` : '';
-  throw usage(`unknown command "${argument}" for "usm-receiver"${near === undefined ? looksLikeFile : ` (did you mean "${near}"?)`}`);
+  throw usage(
+    `unknown command "${argument}" for "usm-receiver"${near === undefined ? looksLikeFile : ` (did you mean "${near}"?)`}`,
+  );
 }
 
 function usage(problem: string): ReceiverError {

@@ -13,7 +13,12 @@ const kinds = [
 const schemes = ['env', 'file', 'yaml'];
 
 export function formatComponents(): string {
-  const lines = ['buildinfo:', `    command: ${product}`, '    description: OpenTelemetry receiver for HTTP transactions seen with eBPF', `    version: ${version}`];
+  const lines = [
+    'buildinfo:',
+    `    command: ${product}`,
+    '    description: OpenTelemetry receiver for HTTP transactions seen with eBPF',
+    `    version: ${version}`,
+  ];
   for (const { section, types } of kinds) {
     const entries = Object.entries(types);
     lines.push(entries.length === 0 ? `${section}: []` : `${section}:`);

@@ -52,7 +52,9 @@ function walkObject(value: Tree, schema: Schema, place: Place): unknown {
   const entries: [string, unknown][] = [];
   if (properties === undefined) {
     for (const [key, item] of map) {
-      entries.push([key, typeof additionalProperties === 'object' ? walk(item, additionalProperties, below(place, key, key)) : toPlain(item)]);
+      const plain =
+        typeof additionalProperties === 'object' ? walk(item, additionalProperties, below(place, key, key)) : toPlain(item);
+      if (plain !== undefined) entries.push([key, plain]);
     }
     return Object.fromEntries(entries);
   }
@@ -88,7 +90,9 @@ function reportInvalidKeys(map: ReadonlyMap<string, Tree>, allowed: readonly str
     place.problems.push(`${refused.path}: is not supported: ${reason}`);
   }
   if (invalid.length > 0) {
-    place.problems.push(`'${place.path}' has invalid keys: ${invalid.join(', ')}; valid keys are [${[...allowed].sort().join(' ')}]`);
+    place.problems.push(
+      `'${place.path}' has invalid keys: ${invalid.join(', ')}; valid keys are [${[...allowed].sort().join(' ')}]`,
+    );
   }
 }
 
@@ -118,7 +122,8 @@ function splitList(text: string): string[] {
 function walkScalar(value: Tree, schema: Schema, place: Place): unknown {
   if (schema.format === 'go-duration') return walkDuration(value, schema, place);
   if (!hasType(value, schema)) return reportType(value, typeNameOf(schema), schema, place);
-  if (schema.enum !== undefined && !schema.enum.includes(value as string | boolean)) return reportChoice(value, schema.enum, place);
+  if (schema.enum !== undefined && !schema.enum.includes(value as string | boolean))
+    return reportChoice(value, schema.enum, place);
   if (schema.format === 'byte-size' && parseSizeBytes(value as string | number) === undefined) {
     return report(place, `expected a size in bytes such as 32768, 32KiB or 8MiB, found ${quote(value, schema)}`);
   }
@@ -149,10 +154,13 @@ function reportChoice(value: Tree, allowed: readonly (string | boolean)[], place
 }
 
 function reportType(value: Tree, expected: string, schema: Schema, place: Place): undefined {
-  const isQuotable = expected === 'string' && (typeof value === 'number' || typeof value === 'boolean') && schema.writeOnly !== true;
+  const isQuotable =
+    expected === 'string' && (typeof value === 'number' || typeof value === 'boolean') && schema.writeOnly !== true;
   const hint = isQuotable ? `; write it in quotes: "${String(value)}"` : '';
   const shown = typeof value === 'object' || schema.writeOnly === true ? '' : `, value: ${quote(value, schema)}`;
-  place.problems.push(`'${place.path}' expected type '${expected}', got unconvertible type '${typeNameOfValue(value)}'${shown}${hint}`);
+  place.problems.push(
+    `'${place.path}' expected type '${expected}', got unconvertible type '${typeNameOfValue(value)}'${shown}${hint}`,
+  );
   return undefined;
 }
 
@@ -162,7 +170,8 @@ function report(place: Place, message: string): undefined {
 }
 
 function below(place: Place, key: string, relativeKey: string): Place {
-  const relative = relativeKey === '' ? place.relative : place.relative === '' ? relativeKey : `${place.relative}::${relativeKey}`;
+  const relative =
+    relativeKey === '' ? place.relative : place.relative === '' ? relativeKey : `${place.relative}::${relativeKey}`;
   return { ...place, path: place.path === '' ? key : `${place.path}::${key}`, relative };
 }
 
@@ -233,5 +242,7 @@ function typeNameOfValue(value: Tree): string {
 function toPlain(tree: Tree): unknown {
   if (tree instanceof ExpandedValue) return toPlain(tree.value);
   if (Array.isArray(tree)) return tree.map(toPlain);
-  return tree instanceof Map ? Object.fromEntries([...(tree as ReadonlyMap<string, Tree>)].map(([key, item]) => [key, toPlain(item)])) : tree;
+  return tree instanceof Map
+    ? Object.fromEntries([...(tree as ReadonlyMap<string, Tree>)].map(([key, item]) => [key, toPlain(item)]))
+    : tree;
 }

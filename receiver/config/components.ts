@@ -20,7 +20,11 @@ interface Component<S extends Schema> extends Block {
   readonly aliases: readonly string[];
 }
 
-function defineComponent<const S extends Schema>(schema: S, refusals: Block['refusals'], aliases: readonly string[]): Component<S> {
+function defineComponent<const S extends Schema>(
+  schema: S,
+  refusals: Block['refusals'],
+  aliases: readonly string[],
+): Component<S> {
   return { schema, refusals, aliases };
 }
 
@@ -38,14 +42,18 @@ export type ExporterType = keyof typeof exporterTypes;
 export const serviceBlock = { schema: serviceSchema, refusals: serviceRefusals } as const satisfies Block;
 
 /** The type's own name for a name or an alias. */
-export function findType<Name extends string>(types: Readonly<Record<Name, Component<Schema>>>, written: string): Name | undefined {
+export function findType<Name extends string>(
+  types: Readonly<Record<Name, Component<Schema>>>,
+  written: string,
+): Name | undefined {
   for (const name of Object.keys(types) as Name[]) {
     if (name === written || types[name].aliases.includes(written)) return name;
   }
   return undefined;
 }
 
-export type ComponentId = { readonly kind: 'id'; readonly id: string; readonly type: string } | { readonly kind: 'malformed'; readonly message: string };
+export type ComponentId =
+  { readonly kind: 'id'; readonly id: string; readonly type: string } | { readonly kind: 'malformed'; readonly message: string };
 
 const typeForm = /^[a-zA-Z][0-9a-zA-Z_]{0,62}$/;
 const nameForm = /^[^\p{Z}\p{C}\p{S}]{1,1024}$/u;

@@ -60,7 +60,8 @@ function expandText(written: string, path: string, budget: Budget, context: Cont
     const replacement = resolveReference(text.slice(reference.open, reference.end), context);
     if (reference.open > 0 || reference.end < text.length) {
       text = text.slice(0, reference.open) + replacement + text.slice(reference.end);
-      if (text.length > maxExpandedCharacters) throw new Error(`"${clip(written)}" expands to more than ${maxExpandedCharacters} characters`);
+      if (text.length > maxExpandedCharacters)
+        throw new Error(`"${clip(written)}" expands to more than ${maxExpandedCharacters} characters`);
       continue;
     }
     // The reference is the whole value: it may be of any type. Text that is not YAML, or is a YAML string, is taken verbatim.

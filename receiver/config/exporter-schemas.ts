@@ -8,9 +8,21 @@ const tls = {
   default: {},
   description: 'Transport security of the connection to the backend.',
   properties: {
-    insecure: { type: 'boolean', default: false, description: 'Send without TLS. An `https://` endpoint is sent with TLS regardless.' },
-    insecure_skip_verify: { type: 'boolean', default: false, description: 'Use TLS but do not verify the certificate of the server.' },
-    include_system_ca_certs_pool: { type: 'boolean', default: false, description: "Trust the system's certificate authorities besides those given here." },
+    insecure: {
+      type: 'boolean',
+      default: false,
+      description: 'Send without TLS. An `https://` endpoint is sent with TLS regardless.',
+    },
+    insecure_skip_verify: {
+      type: 'boolean',
+      default: false,
+      description: 'Use TLS but do not verify the certificate of the server.',
+    },
+    include_system_ca_certs_pool: {
+      type: 'boolean',
+      default: false,
+      description: "Trust the system's certificate authorities besides those given here.",
+    },
     ca_file: { type: 'string', description: 'PEM file of the certificate authorities to trust.' },
     ca_pem: { type: 'string', writeOnly: true, description: 'The same as text.' },
     cert_file: { type: 'string', description: 'PEM file of the client certificate.' },
@@ -18,7 +30,12 @@ const tls = {
     key_file: { type: 'string', description: 'PEM file of the key of the client certificate.' },
     key_pem: { type: 'string', writeOnly: true, description: 'The same as text.' },
     server_name_override: { type: 'string', description: 'Host name to ask for and to verify, instead of that of the endpoint.' },
-    min_version: { type: 'string', enum: ['1.0', '1.1', '1.2', '1.3'], default: '1.2', description: 'The lowest TLS version to accept.' },
+    min_version: {
+      type: 'string',
+      enum: ['1.0', '1.1', '1.2', '1.3'],
+      default: '1.2',
+      description: 'The lowest TLS version to accept.',
+    },
   },
 } as const satisfies Schema;
 
@@ -28,8 +45,18 @@ const sendingQueue = {
   default: {},
   description: 'Spans that wait to be sent. When the queue is full, new ones are dropped and counted.',
   properties: {
-    enabled: { type: 'boolean', default: true, description: 'Send from a queue. False: one batch at a time, at most one waiting.' },
-    num_consumers: { type: 'integer', minimum: 1, maximum: 1000, default: 10, description: 'Batches in flight at the same time.' },
+    enabled: {
+      type: 'boolean',
+      default: true,
+      description: 'Send from a queue. False: one batch at a time, at most one waiting.',
+    },
+    num_consumers: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 1000,
+      default: 10,
+      description: 'Batches in flight at the same time.',
+    },
     queue_size: {
       type: 'integer',
       minimum: 1,
@@ -39,7 +66,8 @@ const sendingQueue = {
     sizer: {
       type: 'string',
       enum: ['items', 'requests'],
-      description: 'What `queue_size` counts: spans (`items`) or batches (`requests`). Default: `requests` where `queue_size` alone is given, as in the Collector, else `items`.',
+      description:
+        'What `queue_size` counts: spans (`items`) or batches (`requests`). Default: `requests` where `queue_size` alone is given, as in the Collector, else `items`.',
     },
     block_on_overflow: { type: 'boolean', enum: [false], default: false, description: 'Must be false: traffic does not wait.' },
     batch: {
@@ -48,8 +76,19 @@ const sendingQueue = {
       default: {},
       description: 'How spans are gathered into requests.',
       properties: {
-        flush_timeout: { type: 'string', format: 'go-duration', default: '200ms', description: 'A batch is sent after this time, whatever its size.' },
-        min_size: { type: 'integer', minimum: 0, maximum: 1000000, default: 2048, description: 'Spans at which a batch is sent at once.' },
+        flush_timeout: {
+          type: 'string',
+          format: 'go-duration',
+          default: '200ms',
+          description: 'A batch is sent after this time, whatever its size.',
+        },
+        min_size: {
+          type: 'integer',
+          minimum: 0,
+          maximum: 1000000,
+          default: 2048,
+          description: 'Spans at which a batch is sent at once.',
+        },
         max_size: {
           type: 'integer',
           minimum: 0,
@@ -71,10 +110,27 @@ const retryOnFailure = {
   properties: {
     enabled: { type: 'boolean', default: true, description: 'Retry at all.' },
     initial_interval: { type: 'string', format: 'go-duration', default: '5s', description: 'Pause before the first retry.' },
-    multiplier: { type: 'number', minimum: 0, maximum: 1000, default: 1.5, description: 'Growth of the pause from one retry to the next.' },
-    randomization_factor: { type: 'number', minimum: 0, maximum: 1, default: 0.5, description: 'Each pause is drawn from ± this share of itself.' },
+    multiplier: {
+      type: 'number',
+      minimum: 0,
+      maximum: 1000,
+      default: 1.5,
+      description: 'Growth of the pause from one retry to the next.',
+    },
+    randomization_factor: {
+      type: 'number',
+      minimum: 0,
+      maximum: 1,
+      default: 0.5,
+      description: 'Each pause is drawn from ± this share of itself.',
+    },
     max_interval: { type: 'string', format: 'go-duration', default: '30s', description: 'The longest pause.' },
-    max_elapsed_time: { type: 'string', format: 'go-duration', default: '5m', description: 'A batch is given up after this time; 0: never.' },
+    max_elapsed_time: {
+      type: 'string',
+      format: 'go-duration',
+      default: '5m',
+      description: 'A batch is given up after this time; 0: never.',
+    },
   },
 } as const satisfies Schema;
 
@@ -86,7 +142,12 @@ const headers = {
   description: 'Sent with each request, for example `authorization`.',
 } as const satisfies Schema;
 
-const compression = { type: 'string', enum: ['gzip', 'none'], default: 'gzip', description: 'Of request bodies.' } as const satisfies Schema;
+const compression = {
+  type: 'string',
+  enum: ['gzip', 'none'],
+  default: 'gzip',
+  description: 'Of request bodies.',
+} as const satisfies Schema;
 
 export const otlpGrpcSchema = {
   type: 'object',
@@ -95,7 +156,8 @@ export const otlpGrpcSchema = {
   properties: {
     endpoint: {
       type: 'string',
-      description: 'Where to send: `host:port`, `http://host:port`, `https://host:port` (TLS), `dns:///host:port` or `unix:///path`.',
+      description:
+        'Where to send: `host:port`, `http://host:port`, `https://host:port` (TLS), `dns:///host:port` or `unix:///path`.',
     },
     tls,
     headers,
@@ -107,7 +169,12 @@ export const otlpGrpcSchema = {
       description: 'Ping idle connections. Not present: no pings.',
       properties: {
         time: { type: 'string', format: 'go-duration', default: '10s', description: 'Ping after this time without traffic.' },
-        timeout: { type: 'string', format: 'go-duration', default: '10s', description: 'Close the connection when a ping is not answered in this time.' },
+        timeout: {
+          type: 'string',
+          format: 'go-duration',
+          default: '10s',
+          description: 'Close the connection when a ping is not answered in this time.',
+        },
         permit_without_stream: { type: 'boolean', default: false, description: 'Ping also while no request is in flight.' },
       },
     },
@@ -159,8 +226,20 @@ export const fileSchema = {
       additionalProperties: false,
       description: 'Begin a new file now and then. Not present: one file that grows.',
       properties: {
-        max_megabytes: { type: 'integer', minimum: 1, maximum: 1048576, default: 100, description: 'Size at which a new file begins.' },
-        max_days: { type: 'integer', minimum: 0, maximum: 36500, default: 0, description: 'Age at which an old file is removed; 0: never.' },
+        max_megabytes: {
+          type: 'integer',
+          minimum: 1,
+          maximum: 1048576,
+          default: 100,
+          description: 'Size at which a new file begins.',
+        },
+        max_days: {
+          type: 'integer',
+          minimum: 0,
+          maximum: 36500,
+          default: 0,
+          description: 'Age at which an old file is removed; 0: never.',
+        },
         max_backups: { type: 'integer', minimum: 0, maximum: 100000, default: 100, description: 'Old files to keep; 0: all.' },
         localtime: { type: 'boolean', default: false, description: 'Name old files by local time instead of UTC.' },
       },

@@ -38,7 +38,8 @@ export function loadConfig(sources: readonly string[], sets: readonly string[], 
 function throwProblems(code: 'USM_CONFIG_SOURCE' | 'USM_CONFIG_INVALID', prefix: string, problems: readonly string[]): void {
   const [first] = problems;
   if (first === undefined) return;
-  const text = problems.length === 1 ? first : `${problems.length} problems:\n${problems.map((problem) => `  ${problem}`).join('\n')}`;
+  const text =
+    problems.length === 1 ? first : `${problems.length} problems:\n${problems.map((problem) => `  ${problem}`).join('\n')}`;
   throw new ReceiverError(code, prefix + text);
 }
 

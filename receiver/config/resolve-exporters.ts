@@ -65,9 +65,15 @@ export function resolveDebug(id: string, block: FromSchema<typeof debugSchema>):
   return { kind: 'debug', id, verbosity: block.verbosity };
 }
 
-export function resolveFile(id: string, path: string, block: FromSchema<typeof fileSchema>, problems: string[]): FileExporterConfig {
+export function resolveFile(
+  id: string,
+  path: string,
+  block: FromSchema<typeof fileSchema>,
+  problems: string[],
+): FileExporterConfig {
   const { rotation } = block;
-  if (block.append && rotation !== undefined) problems.push(`${path}: append and rotation enabled at the same time is not supported`);
+  if (block.append && rotation !== undefined)
+    problems.push(`${path}: append and rotation enabled at the same time is not supported`);
   const flushIntervalMs = toMs(block.flush_interval);
   if (flushIntervalMs <= 0) problems.push(`${path}: flush_interval must be larger than zero`);
   return {
@@ -128,8 +134,10 @@ function resolveTracesEndpoint(block: HttpBlock, { path, problems }: Site): stri
 /** What an HTTP field may hold (RFC 9110, 5.1 and 5.5), so that sending cannot fail for it. Values are not quoted: they are secrets. */
 function checkHeaders(headers: Readonly<Record<string, string>>, { path, problems }: Site): void {
   for (const [name, value] of Object.entries(headers)) {
-    if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) problems.push(`${path}::headers: ${JSON.stringify(name)} is not a valid header name`);
-    if (!/^[\t\x20-\x7e]*$/.test(value)) problems.push(`${path}::headers::${name}: the value has characters that a header cannot carry`);
+    if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name))
+      problems.push(`${path}::headers: ${JSON.stringify(name)} is not a valid header name`);
+    if (!/^[\t\x20-\x7e]*$/.test(value))
+      problems.push(`${path}::headers::${name}: the value has characters that a header cannot carry`);
   }
 }
 
@@ -151,7 +159,8 @@ function resolveTls(block: GrpcBlock['tls'], { path, problems }: Site): TlsConfi
   if (tls.caFile !== undefined && tls.caPem !== undefined) {
     problems.push(`${at}: provide either a CA file or the PEM-encoded string, but not both`);
   }
-  if (tls.certFile !== undefined && tls.certPem !== undefined) problems.push(`${at}: provide either certificate file or PEM, but not both`);
+  if (tls.certFile !== undefined && tls.certPem !== undefined)
+    problems.push(`${at}: provide either certificate file or PEM, but not both`);
   if (tls.keyFile !== undefined && tls.keyPem !== undefined) problems.push(`${at}: provide either key file or PEM, but not both`);
   const hasCertificate = tls.certFile !== undefined || tls.certPem !== undefined;
   const hasKey = tls.keyFile !== undefined || tls.keyPem !== undefined;
@@ -184,7 +193,9 @@ function resolveQueue(block: GrpcBlock['sending_queue'], { path, problems }: Sit
   const queueSize = block.queue_size ?? (sizer === 'items' ? defaultQueueSpans : defaultQueueRequests);
   const batch = resolveBatch(block.batch, `${path}::sending_queue::batch`, problems);
   if (sizer === 'items' && batch.minSize > queueSize) {
-    problems.push(`${path}::sending_queue: \`min_size\` (${batch.minSize}) must be less than or equal to \`queue_size\` (${queueSize})`);
+    problems.push(
+      `${path}::sending_queue: \`min_size\` (${batch.minSize}) must be less than or equal to \`queue_size\` (${queueSize})`,
+    );
   }
   return { enabled: block.enabled, numConsumers: block.num_consumers, queueSize, sizer, batch };
 }
@@ -213,8 +224,10 @@ function resolveRetry(block: GrpcBlock['retry_on_failure'], { path, problems }: 
     maxElapsedTimeMs: toMs(block.max_elapsed_time),
   };
   if (!retry.enabled || retry.maxElapsedTimeMs === 0) return retry;
-  if (retry.maxElapsedTimeMs < retry.initialIntervalMs) problems.push(`${at}: 'max_elapsed_time' must not be less than 'initial_interval'`);
-  if (retry.maxElapsedTimeMs < retry.maxIntervalMs) problems.push(`${at}: 'max_elapsed_time' must not be less than 'max_interval'`);
+  if (retry.maxElapsedTimeMs < retry.initialIntervalMs)
+    problems.push(`${at}: 'max_elapsed_time' must not be less than 'initial_interval'`);
+  if (retry.maxElapsedTimeMs < retry.maxIntervalMs)
+    problems.push(`${at}: 'max_elapsed_time' must not be less than 'max_interval'`);
   return retry;
 }
 

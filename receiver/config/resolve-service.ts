@@ -32,7 +32,9 @@ export function resolvePipelines(block: ServiceBlock, defined: DefinedIds, probl
   const usedReceivers = new Set<string>();
   const usedExporters = new Set<string>();
   for (const extension of block.extensions) {
-    problems.push(`service::extensions: extension "${extension}" is not supported: usm-receiver has no extensions yet; remove it`);
+    problems.push(
+      `service::extensions: extension "${extension}" is not supported: usm-receiver has no extensions yet; remove it`,
+    );
   }
   const written = Object.entries(block.pipelines);
   if (written.length === 0) problems.push('service::pipelines: service must have at least one pipeline');
@@ -53,7 +55,9 @@ export function resolvePipelines(block: ServiceBlock, defined: DefinedIds, probl
   }
   if (usedReceivers.size > 1) {
     const names = [...usedReceivers].map((name) => `"${name}"`).join(' and ');
-    problems.push(`service::pipelines: pipelines use receivers ${names}; one usm receiver observes the whole host: use the same one in every pipeline`);
+    problems.push(
+      `service::pipelines: pipelines use receivers ${names}; one usm receiver observes the whole host: use the same one in every pipeline`,
+    );
   }
   return { pipelines, receivers: [...usedReceivers], exporters: [...usedExporters] };
 }
@@ -67,7 +71,11 @@ function checkPipelineId(key: string, problems: string[]): string | undefined {
   if (parsed.type === 'traces') return parsed.id;
   const refusal = Object.hasOwn(futureSignals, parsed.type) ? futureSignals[parsed.type] : undefined;
   const unknown = `unknown pipeline signal: "${parsed.type}" for id: "${parsed.id}" (valid values: [traces])`;
-  problems.push(refusal === undefined ? `service::pipelines: ${withNearMatch(unknown, parsed.type, ['traces'])}` : `service::pipelines::${parsed.id}: ${refusal}`);
+  problems.push(
+    refusal === undefined
+      ? `service::pipelines: ${withNearMatch(unknown, parsed.type, ['traces'])}`
+      : `service::pipelines::${parsed.id}: ${refusal}`,
+  );
   return undefined;
 }
 

@@ -55,12 +55,36 @@ function methodsOf(variable: string | undefined): readonly string[] | undefined 
 
 function resolveRule(rule: RuleBlock, path: string, problems: string[]): FilterRule {
   return {
-    localPorts: parseEach(rule.local_ports, `${path}::local_ports`, parsePortRange, 'a port from 1 to 65535 or a range such as "8000-8999"', problems),
-    remotePorts: parseEach(rule.remote_ports, `${path}::remote_ports`, parsePortRange, 'a port from 1 to 65535 or a range such as "8000-8999"', problems),
+    localPorts: parseEach(
+      rule.local_ports,
+      `${path}::local_ports`,
+      parsePortRange,
+      'a port from 1 to 65535 or a range such as "8000-8999"',
+      problems,
+    ),
+    remotePorts: parseEach(
+      rule.remote_ports,
+      `${path}::remote_ports`,
+      parsePortRange,
+      'a port from 1 to 65535 or a range such as "8000-8999"',
+      problems,
+    ),
     cidrs: parseEach(rule.cidrs, `${path}::cidrs`, parseCidr, 'a prefix such as 10.0.0.0/8 or fd00::/8, or an address', problems),
     pids: rule.pids ?? [],
-    executables: parseEach(rule.executables, `${path}::executables`, parseAbsolutePath, 'an absolute path such as /usr/sbin/nginx', problems),
-    cgroups: parseEach(rule.cgroups, `${path}::cgroups`, parseCgroup, 'a path below the cgroup root such as /system.slice/nginx.service', problems),
+    executables: parseEach(
+      rule.executables,
+      `${path}::executables`,
+      parseAbsolutePath,
+      'an absolute path such as /usr/sbin/nginx',
+      problems,
+    ),
+    cgroups: parseEach(
+      rule.cgroups,
+      `${path}::cgroups`,
+      parseCgroup,
+      'a path below the cgroup root such as /system.slice/nginx.service',
+      problems,
+    ),
   };
 }
 

@@ -15,8 +15,14 @@ export const serviceSchema = {
       additionalProperties: {
         type: 'object',
         additionalProperties: false,
+        default: {},
+        description: 'One pipeline: what its receivers see goes to each of its exporters.',
         properties: {
-          receivers: { ...references, default: [], description: 'Ids of receivers; the same one `usm` receiver in every pipeline.' },
+          receivers: {
+            ...references,
+            default: [],
+            description: 'Ids of receivers; the same one `usm` receiver in every pipeline.',
+          },
           processors: { ...references, default: [], description: 'There are no processors yet: empty or not present.' },
           exporters: { ...references, default: [], description: 'Ids of exporters, at least one. Each gets every span.' },
         },
@@ -40,7 +46,12 @@ export const serviceSchema = {
               default: 'info',
               description: 'The least severe records to write.',
             },
-            encoding: { type: 'string', enum: ['console', 'json'], default: 'console', description: 'Tab-separated text or one JSON object per line.' },
+            encoding: {
+              type: 'string',
+              enum: ['console', 'json'],
+              default: 'console',
+              description: 'Tab-separated text or one JSON object per line.',
+            },
             output_paths: {
               type: 'array',
               items: { type: 'string', minLength: 1 },
@@ -59,7 +70,11 @@ export const serviceSchema = {
             },
             initial_fields: { type: 'object', additionalProperties: true, default: {}, description: 'Added to every record.' },
             disable_caller: { type: 'boolean', default: true, description: 'No effect: records never name source lines.' },
-            disable_stacktrace: { type: 'boolean', default: true, description: 'No effect: records carry no stack traces, except of a crash.' },
+            disable_stacktrace: {
+              type: 'boolean',
+              default: true,
+              description: 'No effect: records carry no stack traces, except of a crash.',
+            },
             sampling: {
               type: 'object',
               additionalProperties: false,

@@ -42,7 +42,10 @@ export function readSources(
     throw new ReceiverError('USM_CONFIG_SOURCE', 'at least one config flag must be provided; give a file with --config=FILE');
   }
   if (sources.length + sets.length > maxSources) {
-    throw new ReceiverError('USM_CONFIG_SOURCE', `at most ${maxSources} --config and --set flags can be given, found ${sources.length + sets.length}`);
+    throw new ReceiverError(
+      'USM_CONFIG_SOURCE',
+      `at most ${maxSources} --config and --set flags can be given, found ${sources.length + sets.length}`,
+    );
   }
   let merged: Tree = new Map<string, Tree>();
   for (const source of sources) {
@@ -67,23 +70,24 @@ function parseSource(source: string, text: string): ReadonlyMap<string, Tree> {
   return unflatten(parsed.tree as ReadonlyMap<string, Tree>);
 }
 
-/** `a.b=value`, where `value` is YAML. */
+/** `a.b=value`, where `value` is YAML. Messages do not quote the value, which may be a secret. */
 function parseSet(set: string): ReadonlyMap<string, Tree> {
   const equals = set.indexOf('=');
-  if (equals === -1) throw sourceError('use the flag', `--set=${set}`, 'missing equal sign', 'write --set=path.to.key=value');
-  const path = set.slice(0, equals).trim().replaceAll('.', '::');
-  if (path.split('::').includes('')) {
-    throw sourceError('use the flag', `--set=${set}`, 'the path before the equal sign has an empty part', 'write --set=path.to.key=value');
-  }
+  const remedy = 'write --set=path.to.key=value';
+  if (equals === -1) throw sourceError('use the flag', `--set=${set}`, 'missing equal sign', remedy);
+  const written = set.slice(0, equals).trim();
+  const path = written.replaceAll('.', '::');
+  if (path.split('::').includes('')) throw sourceError('use the flag', `--set=${written}`, 'the path has an empty part', remedy);
   const parsed = parseYaml(set.slice(equals + 1).trim());
-  if (parsed.kind === 'failed') throw sourceError('use the flag', `--set=${set}`, `the value is not YAML: ${parsed.message}`);
+  if (parsed.kind === 'failed')
+    throw sourceError('use the flag', `--set=${written}`, `the value is not YAML: ${parsed.message}`, remedy);
   return unflatten(new Map([[path, parsed.tree]]));
 }
 
 /** The text behind `scheme:opaque`. */
 export function retrieve(uri: string, inputs: ConfigInputs): Retrieved {
   const match = schemeForm.exec(uri);
-  const scheme = match?.[1] ?? '';
+  const scheme = match?.[1] ?? uri.slice(0, uri.indexOf(':'));
   const opaque = match?.[2] ?? '';
   switch (scheme) {
     case 'file':
@@ -94,11 +98,19 @@ export function retrieve(uri: string, inputs: ConfigInputs): Retrieved {
       return { text: opaque };
     case 'http':
     case 'https':
-      throw sourceError('use the configuration', uri, `usm-receiver reads no configuration over ${scheme}`, 'download it and give the file');
+      throw sourceError(
+        'use the configuration',
+        uri,
+        `usm-receiver reads no configuration over ${scheme}`,
+        'download it and give the file',
+      );
     default: {
       const near = opaque.startsWith('-') && variableName.test(scheme) ? `env:${uri}` : nearMatch(scheme, schemes);
       const hint = near === undefined ? '' : ` (did you mean "${near}"?)`;
-      throw new ReceiverError('USM_CONFIG_SOURCE', `scheme "${scheme}" is not supported for uri "${uri}"${hint}; supported are [${schemes.join(' ')}]`);
+      throw new ReceiverError(
+        'USM_CONFIG_SOURCE',
+        `scheme "${scheme}" is not supported for uri "${uri}"${hint}; supported are [${schemes.join(' ')}]`,
+      );
     }
   }
 }
@@ -126,7 +138,10 @@ function readVariable(opaque: string, inputs: ConfigInputs): Retrieved {
   const separator = opaque.indexOf(':-');
   const name = separator === -1 ? opaque : opaque.slice(0, separator);
   if (!variableName.test(name)) {
-    throw new ReceiverError('USM_CONFIG_SOURCE', `environment variable "${name}" has invalid name: must match regex ${variableName.source}`);
+    throw new ReceiverError(
+      'USM_CONFIG_SOURCE',
+      `environment variable "${name}" has invalid name: must match regex ${variableName.source}`,
+    );
   }
   const value = Object.hasOwn(inputs.env, name) ? inputs.env[name] : undefined;
   if (value !== undefined) return { text: value };

@@ -16,7 +16,8 @@ export class ExpandedValue {
   }
 }
 
-export type ParseResult = { readonly kind: 'parsed'; readonly tree: Tree } | { readonly kind: 'failed'; readonly message: string };
+export type ParseResult =
+  { readonly kind: 'parsed'; readonly tree: Tree } | { readonly kind: 'failed'; readonly message: string };
 
 const octal = {
   tag: 'tag:yaml.org,2002:int',

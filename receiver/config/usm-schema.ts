@@ -17,7 +17,11 @@ const filterRule = {
   properties: {
     local_ports: { ...ports, description: 'Ports of this end of the connection: numbers or ranges such as `"8000-8999"`.' },
     remote_ports: { ...ports, description: 'Ports of the other end.' },
-    cidrs: { ...strings, description: 'Prefixes such as `10.0.0.0/8` or `fd00::/8`, or single addresses. The remote or the local address must be inside one.' },
+    cidrs: {
+      ...strings,
+      description:
+        'Prefixes such as `10.0.0.0/8` or `fd00::/8`, or single addresses. The remote or the local address must be inside one.',
+    },
     pids: {
       type: 'array',
       items: { type: 'integer', minimum: 1, maximum: 4194304 },
@@ -26,7 +30,10 @@ const filterRule = {
       description: 'Process ids as the host counts them (initial pid namespace).',
     },
     executables: { ...strings, description: 'Absolute paths of executables, in the mount namespace of the process.' },
-    cgroups: { ...strings, description: 'Paths below the cgroup v2 root, such as `/system.slice/nginx.service`; groups below them match too.' },
+    cgroups: {
+      ...strings,
+      description: 'Paths below the cgroup v2 root, such as `/system.slice/nginx.service`; groups below them match too.',
+    },
   },
 } as const satisfies Schema;
 
@@ -45,9 +52,16 @@ export const usmSchema = {
           items: filterRule,
           maxItems: 64,
           default: [],
-          description: 'Rules of which one must match. All keys of a rule must match; of each list, one entry. Empty: everything.',
+          description:
+            'Rules of which one must match. All keys of a rule must match; of each list, one entry. Empty: everything.',
         },
-        exclude: { type: 'array', items: filterRule, maxItems: 64, default: [], description: 'Rules of which none may match; wins over `include`.' },
+        exclude: {
+          type: 'array',
+          items: filterRule,
+          maxItems: 64,
+          default: [],
+          description: 'Rules of which none may match; wins over `include`.',
+        },
         loopback: { type: 'boolean', default: true, description: 'Observe connections between loopback addresses.' },
       },
     },
@@ -60,8 +74,10 @@ export const usmSchema = {
         max_head_size: {
           type: ['integer', 'string'],
           format: 'byte-size',
+          minimum: 0,
           default: '32KiB',
-          description: 'The longest message head (start line and fields) that is followed, 1KiB to 32KiB. A longer one is counted and its transaction not reported.',
+          description:
+            'The longest message head (start line and fields) that is followed, 1KiB to 32KiB. A longer one is counted and its transaction not reported.',
         },
         known_methods: {
           type: 'array',
@@ -82,8 +98,10 @@ export const usmSchema = {
         ring_buffer_size: {
           type: ['integer', 'string'],
           format: 'byte-size',
+          minimum: 0,
           default: '8MiB',
-          description: 'Memory between kernel and receiver, a power of two, 1MiB to 256MiB. When it is full, events are dropped and counted.',
+          description:
+            'Memory between kernel and receiver, a power of two, 1MiB to 256MiB. When it is full, events are dropped and counted.',
         },
         max_connections: {
           type: 'integer',
@@ -110,7 +128,8 @@ export const usmSchema = {
           type: 'string',
           enum: ['suppress', 'internal', 'keep'],
           default: 'suppress',
-          description: 'A transaction for which an SDK has made a span already: no span (`suppress`), a span of kind INTERNAL below it (`internal`), or a span as for any other (`keep`).',
+          description:
+            'A transaction for which an SDK has made a span already: no span (`suppress`), a span of kind INTERNAL below it (`internal`), or a span as for any other (`keep`).',
         },
       },
     },
@@ -124,8 +143,17 @@ export const usmSchema = {
           type: 'array',
           items: { type: 'string', minLength: 1 },
           maxItems: 256,
-          default: ['AWSAccessKeyId', 'Signature', 'sig', 'X-Goog-Signature', 'X-Amz-Signature', 'X-Amz-Credential', 'X-Amz-Security-Token'],
-          description: 'Query parameters whose values become `REDACTED`, case-sensitive. Replaces the list of the semantic conventions; `[]` redacts none.',
+          default: [
+            'AWSAccessKeyId',
+            'Signature',
+            'sig',
+            'X-Goog-Signature',
+            'X-Amz-Signature',
+            'X-Amz-Credential',
+            'X-Amz-Security-Token',
+          ],
+          description:
+            'Query parameters whose values become `REDACTED`, case-sensitive. Replaces the list of the semantic conventions; `[]` redacts none.',
         },
       },
     },

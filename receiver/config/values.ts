@@ -3,7 +3,16 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import type { Cidr, PortRange } from './types.ts';
 
-const unitMs: Readonly<Record<string, number>> = { ns: 1e-6, us: 1e-3, µs: 1e-3, μs: 1e-3, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+const unitMs: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  μs: 1e-3,
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+};
 const durationPart = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)/y;
 
 /** `200ms`, `1m30s`, `1.5h`, `0`. Negative durations have no use here. */
@@ -65,7 +74,9 @@ export function parseCidr(text: string): Cidr | undefined {
   const bytes = maskBytes(isVersion4 ? address.split('.').map(Number) : parseIPv6(address), prefixLength);
   if (isVersion4) return { ipVersion: 4, bytes, prefixLength };
   const isMapped = prefixLength >= 96 && bytes.every((byte, at) => at >= 12 || byte === (at < 10 ? 0 : 255));
-  return isMapped ? { ipVersion: 4, bytes: bytes.slice(12), prefixLength: prefixLength - 96 } : { ipVersion: 6, bytes, prefixLength };
+  return isMapped
+    ? { ipVersion: 4, bytes: bytes.slice(12), prefixLength: prefixLength - 96 }
+    : { ipVersion: 6, bytes, prefixLength };
 }
 
 /** The 16 bytes of a text that `isIPv6` accepts. */

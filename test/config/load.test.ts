@@ -1,0 +1,410 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import type { FileExporterConfig, OtlpGrpcExporterConfig, OtlpHttpExporterConfig } from '../../receiver/config/types.ts';
+import { around, failureOf, loadFrom, loadSources } from './load-from.ts';
+
+const queueDefaults = {
+  enabled: true,
+  numConsumers: 10,
+  queueSize: 65536,
+  sizer: 'items',
+  batch: { flushTimeoutMs: 200, minSize: 2048, maxSize: 4096 },
+};
+const retryDefaults = {
+  enabled: true,
+  initialIntervalMs: 5000,
+  multiplier: 1.5,
+  randomizationFactor: 0.5,
+  maxIntervalMs: 30000,
+  maxElapsedTimeMs: 300000,
+};
+const tlsDefaults = {
+  insecure: false,
+  insecureSkipVerify: false,
+  includeSystemCaCertsPool: false,
+  caFile: undefined,
+  caPem: undefined,
+  certFile: undefined,
+  certPem: undefined,
+  keyFile: undefined,
+  keyPem: undefined,
+  serverNameOverride: undefined,
+  minVersion: '1.2',
+};
+
+test('a receiver without settings has all defaults', () => {
+  const { config, warnings } = loadFrom(around({}));
+  assert.deepEqual(config, {
+    usm: {
+      id: 'usm',
+      filter: { include: [], exclude: [], loopback: true },
+      http: {
+        maxHeadSizeBytes: 32768,
+        knownMethods: ['CONNECT', 'DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT', 'QUERY', 'TRACE'],
+      },
+      capture: { ringBufferSizeBytes: 8 * 1024 * 1024, maxConnections: 65536, drainIntervalMs: 5 },
+      correlation: { sdkDuplicates: 'suppress' },
+      redaction: {
+        queryKeys: [
+          'AWSAccessKeyId',
+          'Signature',
+          'sig',
+          'X-Goog-Signature',
+          'X-Amz-Signature',
+          'X-Amz-Credential',
+          'X-Amz-Security-Token',
+        ],
+      },
+      shutdownTimeoutMs: 5000,
+    },
+    exporters: [{ kind: 'debug', id: 'debug', verbosity: 'basic' }],
+    pipelines: [{ id: 'traces', signal: 'traces', exporters: ['debug'] }],
+    logs: { level: 'info', encoding: 'console', outputPaths: ['stderr'], errorOutputPaths: ['stderr'], initialFields: {} },
+  });
+  assert.deepEqual(warnings, []);
+});
+
+test('the configuration is frozen all the way down', () => {
+  const { config } = loadFrom(around({}));
+  const isFrozen = (value: unknown): boolean =>
+    typeof value !== 'object' || value === null || (Object.isFrozen(value) && Object.values(value).every(isFrozen));
+  assert.ok(isFrozen(config));
+});
+
+test('every setting of the receiver is read', () => {
+  const { usm } = loadFrom(`
+receivers:
+  usm/edge:
+    filter:
+      include:
+        - { local_ports: [80, "8000-8999"], remote_ports: ["443"] }
+        - { cidrs: [10.1.2.3/8, "fd00::1/8", 192.0.2.7, "::ffff:10.0.0.0/104"], pids: [1, 4194304] }
+      exclude:
+        - { executables: [/usr/bin/curl], cgroups: [system.slice/nginx.service/, /kubepods.slice] }
+      loopback: false
+    http: { max_head_size: 16KiB, known_methods: [GET, BREW] }
+    capture: { ring_buffer_size: 1048576, max_connections: 10, drain_interval: 1.5ms }
+    correlation: { sdk_duplicates: keep }
+    redaction: { query_keys: [] }
+    shutdown_timeout: 1m30s
+exporters: { debug: {} }
+service: { pipelines: { traces: { receivers: [usm/edge], exporters: [debug] } } }
+`).config;
+  const none = { localPorts: [], remotePorts: [], cidrs: [], pids: [], executables: [], cgroups: [] };
+  assert.deepEqual(usm, {
+    id: 'usm/edge',
+    filter: {
+      include: [
+        {
+          ...none,
+          localPorts: [
+            { first: 80, last: 80 },
+            { first: 8000, last: 8999 },
+          ],
+          remotePorts: [{ first: 443, last: 443 }],
+        },
+        {
+          ...none,
+          cidrs: [
+            { ipVersion: 4, bytes: [10, 0, 0, 0], prefixLength: 8 },
+            { ipVersion: 6, bytes: [0xfd, ...new Array<number>(15).fill(0)], prefixLength: 8 },
+            { ipVersion: 4, bytes: [192, 0, 2, 7], prefixLength: 32 },
+            { ipVersion: 4, bytes: [10, 0, 0, 0], prefixLength: 8 },
+          ],
+          pids: [1, 4194304],
+        },
+      ],
+      exclude: [{ ...none, executables: ['/usr/bin/curl'], cgroups: ['/system.slice/nginx.service', '/kubepods.slice'] }],
+      loopback: false,
+    },
+    http: { maxHeadSizeBytes: 16384, knownMethods: ['GET', 'BREW'] },
+    capture: { ringBufferSizeBytes: 1048576, maxConnections: 10, drainIntervalMs: 1.5 },
+    correlation: { sdkDuplicates: 'keep' },
+    redaction: { queryKeys: [] },
+    shutdownTimeoutMs: 90000,
+  });
+});
+
+test('known methods come from the environment variable of the conventions unless the file has them', () => {
+  const env = { OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS: 'GET, PURGE,' };
+  assert.deepEqual(loadFrom(around({}), { env }).config.usm.http.knownMethods, ['GET', 'PURGE']);
+  assert.deepEqual(loadFrom(around({ usm: 'http: { known_methods: [PUT] }' }), { env }).config.usm.http.knownMethods, ['PUT']);
+});
+
+/** The exporter that these settings make, as the only one in use. */
+function exporterOf(id: string, settings: string): unknown {
+  const text = around({
+    exporters: `${id}: ${settings}`,
+    service: `pipelines: { traces: { receivers: [usm], exporters: ["${id}"] } }`,
+  });
+  const { exporters } = loadFrom(text).config;
+  assert.equal(exporters.length, 1);
+  return exporters[0];
+}
+
+test('otlp_grpc and its alias have the defaults of the Collector', () => {
+  const expected = {
+    kind: 'otlp_grpc',
+    endpoint: 'localhost:4317',
+    tls: tlsDefaults,
+    headers: {},
+    compression: 'gzip',
+    timeoutMs: 5000,
+    keepalive: undefined,
+    userAgent: undefined,
+    sendingQueue: queueDefaults,
+    retryOnFailure: retryDefaults,
+  };
+  for (const id of ['otlp_grpc', 'otlp', 'otlp/backend']) {
+    assert.deepEqual(exporterOf(id, '{ endpoint: "localhost:4317" }'), { ...expected, id });
+  }
+});
+
+test('every setting of otlp_grpc is read', () => {
+  const exporter = exporterOf(
+    'otlp_grpc',
+    `
+    endpoint: https://backend:4317
+    tls: { insecure: true, insecure_skip_verify: true, include_system_ca_certs_pool: true, ca_pem: CA, cert_file: c.pem, key_pem: KEY, server_name_override: b, min_version: "1.3" }
+    headers: { authorization: Bearer x, "__proto__": y }
+    compression: none
+    timeout: 0
+    keepalive: { time: 20s, permit_without_stream: true }
+    user_agent: me/1
+    sending_queue: { enabled: false, num_consumers: 2, queue_size: 9, sizer: requests, block_on_overflow: false, batch: { flush_timeout: 1s, min_size: 5000 } }
+    retry_on_failure: { enabled: false, initial_interval: 1s, multiplier: 2, randomization_factor: 0, max_interval: 2s, max_elapsed_time: 0s }`,
+  ) as OtlpGrpcExporterConfig;
+  assert.deepEqual(exporter, {
+    kind: 'otlp_grpc',
+    id: 'otlp_grpc',
+    endpoint: 'https://backend:4317',
+    tls: {
+      insecure: true,
+      insecureSkipVerify: true,
+      includeSystemCaCertsPool: true,
+      caFile: undefined,
+      caPem: 'CA',
+      certFile: 'c.pem',
+      certPem: undefined,
+      keyFile: undefined,
+      keyPem: 'KEY',
+      serverNameOverride: 'b',
+      minVersion: '1.3',
+    },
+    headers: Object.fromEntries([
+      ['authorization', 'Bearer x'],
+      ['__proto__', 'y'],
+    ]),
+    compression: 'none',
+    timeoutMs: 0,
+    keepalive: { timeMs: 20000, timeoutMs: 10000, permitWithoutStream: true },
+    userAgent: 'me/1',
+    sendingQueue: {
+      enabled: false,
+      numConsumers: 2,
+      queueSize: 9,
+      sizer: 'requests',
+      batch: { flushTimeoutMs: 1000, minSize: 5000, maxSize: 5000 },
+    },
+    retryOnFailure: {
+      enabled: false,
+      initialIntervalMs: 1000,
+      multiplier: 2,
+      randomizationFactor: 0,
+      maxIntervalMs: 2000,
+      maxElapsedTimeMs: 0,
+    },
+  });
+  assert.deepEqual(Object.keys(exporter.headers), ['authorization', '__proto__']);
+});
+
+test('a queue_size alone counts batches, as in the Collector', () => {
+  const queueOf = (settings: string): OtlpGrpcExporterConfig['sendingQueue'] =>
+    (exporterOf('otlp', `{ endpoint: "h:1", sending_queue: ${settings} }`) as OtlpGrpcExporterConfig).sendingQueue;
+  assert.deepEqual(queueOf('{ queue_size: 7 }'), { ...queueDefaults, queueSize: 7, sizer: 'requests' });
+  assert.deepEqual(queueOf('{ sizer: requests }'), { ...queueDefaults, queueSize: 1000, sizer: 'requests' });
+  assert.deepEqual(queueOf('{ sizer: items, queue_size: 4000 }'), { ...queueDefaults, queueSize: 4000, sizer: 'items' });
+});
+
+test('gRPC endpoints may have each form that the Collector takes', () => {
+  for (const endpoint of [
+    'localhost:4317',
+    'http://h:1',
+    'https://h:65535/',
+    '[::1]:4317',
+    'dns:///h:4317',
+    'dns://1.1.1.1/h:4317',
+    'unix:///run/c.sock',
+  ]) {
+    assert.equal((exporterOf('otlp', `{ endpoint: "${endpoint}" }`) as OtlpGrpcExporterConfig).endpoint, endpoint);
+  }
+});
+
+test('otlp_http posts to /v1/traces below the endpoint, or to traces_endpoint as it is', () => {
+  const endpointOf = (settings: string): string => (exporterOf('otlphttp', settings) as OtlpHttpExporterConfig).tracesEndpoint;
+  assert.equal(endpointOf('{ endpoint: "http://h:4318" }'), 'http://h:4318/v1/traces');
+  assert.equal(endpointOf('{ endpoint: "https://h/otlp/" }'), 'https://h/otlp/v1/traces');
+  assert.equal(endpointOf('{ endpoint: "http://h:4318", traces_endpoint: "http://t/in?x=1" }'), 'http://t/in?x=1');
+  assert.deepEqual(exporterOf('otlp_http/b', '{ endpoint: "http://h", encoding: json }'), {
+    kind: 'otlp_http',
+    id: 'otlp_http/b',
+    tracesEndpoint: 'http://h/v1/traces',
+    encoding: 'json',
+    tls: tlsDefaults,
+    headers: {},
+    compression: 'gzip',
+    timeoutMs: 30000,
+    sendingQueue: queueDefaults,
+    retryOnFailure: retryDefaults,
+  });
+});
+
+test('file and debug have the defaults of the Collector', () => {
+  assert.deepEqual(exporterOf('debug/2', '{ verbosity: detailed }'), { kind: 'debug', id: 'debug/2', verbosity: 'detailed' });
+  const file: FileExporterConfig = {
+    kind: 'file',
+    id: 'file',
+    path: 'spans.json',
+    format: 'json',
+    append: false,
+    rotation: undefined,
+    flushIntervalMs: 1000,
+    createDirectory: false,
+  };
+  assert.deepEqual(exporterOf('file', '{ path: spans.json }'), file);
+  assert.deepEqual(exporterOf('file', '{ path: spans.json, rotation: {}, create_directory: true, flush_interval: 200ms }'), {
+    ...file,
+    rotation: { maxMegabytes: 100, maxDays: 0, maxBackups: 100, localtime: false },
+    createDirectory: true,
+    flushIntervalMs: 200,
+  });
+});
+
+test('what no pipeline uses is left out', () => {
+  const { config } = loadFrom(
+    around({
+      exporters: 'debug/unused:\notlp: { endpoint: "h:1" }\nfile: { path: f }',
+      service:
+        'pipelines:\n  traces: { receivers: [usm], exporters: [otlp, debug] }\n  traces/2: { receivers: [usm], processors: [], exporters: [debug] }',
+    }),
+  );
+  assert.deepEqual(
+    config.exporters.map(({ id }) => id),
+    ['otlp', 'debug'],
+  );
+  assert.deepEqual(config.pipelines, [
+    { id: 'traces', signal: 'traces', exporters: ['otlp', 'debug'] },
+    { id: 'traces/2', signal: 'traces', exporters: ['debug'] },
+  ]);
+});
+
+test('every setting of the log is read', () => {
+  const { logs } = loadFrom(
+    around({
+      service: `
+pipelines: { traces: { receivers: [usm], exporters: [debug] } }
+telemetry:
+  logs:
+    level: DEBUG
+    encoding: json
+    output_paths: [stdout, /var/log/usm.log]
+    error_output_paths: [stdout]
+    initial_fields: { host: a, nested: { n: [1, null] } }
+    disable_caller: false
+    disable_stacktrace: false
+    sampling: { enabled: false }
+  metrics: { level: none }
+  traces: { level: none }`,
+    }),
+  ).config;
+  assert.deepEqual(logs, {
+    level: 'debug',
+    encoding: 'json',
+    outputPaths: ['stdout', '/var/log/usm.log'],
+    errorOutputPaths: ['stdout'],
+    initialFields: { host: 'a', nested: { n: [1, null] } },
+  });
+});
+
+test('the example at the root is good and exports to the endpoint of the environment', () => {
+  const text = readFileSync(new URL('../../collector-config.yaml', import.meta.url), 'utf8');
+  const endpointOf = (env: Readonly<Record<string, string>>): unknown =>
+    loadFrom(text, { env }).config.exporters.flatMap((exporter) => (exporter.kind === 'otlp_grpc' ? exporter.endpoint : []));
+  assert.deepEqual(endpointOf({}), ['localhost:4317']);
+  assert.deepEqual(endpointOf({ OTEL_EXPORTER_OTLP_ENDPOINT: 'https://backend:4317' }), ['https://backend:4317']);
+});
+
+test('sources of every scheme are merged from left to right, and --set over them', () => {
+  const { config } = loadSources(['base.yaml', 'file:over.yaml', 'env:MORE', 'yaml:exporters::debug::verbosity: detailed'], {
+    files: {
+      'base.yaml': around({ usm: 'shutdown_timeout: 1s\nhttp: { known_methods: [GET, PUT] }' }),
+      'over.yaml': 'receivers::usm::http: { known_methods: [POST] }',
+    },
+    env: { MORE: 'receivers: { usm: { capture: { max_connections: 5 } } }' },
+    sets: ['receivers.usm.filter.loopback=false', 'receivers::usm::correlation={sdk_duplicates: keep}'],
+  });
+  assert.equal(config.usm.shutdownTimeoutMs, 1000);
+  assert.deepEqual(config.usm.http.knownMethods, ['POST']);
+  assert.equal(config.usm.capture.maxConnections, 5);
+  assert.equal(config.usm.filter.loopback, false);
+  assert.equal(config.usm.correlation.sdkDuplicates, 'keep');
+  assert.deepEqual(config.exporters, [{ kind: 'debug', id: 'debug', verbosity: 'detailed' }]);
+});
+
+test('null takes away what an earlier source said', () => {
+  const base = around({ usm: 'http: { max_head_size: 1KiB }' });
+  assert.equal(loadFrom([base, 'receivers: { usm: { http: } }']).config.usm.http.maxHeadSizeBytes, 32768);
+});
+
+test('a source that cannot be used is named with the reason', () => {
+  const messageOf = (sources: readonly string[], sets: readonly string[] = []): string =>
+    failureOf(() =>
+      loadSources(sources, {
+        sets,
+        files: { 'a.yaml': around({}), 'bad.yaml': 'a: 1\nb: 2\na: 3\n', 'list.yaml': '- 1', 'tag.yaml': 'a: !x 1' },
+      }),
+    ).message;
+  const table: readonly (readonly [readonly string[], readonly string[], string])[] = [
+    [[], [], 'at least one config flag must be provided; give a file with --config=FILE'],
+    [['none.yaml'], [], 'cannot read the file none.yaml: no such file or directory; check the path and its permissions'],
+    [
+      ['bad.yaml'],
+      [],
+      'cannot parse the configuration bad.yaml: line 3: Map keys must be unique; correct the source that the message names',
+    ],
+    [
+      ['tag.yaml'],
+      [],
+      'cannot parse the configuration tag.yaml: line 1: Unresolved tag: !x; correct the source that the message names',
+    ],
+    [
+      ['list.yaml'],
+      [],
+      'cannot use the configuration list.yaml: it is not a map of receivers, exporters and service; correct the source that the message names',
+    ],
+    [
+      ['https://example.com/c.yaml'],
+      [],
+      'cannot use the configuration https://example.com/c.yaml: usm-receiver reads no configuration over https; download it and give the file',
+    ],
+    [['s3:bucket'], [], 'scheme "s3" is not supported for uri "s3:bucket"; supported are [env file yaml]'],
+    [
+      ['fil:a.yaml'],
+      [],
+      'scheme "fil" is not supported for uri "fil:a.yaml" (did you mean "file"?); supported are [env file yaml]',
+    ],
+    [['a.yaml'], ['a.b'], 'cannot use the flag --set=a.b: missing equal sign; write --set=path.to.key=value'],
+    [['a.yaml'], ['a..b=1'], 'cannot use the flag --set=a..b: the path has an empty part; write --set=path.to.key=value'],
+    [
+      ['a.yaml'],
+      ['a.b={secret'],
+      'cannot use the flag --set=a.b: the value is not YAML: line 1: Flow map must end with a }; write --set=path.to.key=value',
+    ],
+    [['env:1X'], [], 'environment variable "1X" has invalid name: must match regex ^[a-zA-Z_][a-zA-Z0-9_]*$'],
+    [new Array<string>(101).fill('a.yaml'), [], 'at most 100 --config and --set flags can be given, found 101'],
+    [['env:UNSET'], [], 'invalid configuration: empty configuration file'],
+    [['yaml:'], [], 'invalid configuration: empty configuration file'],
+  ];
+  for (const [sources, sets, expected] of table) assert.equal(messageOf(sources, sets), expected);
+});

@@ -1,0 +1,162 @@
+// Random good configurations, from a seed: any subset of the settings, each with one of the values listed here.
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type JsonMap = { [key: string]: Json };
+export type Random = () => number;
+
+/** mulberry32: numbers in [0, 1). */
+export function createRandom(seed: number): Random {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+export function pick<Item>(random: Random, items: readonly Item[]): Item {
+  const item = items[Math.floor(random() * items.length)];
+  if (item === undefined) throw new Error('nothing to pick from');
+  return item;
+}
+
+/** A list: one of these values. A function: what it makes. Otherwise a map of settings, of which any may be left out. */
+type Choice = readonly Json[] | ((random: Random) => Json) | { readonly [key: string]: Choice };
+
+function choose(random: Random, choice: Choice): Json {
+  if (typeof choice === 'function') return choice(random);
+  if (Array.isArray(choice)) return structuredClone(pick(random, choice as readonly Json[]));
+  const result: JsonMap = {};
+  for (const [key, inner] of Object.entries(choice as Readonly<Record<string, Choice>>))
+    if (random() < 0.5) result[key] = choose(random, inner);
+  return result;
+}
+
+const booleans = [true, false];
+
+const ruleChoice: Choice = {
+  local_ports: [[80], ['1-1023', 8080], ['65535']],
+  remote_ports: [[443, '8000-8999']],
+  cidrs: [['10.0.0.0/8'], ['::1', 'fd00::/8', '192.0.2.1']],
+  pids: [[1], [4194304, 7]],
+  executables: [['/usr/sbin/nginx'], ['/a b/c', '/d']],
+  cgroups: [['/system.slice'], ['kubepods.slice/x/']],
+};
+
+function makeRules(random: Random): Json {
+  return Array.from({ length: Math.floor(random() * 3) }, () => {
+    const rule = choose(random, ruleChoice) as JsonMap;
+    return Object.keys(rule).length === 0 ? { pids: [2] } : rule;
+  });
+}
+
+const usmChoice: Choice = {
+  filter: { include: makeRules, exclude: makeRules, loopback: booleans },
+  http: { max_head_size: [1024, '1KiB', '32KiB', 20000], known_methods: [['GET'], ['GET', 'BREW']] },
+  capture: {
+    ring_buffer_size: ['1MiB', '256MiB', 1048576],
+    max_connections: [1, 1048576],
+    drain_interval: ['1ms', '1s', '2500us'],
+  },
+  correlation: { sdk_duplicates: ['suppress', 'internal', 'keep'] },
+  redaction: { query_keys: [[], ['sig', 'token']] },
+  shutdown_timeout: ['100ms', '10m', '1m30s'],
+};
+
+const tlsChoice: Choice = {
+  insecure: booleans,
+  insecure_skip_verify: booleans,
+  include_system_ca_certs_pool: booleans,
+  ca_file: ['', 'ca.pem'],
+  server_name_override: ['host'],
+  min_version: ['1.0', '1.1', '1.2', '1.3'],
+};
+
+const deliveryChoice = {
+  tls: tlsChoice,
+  headers: [{}, { authorization: 'Bearer x', 'x-y': '' }],
+  compression: ['gzip', 'none'],
+  timeout: ['0', '5s', '0.5m'],
+  sending_queue: {
+    enabled: booleans,
+    num_consumers: [1, 1000],
+    queue_size: [2048, 10000000],
+    sizer: ['items', 'requests'],
+    block_on_overflow: [false],
+    batch: { flush_timeout: ['1ms', '1h'], min_size: [0, 2048], max_size: [0, 2048, 1000000], sizer: ['items'] },
+  },
+  retry_on_failure: {
+    enabled: booleans,
+    initial_interval: ['0s', '1s'],
+    multiplier: [1, 1.5],
+    randomization_factor: [0, 0.25, 1],
+    max_interval: ['1s', '30s'],
+    max_elapsed_time: ['0', '30s', '1h'],
+  },
+} as const satisfies Choice;
+
+const exporterChoices: Readonly<Record<string, Choice>> = {
+  otlp_grpc: {
+    ...deliveryChoice,
+    keepalive: { time: ['1s'], timeout: ['1ms'], permit_without_stream: booleans },
+    user_agent: ['x'],
+  },
+  otlp_http: { ...deliveryChoice, encoding: ['proto', 'json'] },
+  debug: { verbosity: ['basic', 'normal', 'detailed'] },
+  file: {
+    format: ['json'],
+    rotation: { max_megabytes: [1, 100], max_days: [0, 7], max_backups: [0, 3], localtime: booleans },
+    flush_interval: ['1ms', '1s'],
+    create_directory: booleans,
+  },
+};
+
+const requiredSettings: Readonly<Record<string, JsonMap>> = {
+  otlp_grpc: { endpoint: 'localhost:4317' },
+  otlp_http: { endpoint: 'http://localhost:4318' },
+  debug: {},
+  file: { path: 'spans.json' },
+};
+
+const telemetryChoice: Choice = {
+  logs: {
+    level: ['debug', 'INFO', 'warn', 'error'],
+    encoding: ['console', 'json'],
+    output_paths: [['stderr'], ['stdout', 'a.log']],
+    error_output_paths: [['stderr']],
+    initial_fields: [{}, { a: { b: [1] } }],
+    disable_caller: booleans,
+    disable_stacktrace: booleans,
+    sampling: { enabled: [false] },
+  },
+  metrics: { level: ['none'] },
+  traces: { level: ['none'] },
+};
+
+export const exporterTypeNames = Object.keys(exporterChoices);
+
+export function randomUsm(random: Random): JsonMap {
+  return choose(random, usmChoice) as JsonMap;
+}
+
+export function randomExporter(random: Random, type: string): JsonMap {
+  return { ...(choose(random, exporterChoices[type] ?? {}) as JsonMap), ...requiredSettings[type] };
+}
+
+export function randomConfig(random: Random): JsonMap {
+  const receiver = pick(random, ['usm', 'usm/a', 'usm/b.c']);
+  const exporters: JsonMap = {};
+  const aliases: Readonly<Record<string, string>> = { otlp_grpc: 'otlp', otlp_http: 'otlphttp' };
+  for (let count = 1 + Math.floor(random() * 4); count > 0; count--) {
+    const type = pick(random, exporterTypeNames);
+    const written = random() < 0.5 ? type : (aliases[type] ?? type);
+    exporters[random() < 0.5 ? written : `${written}/${count}`] = randomExporter(random, type);
+  }
+  const ids = Object.keys(exporters);
+  const pipelines: JsonMap = { traces: { receivers: [receiver], exporters: ids } };
+  if (random() < 0.5) pipelines['traces/second'] = { receivers: [receiver], processors: [], exporters: [pick(random, ids)] };
+  const service: JsonMap = { pipelines };
+  if (random() < 0.5) service['telemetry'] = choose(random, telemetryChoice);
+  return { receivers: { [receiver]: randomUsm(random) }, exporters, service };
+}
