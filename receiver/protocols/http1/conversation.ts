@@ -1,0 +1,629 @@
+// The two sides of one HTTP/1.x connection → transactions, and an account of every byte. Holds what is known of both sides together:
+// whether this is HTTP at all, whether each side's framing is known, and what has to be found again after bytes were lost.
+// Longer than most files: these states make sense only side by side. Hot path. RFC 9112.
+import { BoundedBuffer } from '../../bytes/bounded-buffer.ts';
+import type { ConnectionInfo } from '../../model/connection.ts';
+import type { ProcessId } from '../../model/process.ts';
+import type { Conversation, ConversationSink, ConversationStart, GiveUpReason, LossReason, Side } from '../../model/protocol.ts';
+import type { Abort, HttpRequest, Nanoseconds } from '../../model/transaction.ts';
+import { type Exchange, openExchange, requestBody, responseBody } from './exchange.ts';
+import { NO_LENGTH } from './head.ts';
+import { Matcher } from './match.ts';
+import { MessageReader } from './parse.ts';
+import { MORE, recogniseStart, scanStatus } from './start-line.ts';
+
+export interface Http1Options {
+  /** Bytes of a head that are followed, its first line and its empty line included. */
+  readonly maxHeadSize: number;
+  /** Requests that may wait for their answers on one connection. */
+  readonly maxPipelined: number;
+  /** Bodies are stepped over when this much is still to come. */
+  readonly stepOverThreshold: number;
+}
+
+type Pairing =
+  /** At the beginning: HTTP once both sides have spoken it. */
+  | 'opening'
+  /** Responses answer the waiting requests in order. */
+  | 'firm'
+  /** Which request the next response answers is unknown: responses are lost until the client has its turn again. */
+  | 'none'
+  /** A request came at the client's turn; a response must answer it at the beginning of an I/O. */
+  | 'candidate';
+
+const STATUS_SWITCHING = 101;
+/** Length of `HTTP/1.1 200`. */
+const STATUS_SIZE = 12;
+
+export class Http1Conversation implements Conversation {
+  readonly #connection: ConnectionInfo;
+  readonly #sink: ConversationSink;
+  readonly #options: Http1Options;
+  readonly #request: MessageReader;
+  readonly #response: MessageReader;
+  readonly #matcher: Matcher;
+  #pairing: Pairing = 'opening';
+  /** The request side was followed from a proven place: its figures stand, whatever becomes of the pairing. */
+  #isRequestInSync = true;
+  /** A response was seen before any request: half of the proof that an opening needs. */
+  #isResponseProven = false;
+  /** The request side cannot be followed any more: give up when what is waiting has been answered. */
+  #isDraining = false;
+  /** Request-side bytes passed while the answer to an offer to switch protocols was awaited. */
+  #hasUnreadOffer = false;
+  /** A response came before the request head under way was whole: that request is answered already. */
+  #isAnsweredEarly = false;
+  #isOver = false;
+  /** The exchange whose request body is under way. */
+  #receiving: Exchange | undefined;
+  /** The exchange whose final response is under way. */
+  #answering: Exchange | undefined;
+  #lastRequest: HttpRequest | undefined;
+  #lastSide: Side | undefined;
+  /** While responses are lost: the present I/O began with an interim response, which gives the client no turn. */
+  #isInterimIo = false;
+  /** Its first bytes, while they are too few to tell. */
+  #ioStart: BoundedBuffer | undefined;
+  #responseEnd: Nanoseconds | undefined;
+
+  constructor(connection: ConnectionInfo, start: ConversationStart, sink: ConversationSink, options: Http1Options) {
+    this.#connection = connection;
+    this.#sink = sink;
+    this.#options = options;
+    this.#request = new MessageReader('request', options.maxHeadSize);
+    this.#response = new MessageReader('response', options.maxHeadSize);
+    this.#matcher = new Matcher(connection, sink, options.maxPipelined);
+    if (start === 'beginning') return;
+    this.#pairing = 'none';
+    this.#isRequestInSync = false;
+    this.#request.enter('lost');
+    this.#response.enter('lost');
+    this.#matcher.doubt();
+    if (start === 'boundary') this.#lastSide = 'response';
+  }
+
+  data(
+    side: Side,
+    bytes: Uint8Array,
+    from: number,
+    to: number,
+    position: number,
+    isIoStart: boolean,
+    time: Nanoseconds,
+    process: ProcessId,
+  ): void {
+    if (from >= to) return;
+    if (this.#isOver) {
+      this.#sink.skipped(to - from);
+      return;
+    }
+    if (side === 'request') {
+      this.#request.arrive(position, from, to - from, time, process);
+      this.#requestData(bytes, from, to, isIoStart);
+      this.#lastSide = side;
+      return;
+    }
+    this.#response.arrive(position, from, to - from, time, process);
+    if (this.#pairing === 'none') {
+      this.#responseUnpaired(bytes, from, to, isIoStart);
+      return;
+    }
+    this.#lastSide = side;
+    this.#responseData(bytes, from, to, isIoStart, time);
+  }
+
+  missing(side: Side, position: number, end: number, reason: LossReason, time: Nanoseconds, process: ProcessId): void {
+    const size = end - position;
+    if (size <= 0) return;
+    if (this.#isOver) {
+      this.#sink.skipped(size);
+      return;
+    }
+    this.#lastSide = side;
+    const reader = side === 'request' ? this.#request : this.#response;
+    reader.arrive(position, 0, size, time, process);
+    if (reader.phase === 'lost') {
+      this.#sink.lost(reason, size);
+      return;
+    }
+    if (side === 'response') this.#matcher.noteResponse();
+    if (reader.phase === 'opaque') this.#hasUnreadOffer = true;
+    const harmless = reader.skip(size);
+    if (harmless > 0 && reader.phase === 'boundary') {
+      if (side === 'request') this.#requestEnd(reader.bodySize);
+      else this.#responseComplete(time, reader.bodySize);
+    }
+    // The end of a message may have been the end of it all.
+    if (this.#isOver) {
+      this.#sink.skipped(size - harmless);
+      return;
+    }
+    if (harmless < size) {
+      this.#sink.lost(reason, size - harmless);
+      if (side === 'request') this.#loseAll();
+      else this.#loseResponses();
+      return;
+    }
+    this.#report(side, reader);
+  }
+
+  chunksWalked(side: Side, position: number, end: number, bodyBytes: number, remaining: number, time: Nanoseconds): void {
+    const reader = side === 'request' ? this.#request : this.#response;
+    if (this.#isOver || !reader.takeChunkWalk(position, end, bodyBytes, remaining)) {
+      this.missing(side, position, end, 'capture_window', time, reader.startProcess ?? this.#connection.openedBy);
+      return;
+    }
+    this.#lastSide = side;
+    if (side === 'response') this.#matcher.noteResponse();
+    this.#report(side, reader);
+  }
+
+  end(side: Side, time: Nanoseconds): void {
+    if (this.#isOver || side === 'request' || this.#responseEnd !== undefined) return;
+    // Other exchanges that this leaves unanswered wait for close(), which knows the cause; they end here.
+    this.#responseEnd = time;
+    if (this.#response.phase === 'until_end') this.#endUntilEnd(time);
+  }
+
+  close(cause: Abort, time: Nanoseconds): void {
+    if (this.#isOver) return;
+    // A reset, or a client that leaves without having seen the end, says nothing of the body being whole.
+    const isCut = cause === 'connection_reset' || (cause === 'process_exited' && this.#connection.role === 'client');
+    if (this.#response.phase === 'until_end' && !isCut) this.#endUntilEnd(time);
+    if (this.#isOver) return;
+    // No answer is no contradiction: a whole request head was HTTP enough. A place found again, though, needs its proof.
+    if (this.#pairing === 'opening') this.#matcher.confirm();
+    this.#abort(cause, time);
+    this.#finish(true);
+  }
+
+  hasOutstandingRequest(): boolean {
+    return this.#isOver || this.#matcher.waitingCount > 0;
+  }
+
+  openTransactions(): number {
+    return this.#matcher.openCount;
+  }
+
+  settle(now: Nanoseconds): void {
+    this.#matcher.settleAfterSilence(now);
+  }
+
+  abandon(): void {
+    if (this.#isOver) return;
+    // What the end of the response side has ended is over, though close() has not come.
+    if (this.#responseEnd !== undefined) this.#abort('connection_closed', this.#responseEnd);
+    this.#matcher.settle();
+    this.#matcher.dropAll('open_at_exit');
+    this.#finish(true);
+  }
+
+  // The request side
+
+  #requestData(bytes: Uint8Array, from: number, to: number, isIoStart: boolean): void {
+    const reader = this.#request;
+    const isTurn = this.#lastSide === 'response';
+    if (isTurn && this.#matcher.isInDoubt) this.#matcher.settle();
+    if (this.#isStrayResponseOpen()) this.#loseResponses();
+    if (this.#pairing === 'none') {
+      const isCandidate = isTurn && !this.#matcher.isInterleaved;
+      if (reader.phase === 'lost') {
+        if (!isCandidate || !isIoStart || recogniseStart('request', bytes, from, to, this.#options.maxHeadSize) === 'no') {
+          this.#sink.lost('resynchronising', to - from);
+          return;
+        }
+        reader.enter('boundary');
+        this.#beginCandidate();
+      } else if (isCandidate && reader.phase === 'boundary') {
+        this.#beginCandidate();
+      }
+    }
+    let at = from;
+    while (at < to) {
+      if (reader.phase === 'opaque') this.#hasUnreadOffer = true;
+      const event = reader.read(bytes, at, to);
+      at = reader.at;
+      if (event === 'more') break;
+      if (event === 'head') this.#requestHead(bytes);
+      else if (event === 'end') this.#requestEnd(reader.bodySize);
+      else if (event === 'malformed') this.#requestMalformed(to - at);
+      else this.#requestTooLarge(to - at);
+      // Whoever ended the conversation, or lost it, has counted what was read; the rest of this chunk is left, unless it was malformed.
+      if (this.#isOver || reader.phase === 'lost') {
+        if (event === 'head' || event === 'end') this.#countRest(to - at);
+        return;
+      }
+      if (event === 'malformed') break;
+    }
+    this.#report('request', reader);
+  }
+
+  #requestHead(bytes: Uint8Array): void {
+    const reader = this.#request;
+    const head = reader.head;
+    const source = reader.headBytes(bytes);
+    const isTracked = this.#pairing !== 'none' && !this.#isAnsweredEarly;
+    if (this.#pairing === 'none') this.#matcher.doubt();
+    const exchange = openExchange(
+      head,
+      source,
+      this.#lastRequest,
+      reader.startPosition,
+      reader.startTime,
+      reader.startProcess ?? this.#connection.openedBy,
+    );
+    this.#isAnsweredEarly = false;
+    this.#lastRequest = exchange.request;
+    if (isTracked) {
+      if (this.#matcher.isFull) {
+        this.#giveUp('too_many_pipelined');
+        return;
+      }
+      this.#matcher.open(exchange);
+      if (this.#matcher.isInDoubt && this.#matcher.isInterleaved) {
+        this.#loseAll();
+        return;
+      }
+      if (this.#pairing === 'opening' && this.#isResponseProven) this.#confirm();
+    } else if (exchange.maySwitch) {
+      // Its answer will not be recognised, so what follows may be another protocol.
+      this.#giveUp(exchange.isConnect ? 'tunnel' : 'upgraded');
+      return;
+    }
+    const body = requestBody(head);
+    if (body === undefined || (head.transferCoding !== 'none' && head.contentLength !== NO_LENGTH)) {
+      this.#sink.count('conflicting_framing');
+    }
+    if (body === undefined) {
+      this.#stopReading();
+      return;
+    }
+    this.#receiving = exchange;
+    if (reader.startBody(body)) this.#requestEnd(0);
+  }
+
+  #requestEnd(bodySize: number): void {
+    const exchange = this.#receiving;
+    this.#receiving = undefined;
+    if (exchange === undefined) return;
+    exchange.request.bodySize = bodySize;
+    if (exchange.maySwitch && exchange.statusCode === 0) {
+      this.#hasUnreadOffer = false;
+      this.#request.enter('opaque');
+    }
+  }
+
+  /** What cannot be a message ends the reading of this side. What is waiting is answered still, and then the connection is given up. */
+  #requestMalformed(rest: number): void {
+    if (this.#matcher.waitingCount === 0 && this.#pairing === 'opening') {
+      this.#sink.skipped(rest);
+      this.#giveUp(this.#isResponseProven ? 'malformed' : 'not_http');
+      return;
+    }
+    if (!this.#isRequestInSync) {
+      this.#loseAll();
+      this.#sink.lost('resynchronising', rest);
+      return;
+    }
+    this.#sink.lost('malformed_message', rest);
+    this.#stopReading();
+  }
+
+  #requestTooLarge(rest: number): void {
+    if (!this.#request.isStartLineKnown && this.#pairing === 'opening' && this.#matcher.waitingCount === 0) {
+      this.#requestMalformed(rest);
+      return;
+    }
+    this.#sink.count('head_too_large');
+    this.#sink.lost('head_too_large', rest + this.#request.enter('boundary'));
+    this.#loseAll();
+  }
+
+  /** From here on the request side's bytes mean nothing. */
+  #stopReading(): void {
+    const pending = this.#request.enter('opaque');
+    if (pending > 0) this.#sink.lost('malformed_message', pending);
+    this.#receiving = undefined;
+    this.#isDraining = true;
+    if (this.#matcher.waitingCount === 0) this.#giveUp('malformed');
+  }
+
+  // The response side
+
+  /** A response that no request is known for: its end is unknown too, until the client has a turn. */
+  #responseUnpaired(bytes: Uint8Array, from: number, to: number, isIoStart: boolean): void {
+    this.#lookAtUnpaired(bytes, from, to, isIoStart);
+    if (!this.#isInterimIo) this.#lastSide = 'response';
+    this.#sink.lost('resynchronising', to - from);
+  }
+
+  #lookAtUnpaired(bytes: Uint8Array, from: number, to: number, isIoStart: boolean): void {
+    const start = (this.#ioStart ??= new BoundedBuffer(STATUS_SIZE));
+    if (isIoStart) start.clear();
+    else if (start.length === 0) return;
+    start.append(bytes, from, Math.min(to, from + STATUS_SIZE - start.length));
+    const status = scanStatus(start.bytes, 0, start.length);
+    this.#isInterimIo = status === MORE || (status > 0 && start.bytes[STATUS_SIZE - 3] === 0x31);
+    if (status !== MORE) start.clear();
+  }
+
+  /** A response that answers nothing was taken to have a body, and the client speaks before that is over: it may have had none. */
+  #isStrayResponseOpen(): boolean {
+    const phase = this.#response.phase;
+    return this.#answering === undefined && (phase === 'length' || phase === 'chunked');
+  }
+
+  #responseData(bytes: Uint8Array, from: number, to: number, isIoStart: boolean, time: Nanoseconds): void {
+    const reader = this.#response;
+    if (this.#pairing === 'candidate' && reader.phase === 'boundary' && (!isIoStart || this.#matcher.waitingCount === 0)) {
+      this.#contradict();
+      this.#countRest(to - from);
+      return;
+    }
+    this.#matcher.noteResponse();
+    let at = from;
+    while (at < to) {
+      const event = reader.read(bytes, at, to);
+      at = reader.at;
+      if (event === 'more') break;
+      if (event === 'head') this.#responseHead(time);
+      else if (event === 'end') this.#responseComplete(time, reader.bodySize);
+      else if (event === 'malformed') this.#responseMalformed(to - at);
+      else this.#responseTooLarge(to - at);
+      if (this.#isOver || reader.phase === 'lost') {
+        if (event === 'head' || event === 'end') this.#countRest(to - at);
+        return;
+      }
+    }
+    if (reader.phase === 'head') {
+      if (reader.isStartLineKnown) this.#proveResponse();
+      // More answers than requests: the ones before were paired one off.
+      if (this.#matcher.isInDoubt && this.#matcher.waitingCount === 0) {
+        this.#loseAll();
+        return;
+      }
+    }
+    this.#report('response', reader);
+  }
+
+  #responseHead(time: Nanoseconds): void {
+    const reader = this.#response;
+    const head = reader.head;
+    const status = head.statusCode;
+    this.#proveResponse();
+    const exchange = this.#matcher.oldest;
+    const isInterim = status < 200 && status !== STATUS_SWITCHING;
+    if (exchange === undefined) {
+      if (this.#matcher.isInDoubt) {
+        this.#loseAll();
+        return;
+      }
+      this.#sink.count('response_without_request');
+      if (!isInterim && this.#request.phase === 'head') this.#isAnsweredEarly = true;
+    }
+    if (exchange !== undefined && !isInterim) {
+      exchange.statusCode = status;
+      exchange.answeredBy = reader.startProcess;
+      this.#answering = exchange;
+    }
+    const body = responseBody(head, exchange);
+    if (body === undefined || (body.kind !== 'none' && head.transferCoding !== 'none' && head.contentLength !== NO_LENGTH)) {
+      this.#sink.count('conflicting_framing');
+    }
+    if (body === undefined) {
+      this.#giveUp('malformed');
+      return;
+    }
+    const isWhole = reader.startBody(body);
+    if (isInterim) return;
+    if (status === STATUS_SWITCHING || (exchange?.isConnect === true && status < 300)) {
+      this.#matcher.finish(time, 0, undefined);
+      this.#matcher.settle();
+      this.#giveUp(status === STATUS_SWITCHING ? 'upgraded' : 'tunnel');
+      return;
+    }
+    if (exchange?.maySwitch === true && this.#request.phase === 'opaque' && !this.#isDraining) this.#refuseSwitch();
+    if (isWhole) this.#responseComplete(time, 0);
+  }
+
+  /** HTTP goes on after an offer to switch. If the client has not waited for this answer, its bytes cannot be told apart any more. */
+  #refuseSwitch(): void {
+    if (this.#hasUnreadOffer) this.#isDraining = true;
+    else this.#request.enter('boundary');
+  }
+
+  #responseComplete(time: Nanoseconds, bodySize: number): void {
+    if (this.#answering === undefined) return;
+    if (this.#answering === this.#receiving) this.#receiving = undefined;
+    this.#answering = undefined;
+    this.#matcher.finish(time, bodySize, undefined);
+    if (this.#isDraining && this.#matcher.waitingCount === 0) {
+      this.#matcher.settle();
+      this.#giveUp('malformed');
+    }
+  }
+
+  #responseMalformed(rest: number): void {
+    if (this.#pairing === 'candidate') {
+      this.#contradict();
+      this.#countRest(rest);
+      return;
+    }
+    if (this.#pairing === 'opening' && !this.#isResponseProven) {
+      this.#sink.skipped(rest);
+      this.#giveUp('not_http');
+      return;
+    }
+    this.#sink.lost('malformed_message', rest);
+    this.#giveUp('malformed');
+  }
+
+  #responseTooLarge(rest: number): void {
+    if (!this.#response.isStartLineKnown) {
+      this.#responseMalformed(rest);
+      return;
+    }
+    this.#proveResponse();
+    this.#sink.count('head_too_large');
+    this.#sink.lost('head_too_large', rest + this.#response.enter('boundary'));
+    const newest = this.#matcher.newest;
+    this.#matcher.dropOldest('head_too_large');
+    if (newest?.maySwitch === true) this.#giveUp(newest.isConnect ? 'tunnel' : 'upgraded', 'bytes_lost');
+    else this.#loseResponses();
+  }
+
+  #endUntilEnd(time: Nanoseconds): void {
+    const bodySize = this.#response.bodySize;
+    this.#response.enter('boundary');
+    this.#responseComplete(time, bodySize);
+  }
+
+  // Proof and loss
+
+  #proveResponse(): void {
+    this.#isResponseProven = true;
+    if (this.#pairing !== 'firm' && this.#matcher.waitingCount > 0) this.#confirm();
+  }
+
+  #confirm(): void {
+    if (this.#pairing === 'candidate') this.#sink.count('resynchronised');
+    this.#pairing = 'firm';
+    this.#isRequestInSync = true;
+    this.#matcher.confirm();
+    this.#report('request', this.#request);
+  }
+
+  #beginCandidate(): void {
+    this.#pairing = 'candidate';
+    this.#response.enter('boundary');
+    this.#isAnsweredEarly = false;
+  }
+
+  /** The candidate was none. */
+  #contradict(): void {
+    if (this.#isRequestInSync) this.#loseResponses();
+    else this.#loseAll();
+  }
+
+  /** Bytes of the response side were lost, or cannot be paired: responses wait for the client's next turn. */
+  #loseResponses(): void {
+    if (!this.#isRequestInSync) {
+      this.#loseAll();
+      return;
+    }
+    if (this.#mustGiveUpLost()) return;
+    if (this.#matcher.waitingCount > 1) this.#matcher.doubt();
+    this.#matcher.dropAll('bytes_lost');
+    this.#receiving = undefined;
+    this.#answering = undefined;
+    this.#pairing = 'none';
+    this.#report('request', this.#request);
+    this.#loseReader('response', this.#response);
+  }
+
+  /** Bytes of the request side were lost: both sides have to be found again. */
+  #loseAll(): void {
+    if (this.#mustGiveUpLost()) return;
+    this.#matcher.doubt();
+    this.#matcher.dropAll('bytes_lost');
+    this.#receiving = undefined;
+    this.#answering = undefined;
+    this.#pairing = 'none';
+    this.#loseReader('request', this.#request);
+    this.#loseReader('response', this.#response);
+    this.#isRequestInSync = false;
+    this.#isAnsweredEarly = false;
+  }
+
+  /** With the answer to an offer to switch lost, or the request side unreadable for good, there is nothing to be found again. */
+  #mustGiveUpLost(): boolean {
+    if (this.#isDraining) {
+      this.#giveUp('malformed', 'bytes_lost');
+      return true;
+    }
+    const newest = this.#matcher.newest;
+    if (newest?.maySwitch !== true || newest.statusCode !== 0) return false;
+    this.#giveUp(newest.isConnect ? 'tunnel' : 'upgraded', 'bytes_lost');
+    return true;
+  }
+
+  #loseReader(side: Side, reader: MessageReader): void {
+    const pending = reader.enter('lost');
+    if (pending > 0) this.#sink.lost('resynchronising', pending);
+    if (side === 'response' || this.#isRequestInSync) {
+      this.#report(side, reader);
+      return;
+    }
+    const guessed = reader.parsed + reader.skipped;
+    reader.parsed = 0;
+    reader.skipped = 0;
+    if (guessed > 0) this.#sink.lost('resynchronising', guessed);
+  }
+
+  // Endings and accounts
+
+  #giveUp(reason: GiveUpReason, dropReason: 'malformed_message' | 'bytes_lost' | 'queue_full' = 'malformed_message'): void {
+    this.#matcher.dropAll(reason === 'too_many_pipelined' ? 'queue_full' : dropReason);
+    this.#finish(false);
+    this.#sink.giveUp(reason);
+  }
+
+  /** Ends what is waiting, at the end of the response side if that came first. In doubt, what was not all answered stays unsaid. */
+  #abort(cause: Abort, time: Nanoseconds): void {
+    const matcher = this.#matcher;
+    if (matcher.openCount === 0 || (matcher.isInDoubt && matcher.waitingCount > 0)) {
+      matcher.dropAll('bytes_lost');
+      return;
+    }
+    const oldest = matcher.oldest;
+    if (oldest !== undefined && oldest.answeredBy === undefined && this.#response.phase === 'head') {
+      oldest.answeredBy = this.#response.startProcess;
+    }
+    const responseEnd = this.#responseEnd ?? time;
+    for (let next = matcher.oldest; next !== undefined; next = matcher.oldest) {
+      matcher.finish(next.start > responseEnd ? time : responseEnd, undefined, cause);
+    }
+    matcher.settle();
+  }
+
+  /** No byte means anything any more; everything that was kept is counted: as read, or as passed over. */
+  #finish(isRead: boolean): void {
+    this.#isOver = true;
+    this.#receiving = undefined;
+    this.#answering = undefined;
+    this.#lastRequest = undefined;
+    const pending = this.#request.enter('opaque') + this.#response.enter('opaque');
+    const parsed = this.#request.parsed + this.#response.parsed + (isRead ? pending : 0);
+    const skipped = this.#request.skipped + this.#response.skipped + (isRead ? 0 : pending);
+    this.#request.parsed = this.#response.parsed = 0;
+    this.#request.skipped = this.#response.skipped = 0;
+    if (parsed > 0) this.#sink.parsed(parsed);
+    if (skipped > 0) this.#sink.skipped(skipped);
+  }
+
+  /** Bytes of a chunk behind the point at which the conversation was lost or over. */
+  #countRest(size: number): void {
+    if (size === 0) return;
+    if (this.#isOver) this.#sink.skipped(size);
+    else this.#sink.lost('resynchronising', size);
+  }
+
+  /** Hands figures and wishes over; the request side's wait for proof where it was only hoped for. */
+  #report(side: Side, reader: MessageReader): void {
+    if (side === 'response' || this.#isRequestInSync) {
+      if (reader.parsed > 0) this.#sink.parsed(reader.parsed);
+      if (reader.skipped > 0) this.#sink.skipped(reader.skipped);
+      reader.parsed = 0;
+      reader.skipped = 0;
+    }
+    const phase = reader.phase;
+    if (phase !== 'length' && phase !== 'chunked' && phase !== 'until_end') return;
+    const chunkLine = phase === 'chunked' ? reader.takeChunkStepOver() : 0;
+    if (chunkLine > 0) {
+      this.#sink.stepOverChunks(side, chunkLine);
+      return;
+    }
+    const position = reader.takeStepOver(this.#options.stepOverThreshold);
+    if (position > 0) this.#sink.stepOver(side, position);
+  }
+}

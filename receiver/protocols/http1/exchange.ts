@@ -1,0 +1,107 @@
+// One request on its way to an answer, and the Transaction made of the two.
+import type { ConnectionInfo } from '../../model/connection.ts';
+import type { ProcessId } from '../../model/process.ts';
+import type { Abort, HttpRequest, Nanoseconds, Transaction } from '../../model/transaction.ts';
+import { BAD_LENGTH, Field, type Head, NO_LENGTH } from './head.ts';
+import type { Body } from './parse.ts';
+
+/** A request whose body size may still become known. */
+type OpenRequest = { -readonly [K in keyof HttpRequest]: HttpRequest[K] };
+
+export interface Exchange {
+  readonly position: number;
+  readonly start: Nanoseconds;
+  readonly process: ProcessId;
+  readonly request: OpenRequest;
+  readonly isHead: boolean;
+  readonly isConnect: boolean;
+  /** A CONNECT, or an offer to upgrade: what follows it on the request side depends on the answer. */
+  readonly maySwitch: boolean;
+  /** 0 until the final response's head is whole. */
+  statusCode: number;
+  /** Who moved the first byte of the final response. */
+  answeredBy: ProcessId | undefined;
+}
+
+/** Makes the exchange of the request head just read. `last` is the connection's request before: most of its strings come again. */
+export function openExchange(
+  head: Head,
+  bytes: Uint8Array,
+  last: HttpRequest | undefined,
+  position: number,
+  start: Nanoseconds,
+  process: ProcessId,
+): Exchange {
+  const isConnect = head.isMethod(bytes, 'CONNECT');
+  return {
+    position,
+    start,
+    process,
+    request: {
+      method: head.methodText(bytes, last?.method),
+      target: head.targetText(bytes, last?.target),
+      version: head.versionText(bytes),
+      host: head.fieldText(Field.host, bytes, last?.host),
+      userAgent: head.fieldText(Field.userAgent, bytes, last?.userAgent),
+      traceparent: head.fieldText(Field.traceparent, bytes, undefined),
+      tracestate: head.fieldText(Field.tracestate, bytes, last?.tracestate),
+      forwarded: head.fieldText(Field.forwarded, bytes, last?.forwarded),
+      xForwardedFor: head.fieldText(Field.xForwardedFor, bytes, last?.xForwardedFor),
+      xForwardedProto: head.fieldText(Field.xForwardedProto, bytes, last?.xForwardedProto),
+      xForwardedHost: head.fieldText(Field.xForwardedHost, bytes, last?.xForwardedHost),
+      bodySize: undefined,
+    },
+    isHead: head.isMethod(bytes, 'HEAD'),
+    isConnect,
+    maySwitch: isConnect || head.offersUpgrade,
+    statusCode: 0,
+    answeredBy: undefined,
+  };
+}
+
+export function toTransaction(
+  exchange: Exchange,
+  connection: ConnectionInfo,
+  end: Nanoseconds,
+  responseBodySize: number | undefined,
+  abort: Abort | undefined,
+): Transaction {
+  // The role is resolved before a conversation is opened.
+  const role = connection.role === 'client' ? 'client' : 'server';
+  return {
+    kind: 'http',
+    connection,
+    role,
+    secure: false,
+    process: role === 'server' && exchange.answeredBy !== undefined ? exchange.answeredBy : exchange.process,
+    requestPosition: exchange.position,
+    start: exchange.start,
+    end,
+    request: exchange.request,
+    response: exchange.statusCode === 0 ? undefined : { statusCode: exchange.statusCode, bodySize: responseBodySize },
+    abort,
+  };
+}
+
+const NO_BODY: Body = { kind: 'none' };
+const CHUNKED: Body = { kind: 'chunked' };
+const UNTIL_END: Body = { kind: 'until_end' };
+
+/** The body that follows a request head (RFC 9112, 6.3); undefined when that would be a guess. */
+export function requestBody(head: Head): Body | undefined {
+  if (head.transferCoding === 'chunked') return CHUNKED;
+  if (head.transferCoding === 'other' || head.contentLength === BAD_LENGTH) return undefined;
+  return head.contentLength === NO_LENGTH || head.contentLength === 0 ? NO_BODY : { kind: 'length', length: head.contentLength };
+}
+
+/** The body that follows a response head; undefined when that would be a guess. `exchange`: what it answers, if anything. */
+export function responseBody(head: Head, exchange: Exchange | undefined): Body | undefined {
+  const status = head.statusCode;
+  if (status < 200 || status === 204 || status === 304 || exchange?.isHead === true) return NO_BODY;
+  if (exchange?.isConnect === true && status < 300) return NO_BODY;
+  if (head.transferCoding === 'chunked') return CHUNKED;
+  if (head.transferCoding === 'other') return UNTIL_END;
+  if (head.contentLength === BAD_LENGTH) return undefined;
+  if (head.contentLength === NO_LENGTH) return UNTIL_END;
+  return head.contentLength === 0 ? NO_BODY : { kind: 'length', length: head.contentLength };
+}

@@ -1,0 +1,126 @@
+// Requests and responses of one connection → transactions: the oldest unanswered request gets the next final response (RFC 9112, 9.3.2).
+// Nothing is "seen" before the connection is proven to be HTTP. After lost bytes that order itself is in doubt, because requests may
+// have been pipelined in the hole: then finished transactions are held until the client has shown that it had waited for them.
+import type { ConnectionInfo } from '../../model/connection.ts';
+import type { ConversationSink, NotExportedReason } from '../../model/protocol.ts';
+import type { Abort, Nanoseconds, Transaction } from '../../model/transaction.ts';
+import { type Exchange, toTransaction } from './exchange.ts';
+
+/** In doubt, silence of this length after the last answer tells as much as the next request does. */
+const SETTLE_NS = 1e9;
+
+export class Matcher {
+  readonly #connection: ConnectionInfo;
+  readonly #sink: ConversationSink;
+  readonly #limit: number;
+  readonly #waiting: Exchange[] = [];
+  readonly #held: Transaction[] = [];
+  #heldSince: Nanoseconds = 0;
+  #isConfirmed = false;
+  #isInDoubt = false;
+  #hasAnswerBegun = false;
+  #isInterleaved = false;
+
+  constructor(connection: ConnectionInfo, sink: ConversationSink, limit: number) {
+    this.#connection = connection;
+    this.#sink = sink;
+    this.#limit = limit;
+  }
+
+  /** Unanswered requests. */
+  get waitingCount(): number {
+    return this.#waiting.length;
+  }
+
+  /** Transactions that were seen and that nothing else was said of. */
+  get openCount(): number {
+    return this.#isConfirmed ? this.#waiting.length + this.#held.length : 0;
+  }
+
+  get isFull(): boolean {
+    return this.#waiting.length + this.#held.length >= this.#limit;
+  }
+
+  get isInDoubt(): boolean {
+    return this.#isInDoubt;
+  }
+
+  /**
+   * This client sends new requests between the answers to old ones. After a loss there is then no moment at which the next answer is
+   * provably the next request's.
+   */
+  get isInterleaved(): boolean {
+    return this.#isInterleaved;
+  }
+
+  get oldest(): Exchange | undefined {
+    return this.#waiting[0];
+  }
+
+  get newest(): Exchange | undefined {
+    return this.#waiting[this.#waiting.length - 1];
+  }
+
+  doubt(): void {
+    this.#isInDoubt = true;
+  }
+
+  /** The other side has spoken. */
+  noteResponse(): void {
+    if (this.#waiting.length > 0) this.#hasAnswerBegun = true;
+  }
+
+  open(exchange: Exchange): void {
+    if (this.#hasAnswerBegun) this.#isInterleaved = true;
+    this.#waiting.push(exchange);
+    if (this.#isConfirmed) this.#sink.seen();
+  }
+
+  /** The connection, or the place in it, is proven. */
+  confirm(): void {
+    if (this.#isConfirmed) return;
+    this.#isConfirmed = true;
+    for (let i = 0; i < this.#waiting.length; i++) this.#sink.seen();
+  }
+
+  /** The oldest request's response is over, or (with `abort`) will never be. */
+  finish(end: Nanoseconds, responseBodySize: number | undefined, abort: Abort | undefined): void {
+    const exchange = this.#waiting.shift();
+    if (exchange === undefined) return;
+    if (this.#waiting.length === 0) this.#hasAnswerBegun = false;
+    const transaction = toTransaction(exchange, this.#connection, end, responseBodySize, abort);
+    if (!this.#isInDoubt) {
+      this.#sink.transaction(transaction);
+      return;
+    }
+    this.#held.push(transaction);
+    this.#heldSince = end;
+  }
+
+  /** The client has waited for all its answers, so none was somebody else's: no more doubt. */
+  settle(): void {
+    if (!this.#isInDoubt || !this.#isConfirmed || this.#waiting.length > 0 || this.#held.length === 0) return;
+    this.#isInDoubt = false;
+    for (const transaction of this.#held) this.#sink.transaction(transaction);
+    this.#held.length = 0;
+  }
+
+  settleAfterSilence(now: Nanoseconds): void {
+    if (this.#held.length > 0 && now - this.#heldSince >= SETTLE_NS) this.settle();
+  }
+
+  /** The oldest request ends without a Transaction. */
+  dropOldest(reason: NotExportedReason): void {
+    if (this.#waiting.shift() !== undefined && this.#isConfirmed) this.#sink.dropped(reason);
+    if (this.#waiting.length === 0) this.#hasAnswerBegun = false;
+  }
+
+  /** All that is open ends without a Transaction; what comes next must be confirmed anew. */
+  dropAll(reason: NotExportedReason): void {
+    for (let open = this.openCount; open > 0; open--) this.#sink.dropped(reason);
+    this.#waiting.length = 0;
+    this.#held.length = 0;
+    this.#hasAnswerBegun = false;
+    this.#isConfirmed = false;
+  }
+}
