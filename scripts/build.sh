@@ -13,14 +13,15 @@ make -s -C native
 
 # tsc takes seconds to find out that nothing changed; file times tell at once. A directory is newer when a file in it came or went.
 stamp=dist/.built
-changed=$([[ -e $stamp ]] || echo first
-	find receiver native tsconfig.json package.json \( -name '*.ts' -o -name '*.json' -o -type d \) -newer "$stamp" -print -quit 2>/dev/null)
-if [[ -n "$changed" ]]; then
+is_stale() {
+	[[ ! -e $stamp ]] ||
+		[[ -n "$(find receiver native tsconfig.json package.json \( -name '*.ts' -o -name '*.json' -o -type d \) -newer "$stamp" -print -quit)" ]]
+}
+if is_stale; then
 	echo '  TSC     dist/'
+	[[ -e $stamp ]] || rm -f dist/.tsbuildinfo # it may tell of files that are not there
 	touch "$stamp.next"
 	"$node" node_modules/typescript/bin/tsc -p tsconfig.json
-	if [[ -e dist/receiver/main.js ]]; then
-		chmod +x dist/receiver/main.js
-	fi
+	[[ ! -e dist/receiver/main.js ]] || chmod +x dist/receiver/main.js
 	mv "$stamp.next" "$stamp"
 fi
