@@ -31,11 +31,11 @@ export const errorCodes = {
   },
   USM_ADDON_MISSING: {
     meaning: 'The native addon could not be loaded: it was not built, or was built for another platform.',
-    remedy: "run 'npm run setup' to build it",
+    remedy: "run 'npm run build' in a checkout, or install the package again",
   },
   USM_BPF_OBJECT_MISSING: {
     meaning: 'The compiled BPF object is not where it should be, or is not a BPF object.',
-    remedy: "run 'npm run setup' to build it",
+    remedy: "run 'npm run build' in a checkout, or install the package again",
   },
   USM_LAYOUT_MISMATCH: {
     meaning: 'The BPF object and the event decoder were built from different versions of the wire contract.',
