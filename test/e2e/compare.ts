@@ -1,0 +1,124 @@
+// The truth of the traffic against the spans that came out: exactly N of N on each side, none extra, none wrong.
+import { type Exchange, type Party } from '../traffic/truth.ts';
+import { pidOf, targetOf, type SpanRecord } from './spans.ts';
+
+export interface CompareOptions {
+  /** Processes that were busy with what is no HTTP, or is not ours to report: any span of theirs is one too many. */
+  readonly silentPids?: readonly number[];
+}
+
+/** What a span says, in the terms of an Exchange; both sides of the comparison are brought to this form. */
+type Facts = Readonly<Record<string, string | number | undefined>>;
+
+interface Expected {
+  readonly key: string;
+  readonly facts: Facts;
+}
+
+const knownMethods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY']);
+
+function expectedErrorType(exchange: Exchange, kind: 'SERVER' | 'CLIENT'): string | undefined {
+  const { status, abort } = exchange;
+  const isFailure = status !== undefined && status >= (kind === 'SERVER' ? 500 : 400);
+  return isFailure ? String(status) : abort;
+}
+
+function expectedOf(exchange: Exchange, kind: 'SERVER' | 'CLIENT', party: Party): Expected {
+  const isKnown = knownMethods.has(exchange.method);
+  const errorType = expectedErrorType(exchange, kind);
+  return {
+    key: `${kind} pid=${party.pid} ${exchange.method} ${exchange.target}`,
+    facts: {
+      name: isKnown ? exchange.method : 'HTTP',
+      'http.request.method': isKnown ? exchange.method : '_OTHER',
+      'http.response.status_code': exchange.status,
+      'error.type': errorType,
+      status: errorType === undefined ? 'unset' : 'error',
+      'http.request.body.size': exchange.requestBodySize,
+      'http.response.body.size': exchange.responseBodySize,
+      'network.transport': exchange.transport,
+      'service.name': party.service,
+    },
+  };
+}
+
+function keyOf(span: SpanRecord): string {
+  const method = span.attributes['http.request.method_original'] ?? span.attributes['http.request.method'];
+  return `${span.kind} pid=${pidOf(span)} ${String(method)} ${targetOf(span)}`;
+}
+
+function actualFact(span: SpanRecord, name: string): string | number | undefined {
+  if (name === 'name') return span.name;
+  if (name === 'status') return span.isError ? 'error' : 'unset';
+  if (name === 'service.name') return span.resource['service.name'] as string;
+  // TCP is what is meant when nothing is said; a body size that is left out says that there was none.
+  if (name === 'network.transport') return (span.attributes[name] as string | undefined) ?? 'tcp';
+  if (name.endsWith('.body.size')) return (span.attributes[name] as number | undefined) ?? 0;
+  return span.attributes[name] as string | number | undefined;
+}
+
+/** Facts that the truth leaves open (an end that never came, a service that is not of interest) are not compared. */
+const optional = new Set(['http.request.body.size', 'http.response.body.size', 'service.name']);
+
+function wrongFacts(span: SpanRecord, facts: Facts): string[] {
+  const wrong: string[] = [];
+  for (const [name, expected] of Object.entries(facts)) {
+    if (expected === undefined && optional.has(name)) continue;
+    const actual = actualFact(span, name);
+    if (actual !== expected) wrong.push(`${name}: expected ${expected}, is ${actual}`);
+  }
+  if (span.end < span.start) wrong.push(`ends ${span.start - span.end} ns before it starts`);
+  if (!/^[0-9a-f]{32}$/.test(span.traceId) || /^0+$/.test(span.traceId)) wrong.push(`trace id ${span.traceId}`);
+  if (!/^[0-9a-f]{16}$/.test(span.spanId) || /^0+$/.test(span.spanId)) wrong.push(`span id ${span.spanId}`);
+  return wrong;
+}
+
+function firstOf(title: string, lines: readonly string[]): string[] {
+  if (lines.length === 0) return [];
+  return [`${lines.length} ${title}:`, ...lines.slice(0, 8).map((line) => `  ${line}`), ...(lines.length > 8 ? ['  …'] : [])];
+}
+
+/** What differs, as text for a person; undefined when nothing does. Spans of processes that the truth does not know are not looked at. */
+export function compareTruth(truth: readonly Exchange[], spans: readonly SpanRecord[], options: CompareOptions = {}): string | undefined {
+  const expected = new Map<string, Expected[]>();
+  const pids = new Set<number>(options.silentPids);
+  let expectedCount = 0;
+  for (const exchange of truth) {
+    for (const [kind, party] of [['SERVER', exchange.server], ['CLIENT', exchange.client]] as const) {
+      if (party === undefined) continue;
+      const one = expectedOf(exchange, kind, party);
+      const sameKey = expected.get(one.key);
+      if (sameKey === undefined) expected.set(one.key, [one]);
+      else sameKey.push(one);
+      pids.add(party.pid);
+      expectedCount++;
+    }
+  }
+  const ids = truth.map((exchange) => exchange.id);
+  const missing: string[] = [];
+  const extra: string[] = [];
+  const wrong: string[] = [];
+  const spanIds = new Set<string>();
+  let count = 0;
+  for (const span of spans) {
+    // Of interest by its process, or by its id: what is attributed to some other process is wrong too.
+    const target = targetOf(span);
+    const isOurs = pids.has(pidOf(span)) || ids.some((id) => target.includes(`id=${id}&`));
+    if (!isOurs) continue;
+    count++;
+    if (spanIds.has(span.spanId)) wrong.push(`span id ${span.spanId} twice`);
+    spanIds.add(span.spanId);
+    const key = keyOf(span);
+    const sameKey = expected.get(key);
+    const one = sameKey?.shift();
+    if (one === undefined) {
+      extra.push(`${key} → ${String(span.attributes['http.response.status_code'] ?? span.attributes['error.type'])}`);
+      continue;
+    }
+    const facts = wrongFacts(span, one.facts);
+    if (facts.length > 0) wrong.push(`${key}: ${facts.join('; ')}`);
+  }
+  for (const left of expected.values()) for (const one of left) missing.push(one.key);
+  if (missing.length + extra.length + wrong.length === 0) return undefined;
+  return [`expected ${expectedCount} spans, got ${count}`, ...firstOf('missing', missing), ...firstOf('extra', extra), ...firstOf('wrong', wrong)].join('\n');
+}
