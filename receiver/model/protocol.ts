@@ -58,6 +58,11 @@ export interface Conversation {
   hasOutstandingRequest(): boolean;
   /** Transactions that are open now: request seen, response not complete. */
   openTransactions(): number;
+  /**
+   * Called now and then (about every second) with the present time: hands out what was held back only until silence would show that
+   * the client was waiting for nothing else. Absent: nothing is ever held back for that long.
+   */
+  settle?(now: Nanoseconds): void;
   /** The receiver stops: counts what is open under 'open_at_exit'. */
   abandon(): void;
 }
@@ -116,5 +121,6 @@ export type ConversationEvent =
   | 'response_without_request'
   | 'resynchronised'
   | 'invalid_traceparent'
+  | 'invalid_tracestate'
   | 'conflicting_framing'
   | 'head_too_large';
