@@ -252,7 +252,7 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 	u8 flags = direction == SENT ? IO_SENT : 0;
 
 	if (is_tcp(sk))
-		tcp = bpf_skc_to_tcp_sock(sk);
+		tcp = as_tcp_sock(sk);
 	else if (!is_unix_stream(sk))
 		return 0;
 	if (direction == RECEIVED && (msg_flags & (MSG_PEEK | MSG_ERRQUEUE | MSG_OOB)))

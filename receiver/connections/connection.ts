@@ -33,6 +33,8 @@ interface Flow {
   position: number;
   /** What the kernel was last told of it. */
   reported: number;
+  /** Events were lost: the next hole is theirs. */
+  isResumed: boolean;
 }
 
 /** Events that wait, at most, on one connection. */
@@ -62,8 +64,8 @@ export class Connection implements ConversationSink {
   constructor(open: OpenEvent, context: ConnectionContext) {
     this.#info = open.info;
     this.#context = context;
-    this.#received = { position: open.receivedPosition, reported: open.receivedPosition };
-    this.#sent = { position: open.sentPosition, reported: open.sentPosition };
+    this.#received = { position: open.receivedPosition, reported: open.receivedPosition, isResumed: false };
+    this.#sent = { position: open.sentPosition, reported: open.sentPosition, isResumed: false };
     if (open.info.role !== 'unknown') this.#isRequestSent = open.info.role === 'client';
     this.#start = startOf(open);
     this.#isStrange = this.#start !== 'beginning';
@@ -205,9 +207,11 @@ export class Connection implements ConversationSink {
       if (end > flow.position) this.#reach(flow, event.isSent, end, event.time, 'unordered_io');
       return;
     }
+    if (event.isResumed) this.#received.isResumed = this.#sent.isResumed = true;
     if (event.position > flow.position) {
-      this.#reach(flow, event.isSent, event.position, event.time, event.isResumed ? 'ring_full' : 'unseen_io');
+      this.#reach(flow, event.isSent, event.position, event.time, flow.isResumed ? 'ring_full' : 'unseen_io');
     }
+    flow.isResumed = false;
     this.#context.books.bytesSeen(event.size);
     flow.position = end;
     if (this.#isStrange) this.#countStrangeTurn(event, side);

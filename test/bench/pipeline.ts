@@ -1,0 +1,133 @@
+// Ring records -> encoded OTLP, in one process on one core: how many transactions per second, and what one costs.
+// Prints a line per figure; run by scripts/bench.sh.
+import { randomFillSync } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
+import { createClock } from '../../receiver/clock.ts';
+import { loadConfig } from '../../receiver/config/load.ts';
+import { createExportPath } from '../../receiver/export/fan-out.ts';
+import { TraceRequestEncoder } from '../../receiver/export/otlp-protobuf.ts';
+import { createTimers } from '../../receiver/export/timers.ts';
+import { controlLayout, windowSize } from '../../receiver/kernel/session.ts';
+import type { Batch } from '../../receiver/model/span.ts';
+import { createPipeline } from '../../receiver/pipeline.ts';
+import { Ledger } from '../../receiver/telemetry/ledger.ts';
+import { createRandomIds } from '../../receiver/telemetry/random-ids.ts';
+import { RecordWriter } from './synthetic-events.ts';
+
+const CONNECTIONS = 64;
+const TRANSACTIONS = Number(process.env['BENCH_TRANSACTIONS'] ?? 1_000_000);
+const request = Buffer.from(
+  'GET /api/v1/items/1234?color=blue&size=xl HTTP/1.1\r\nHost: shop.example.com\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n' +
+    'Accept-Encoding: gzip, br\r\nX-Request-Id: 7f9c2ba4e88f827d\r\nCookie: session=abcdef\r\nConnection: keep-alive\r\n\r\n',
+);
+const response = Buffer.from(
+  'HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Sat, 21 Nov 2026 08:00:00 GMT\r\nContent-Type: application/json\r\n' +
+    `Content-Length: 200\r\nConnection: keep-alive\r\nCache-Control: no-store\r\n\r\n${'x'.repeat(200)}`,
+);
+
+const { config } = loadConfig(
+  ['yaml:{receivers: {usm: }, exporters: {debug: }, service: {pipelines: {traces: {receivers: [usm], exporters: [debug]}}}}'],
+  [],
+  { readFile: () => '', env: {} },
+);
+const clock = createClock(() => process.hrtime.bigint(), Date.now);
+const ledger = new Ledger();
+const scope = { name: 'usm-receiver', version: '0.0.0', schemaUrl: '' };
+const encoder = new TraceRequestEncoder(scope);
+let encodedBytes = 0;
+const exportPath = createExportPath(
+  [
+    {
+      exporter: {
+        id: 'encode',
+        encode: (batch: Batch) => {
+          const body = encoder.encode(batch.spans, clock);
+          encodedBytes += body.length;
+          return { spans: batch.spans.length, body };
+        },
+        export: () => Promise.resolve({ kind: 'accepted', rejected: 0 }),
+        close: () => Promise.resolve(),
+      },
+      sendingQueue: {
+        enabled: true,
+        numConsumers: 1,
+        queueSize: 1e9,
+        sizer: 'items',
+        batch: { flushTimeoutMs: 200, minSize: 8192, maxSize: 8192 },
+      },
+      retryOnFailure: {
+        enabled: false,
+        initialIntervalMs: 0,
+        multiplier: 1,
+        randomizationFactor: 0,
+        maxIntervalMs: 0,
+        maxElapsedTimeMs: 0,
+      },
+    },
+  ],
+  (spans, outcome) => {
+    if (outcome === 'exported') ledger.exported(spans);
+    else ledger.notExported(outcome, spans);
+  },
+  { timers: createTimers(), random: Math.random, logger: console },
+);
+const buffer = new Uint8Array(1024 * 1024);
+const pipeline = createPipeline({
+  config,
+  clock,
+  version: '0.0.0',
+  host: { id: 'bench', name: 'bench', arch: 'amd64' },
+  ids: createRandomIds(randomFillSync),
+  ledger,
+  exportPath,
+  controls: new ArrayBuffer(65536 * controlLayout.words * 8),
+  controlLayout,
+  windowSize,
+  buffer,
+  cpus: 8,
+});
+
+const writer = new RecordWriter(buffer, clock.originMonotonicNs);
+const received = new Array<number>(CONNECTIONS).fill(0);
+const sent = new Array<number>(CONNECTIONS).fill(0);
+writer.process('/usr/sbin/nginx');
+for (let c = 0; c < CONNECTIONS; c++) writer.connection(c + 1);
+pipeline.take(writer.size);
+writer.rewind();
+
+let done = 0;
+let spent = 0;
+let cpu = 0;
+const warmUp = TRANSACTIONS / 5;
+while (done < TRANSACTIONS + warmUp) {
+  writer.rewind();
+  let round = 0;
+  while (writer.size < buffer.length - 4096) {
+    const c = round % CONNECTIONS;
+    writer.io(c + 1, false, received[c] ?? 0, sent[c] ?? 0, request);
+    received[c] = (received[c] ?? 0) + request.length;
+    writer.io(c + 1, true, sent[c] ?? 0, received[c] ?? 0, response);
+    sent[c] = (sent[c] ?? 0) + response.length;
+    round++;
+  }
+  const cpuBefore = process.cpuUsage();
+  const before = performance.now();
+  pipeline.take(writer.size);
+  pipeline.tick(clock.now());
+  await new Promise(setImmediate);
+  if (done >= warmUp) {
+    spent += performance.now() - before;
+    const used = process.cpuUsage(cpuBefore);
+    cpu += used.user + used.system;
+  }
+  done += round;
+}
+await exportPath.flush(5000);
+pipeline.close();
+const measured = done - warmUp;
+const report = ledger.report();
+console.log(`pipeline: ${(spent * 1000 / measured).toFixed(2)} µs wall, ${(cpu / measured).toFixed(2)} µs CPU per transaction`);
+console.log(`pipeline: ${Math.round((measured / spent) * 1000)} transactions/s on one core`);
+console.log(`pipeline: ${(encodedBytes / done).toFixed(0)} OTLP bytes per span; ${Math.round(process.memoryUsage().rss / 1e6)} MB resident`);
+console.log(`pipeline: seen ${report.transactions.seen}, exported ${report.transactions.exported}, balanced ${report.balanced}`);
+process.exit(report.balanced && report.transactions.exported === done ? 0 : 1);
