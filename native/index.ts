@@ -254,7 +254,8 @@ export class BpfObject {
 
   #find(name: string): NativeMap {
     const map = this.#open().findMap(name);
-    if (map === undefined) throw new NativeError({ errno: 2, operation: `find map '${name}'`, log: 'the object has no such map' });
+    if (map === undefined)
+      throw new NativeError({ errno: 2, operation: `find map '${name}'`, log: 'the object has no such map' });
     return map;
   }
 }
@@ -415,7 +416,8 @@ export function capabilities(): Capabilities {
 function loadAddon(): Addon {
   const paths = ['../build/usm.node', '../../build/usm.node'].map((path) => fileURLToPath(new URL(path, import.meta.url)));
   const path = paths.find((candidate) => existsSync(candidate));
-  if (path === undefined) throw new NativeError({ errno: 2, operation: 'load the addon', log: `no file at ${paths.join(' or ')}` });
+  if (path === undefined)
+    throw new NativeError({ errno: 2, operation: 'load the addon', log: `no file at ${paths.join(' or ')}` });
   return createRequire(import.meta.url)(path) as Addon;
 }
 

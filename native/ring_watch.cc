@@ -50,9 +50,14 @@ void RingWatch::OnReadable(uv_poll_t* poll, int, int) {
   // The callback may stop the watch, which then only lives until this function has returned.
   const Napi::Env env = watch->env_;
   const Napi::HandleScope scope(env);
-  watch->callback_.MakeCallback(env.Global(), 0, nullptr, *watch->context_);
-  if (env.IsExceptionPending())
-    napi_fatal_exception(env, env.GetAndClearPendingException().Value());
+  napi_value result;
+  const napi_status called = napi_make_callback(env, *watch->context_, env.Global(),
+                                                watch->callback_.Value(), 0, nullptr, &result);
+  // Any other failure means that the environment is being terminated, and nobody is there to hear.
+  napi_value exception;
+  if (called == napi_pending_exception &&
+      napi_get_and_clear_last_exception(env, &exception) == napi_ok)
+    napi_fatal_exception(env, exception);
 }
 
 void RingWatch::Stop() {

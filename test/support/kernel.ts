@@ -1,0 +1,26 @@
+// For tests that attach BPF programs: whether this machine lets them. A skip is printed and, under scripts/test.sh, recorded in a
+// file, so that a run on a kernel that can fails if it skipped anything. Files that import this one run one at a time.
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { capabilities } from '../../native/index.ts';
+
+/** Options for test() or describe(): `test('…', kernelTest(), …)`. */
+export function kernelTest(): { skip: string | false } {
+  const reason = missingSupport();
+  if (reason === undefined) return { skip: false };
+  console.error(`KERNEL TESTS SKIPPED: ${reason}`);
+  const record = process.env['USM_SKIPPED_KERNEL_TESTS'];
+  if (record !== undefined) appendFileSync(record, `${process.argv[1] ?? ''}: ${reason}\n`);
+  return { skip: reason };
+}
+
+function missingSupport(): string | undefined {
+  const btf = '/sys/kernel/btf/vmlinux';
+  if (!existsSync(btf)) return `the kernel has no BTF (${btf})`;
+  const { effective } = capabilities();
+  if (!effective.has('CAP_SYS_ADMIN') && !(effective.has('CAP_BPF') && effective.has('CAP_PERFMON'))) {
+    return 'loading BPF programs needs root or CAP_BPF and CAP_PERFMON';
+  }
+  if (!readFileSync(btf).includes('btf_trace_sock_send_length'))
+    return 'the kernel has no sock_send_length tracepoint (it came with 6.3)';
+  return undefined;
+}
