@@ -20,15 +20,16 @@ export interface ProcessCounters {
   readonly evictedExited: number;
   /** Live ones removed to make room: their next transactions have no process. */
   readonly evictedLive: number;
+  /** Look-ups that found nothing. */
   readonly unknown: number;
 }
 
 export interface Processes {
   /** At the first observed I/O of a process, and after each exec. */
-  onImage(image: ProcessImage): void;
-  onExit(process: ProcessId, time: Nanoseconds): void;
-  lookup(process: ProcessId): ProcessImage | undefined;
-  counters(): ProcessCounters;
+  readonly onImage: (image: ProcessImage) => void;
+  readonly onExit: (process: ProcessId, time: Nanoseconds) => void;
+  readonly lookup: (process: ProcessId) => ProcessImage | undefined;
+  readonly counters: () => ProcessCounters;
 }
 
 interface Entry {
@@ -49,7 +50,7 @@ export function createProcesses(options: ProcessesOptions): Processes {
   const ended = new Set<Entry>();
   const counters = { images: 0, exits: 0, evictedExited: 0, evictedLive: 0, unknown: 0 };
   /** The latest time that an exit told. */
-  let latest: Nanoseconds = -Infinity;
+  let latest: Nanoseconds = 0;
 
   function find(process: ProcessId): Entry | undefined {
     let entry = byPid.get(process.pid);

@@ -44,7 +44,7 @@ export interface ResourcesOptions {
 
 export interface Resources {
   /** The same object for the same image, as long as it is kept. */
-  resourceOf(image: ProcessImage): Resource;
+  readonly resourceOf: (image: ProcessImage) => Resource;
 }
 
 export function createResources(options: ResourcesOptions): Resources {

@@ -1,6 +1,6 @@
 // Hot path. Transaction + who made it → Span, or the reason why there is none.
 import type { ProcessImage } from '../model/process.ts';
-import type { NotExportedReason } from '../model/protocol.ts';
+import type { ConversationEvent, NotExportedReason } from '../model/protocol.ts';
 import type { Resource } from '../model/resource.ts';
 import { ATTR_USM_CORRELATION_CONFIDENCE, ATTR_USM_CORRELATION_SOURCE } from '../model/semconv.ts';
 import type { Span, SpanDescription } from '../model/span.ts';
@@ -13,7 +13,7 @@ import { isTracestate, parseTraceparent } from './trace-context.ts';
 /** Name of the instrumentation scope of all spans. */
 export const SCOPE_NAME = 'usm-receiver';
 
-export type SpanEvent = 'invalid_traceparent' | 'invalid_tracestate';
+export type SpanEvent = Extract<ConversationEvent, 'invalid_traceparent' | 'invalid_tracestate'>;
 
 export interface SpanBuilderOptions {
   readonly describe: (transaction: Transaction) => SpanDescription;

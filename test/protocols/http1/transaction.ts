@@ -1,0 +1,63 @@
+// A plain GET over TCP from 10.0.0.2 to 10.0.0.1:8080, to be varied.
+import type { ConnectionInfo } from '../../../receiver/model/connection.ts';
+import type { HttpRequest, Transaction } from '../../../receiver/model/transaction.ts';
+
+export interface Variation {
+  readonly role?: Transaction['role'];
+  readonly secure?: boolean;
+  readonly request?: Partial<HttpRequest>;
+  /** A status code; 0: no response was seen. */
+  readonly status?: number;
+  readonly responseSize?: number | undefined;
+  readonly abort?: Transaction['abort'];
+  readonly connection?: Partial<ConnectionInfo>;
+}
+
+const process = { pid: 4242, startTime: 1_000_000 };
+const client = { address: '10.0.0.2', port: 50_000 };
+const server = { address: '10.0.0.1', port: 8080 };
+
+export function transactionOf(variation: Variation = {}): Transaction {
+  const role = variation.role ?? 'server';
+  const status = variation.status ?? 200;
+  return {
+    kind: 'http',
+    connection: {
+      id: 1,
+      transport: 'tcp',
+      ipVersion: 4,
+      role,
+      roleEvidence: 'tcp_state',
+      local: role === 'server' ? server : client,
+      peer: role === 'server' ? client : server,
+      networkNamespace: 1,
+      isFromStart: true,
+      openedBy: process,
+      ...variation.connection,
+    },
+    role,
+    secure: variation.secure ?? false,
+    process,
+    requestPosition: 0,
+    start: 1_000,
+    end: 2_500,
+    request: {
+      method: 'GET',
+      target: '/',
+      version: '1.1',
+      host: 'shop.example',
+      userAgent: undefined,
+      traceparent: undefined,
+      tracestate: undefined,
+      forwarded: undefined,
+      xForwardedFor: undefined,
+      xForwardedProto: undefined,
+      xForwardedHost: undefined,
+      bodySize: 0,
+      ...variation.request,
+    },
+    response:
+      status === 0 ? undefined : { statusCode: status, bodySize: 'responseSize' in variation ? variation.responseSize : 12 },
+    abort: variation.abort,
+  };
+}

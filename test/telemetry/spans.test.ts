@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { SdkDuplicates } from '../../receiver/attribution/correlation.ts';
+import { createCorrelation } from '../../receiver/attribution/correlation.ts';
+import type { ProcessImage } from '../../receiver/model/process.ts';
+import type { Resource } from '../../receiver/model/resource.ts';
+import type { Span } from '../../receiver/model/span.ts';
+import { SpanKind } from '../../receiver/model/span.ts';
+import type { Transaction } from '../../receiver/model/transaction.ts';
+import type { SpanEvent, SpanResult } from '../../receiver/telemetry/spans.ts';
+import { createSpanBuilder } from '../../receiver/telemetry/spans.ts';
+import { imageOf } from '../attribution/image.ts';
+import { transactionOf } from '../protocols/http1/transaction.ts';
+
+const wireTrace = '0af7651916cd43dd8448eb211c80319c';
+const wireSpan = 'b7ad6b7169203331';
+const newTrace = 'aa'.repeat(16);
+const newSpan = 'bb'.repeat(8);
+const sampled = `00-${wireTrace}-${wireSpan}-01`;
+const unsampled = `00-${wireTrace}-${wireSpan}-00`;
+
+const image = imageOf();
+const resource: Resource = { attributes: new Map(), serviceName: 'shop' };
+
+interface Input {
+  readonly role: Transaction['role'];
+  readonly traceparent?: string;
+  readonly tracestate?: string;
+  readonly sdkDuplicates?: SdkDuplicates;
+  readonly image?: ProcessImage | undefined;
+}
+
+function build(input: Input): { readonly result: SpanResult; readonly events: readonly SpanEvent[] } {
+  const events: SpanEvent[] = [];
+  const spans = createSpanBuilder({
+    describe: ({ role }) => ({
+      name: 'GET',
+      kind: role === 'server' ? SpanKind.server : SpanKind.client,
+      attributes: ['url.path', '/'],
+      isError: false,
+    }),
+    resourceOf: () => resource,
+    correlate: createCorrelation(input.sdkDuplicates ?? 'suppress'),
+    ids: { traceId: () => newTrace, spanId: () => newSpan },
+    count: (event) => events.push(event),
+  });
+  const { role, traceparent, tracestate } = input;
+  const transaction = transactionOf({ role, request: { traceparent, tracestate } });
+  return { result: spans.build(transaction, 'image' in input ? input.image : image), events };
+}
+
+function spanOf(input: Input): Span {
+  const { result } = build(input);
+  assert.equal(result.kind, 'span');
+  return result.span;
+}
+
+const root = { traceId: newTrace, parentSpanId: '', parentIsRemote: false, traceFlags: 3, source: 'none', confidence: undefined };
+const child = { traceId: wireTrace, parentSpanId: wireSpan, traceFlags: 1, source: 'traceparent', confidence: 'observed' };
+
+describe('which trace a span joins', () => {
+  const rows: readonly [title: string, Input, expected: object][] = [
+    [
+      'a server with a traceparent',
+      { role: 'server', traceparent: sampled },
+      { ...child, parentIsRemote: true, kind: SpanKind.server },
+    ],
+    ['a server without', { role: 'server' }, { ...root, kind: SpanKind.server }],
+    ['a server with a malformed one', { role: 'server', traceparent: 'nonsense' }, { ...root, kind: SpanKind.server }],
+    ['a client without', { role: 'client' }, { ...root, kind: SpanKind.client }],
+    ['a client with a malformed one', { role: 'client', traceparent: sampled.toUpperCase() }, { ...root, kind: SpanKind.client }],
+    [
+      'an SDK client, internal',
+      { role: 'client', traceparent: sampled, sdkDuplicates: 'internal' },
+      { ...child, parentIsRemote: false, kind: SpanKind.internal },
+    ],
+    [
+      'an SDK client, kept',
+      { role: 'client', traceparent: sampled, sdkDuplicates: 'keep' },
+      { ...child, parentIsRemote: false, kind: SpanKind.client },
+    ],
+  ];
+  for (const [title, input, expected] of rows) {
+    test(title, () => {
+      const span = spanOf(input);
+      const { traceId, parentSpanId, parentIsRemote, traceFlags, kind, attributes } = span;
+      assert.equal(span.spanId, newSpan);
+      const value = (key: string): unknown => (attributes.includes(key) ? attributes[attributes.indexOf(key) + 1] : undefined);
+      assert.deepEqual(
+        {
+          traceId,
+          parentSpanId,
+          parentIsRemote,
+          traceFlags,
+          kind,
+          source: value('usm.correlation.source'),
+          confidence: value('usm.correlation.confidence'),
+        },
+        expected,
+      );
+    });
+  }
+});
+
+describe('no span', () => {
+  const rows: readonly [title: string, Input, reason: string][] = [
+    ['a server whose caller does not sample', { role: 'server', traceparent: unsampled }, 'unsampled'],
+    ['a client that does not sample', { role: 'client', traceparent: unsampled }, 'unsampled'],
+    ['the same, with duplicates kept', { role: 'client', traceparent: unsampled, sdkDuplicates: 'keep' }, 'unsampled'],
+    ['a client whose SDK has made one', { role: 'client', traceparent: sampled }, 'sdk_duplicate'],
+    ['a process of which nothing is known', { role: 'server', image: undefined }, 'process_unknown'],
+  ];
+  for (const [title, input, reason] of rows) {
+    test(title, () => {
+      assert.deepEqual(build(input).result, { kind: 'not_exported', reason });
+    });
+  }
+});
+
+describe('tracestate', () => {
+  test('is passed on', () => {
+    assert.equal(spanOf({ role: 'server', traceparent: sampled, tracestate: 'ot=th:8' }).traceState, 'ot=th:8');
+  });
+
+  test('is dropped and counted when malformed, without harm to the traceparent', () => {
+    const { result, events } = build({ role: 'server', traceparent: sampled, tracestate: 'Not=Valid' });
+    assert.equal(result.kind, 'span');
+    assert.equal(result.span.traceState, '');
+    assert.equal(result.span.traceId, wireTrace);
+    assert.deepEqual(events, ['invalid_tracestate']);
+  });
+
+  test('says nothing without a traceparent', () => {
+    const { result, events } = build({ role: 'server', tracestate: 'a=1' });
+    assert.equal(result.kind === 'span' ? result.span.traceState : 'no span', '');
+    assert.deepEqual(events, []);
+  });
+});
+
+test('a malformed traceparent is counted, a good or an absent one is not', () => {
+  assert.deepEqual(build({ role: 'server', traceparent: 'nonsense' }).events, ['invalid_traceparent']);
+  assert.deepEqual(build({ role: 'server', traceparent: '' }).events, ['invalid_traceparent']);
+  assert.deepEqual(build({ role: 'server', traceparent: sampled }).events, []);
+  assert.deepEqual(build({ role: 'server' }).events, []);
+});
+
+test('a span has the times, the description and the resource of its transaction', () => {
+  const span = spanOf({ role: 'server' });
+  assert.equal(span.resource, resource);
+  assert.equal(span.start, 1_000);
+  assert.equal(span.end, 2_500);
+  assert.equal(span.name, 'GET');
+  assert.equal(span.isError, false);
+  assert.deepEqual(span.attributes, ['url.path', '/', 'usm.correlation.source', 'none']);
+});
