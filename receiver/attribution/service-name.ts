@@ -52,6 +52,8 @@ function nameOf(interpreter: Interpreter, program: Program): string {
     case 'module':
       return (interpreter.language === 'python' && launchedApplication(program.name, program.args)) || program.name;
     case 'file': {
+      // A program that comes through a descriptor has no name.
+      if (program.path.startsWith('/dev/') || program.path.startsWith('/proc/')) return '';
       const name = scriptName(interpreter, program.path);
       if (interpreter.language === 'python' && pythonLaunchers.has(name)) return launchedApplication(name, program.args) || name;
       // bundle exec puma

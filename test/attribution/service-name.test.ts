@@ -112,6 +112,7 @@ describe('what a process runs', () => {
     ['/bin/bash', '-euo pipefail /srv/serve.sh', 'serve'],
     ['/bin/bash', '+o posix serve', 'serve'],
     ['/bin/bash', '-c curl', 'bash'],
+    ['/bin/bash', '/dev/fd/63', 'bash'],
     ['/bin/dash', '', 'dash'],
     ['/bin/busybox', 'httpd -f', 'httpd'],
   ];
