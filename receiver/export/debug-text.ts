@@ -25,7 +25,8 @@ export function basicText(spans: readonly Span[], clock: UnixTime): string {
     const status = attribute(span, 'http.response.status_code');
     const error = attribute(span, 'error.type');
     // The error type of a 404 or 500 is the status again.
-    const outcome = status === undefined ? (error ?? '-') : error === undefined || error === status ? status : `${status} ${error}`;
+    const outcome =
+      status === undefined ? (error ?? '-') : error === undefined || error === status ? status : `${status} ${error}`;
     const line = [
       localTime(startMs),
       kindText(span.kind),
@@ -117,7 +118,10 @@ function target(span: Span): string {
 }
 
 function peer(span: Span): string {
-  return address(attribute(span, 'network.peer.address') ?? attribute(span, 'server.address'), attribute(span, 'network.peer.port'));
+  return address(
+    attribute(span, 'network.peer.address') ?? attribute(span, 'server.address'),
+    attribute(span, 'network.peer.port'),
+  );
 }
 
 function address(host: string | undefined, port: string | undefined): string {

@@ -19,7 +19,12 @@ export function backupPath(path: string, unixMs: number, isLocal: boolean): stri
 }
 
 /** Which of the files in the folder of `path` are backups that the options no longer keep. */
-export function expiredBackups(path: string, names: readonly string[], options: RotationOptions, nowUnixMs: number): readonly string[] {
+export function expiredBackups(
+  path: string,
+  names: readonly string[],
+  options: RotationOptions,
+  nowUnixMs: number,
+): readonly string[] {
   const extension = extname(path);
   const prefix = `${basename(path, extension)}-`;
   const backups: { readonly path: string; readonly unixMs: number }[] = [];
@@ -43,7 +48,15 @@ function stamp(unixMs: number, isLocal: boolean): string {
 function parseStamp(text: string, isLocal: boolean): number | undefined {
   const match = STAMP.exec(text);
   if (match === null) return undefined;
-  const [year, month, day, hour, minute, second, ms] = match.slice(1).map(Number) as [number, number, number, number, number, number, number];
+  const [year, month, day, hour, minute, second, ms] = match.slice(1).map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
   return isLocal
     ? new Date(year, month - 1, day, hour, minute, second, ms).getTime()
     : Date.UTC(year, month - 1, day, hour, minute, second, ms);

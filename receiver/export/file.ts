@@ -1,6 +1,6 @@
 // Payloads → lines of OTLP/JSON in a file, one request per line, as the Collector's file exporter writes them
 // (https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/). A payload is acknowledged when the kernel has all of its line.
-import type { FileHandle } from 'node:fs/promises';
+import type * as promises from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Batch } from '../model/span.ts';
 import type { Exporter, ExportResult, InstrumentationScope, Payload, UnixTime } from './exporter.ts';
@@ -18,10 +18,11 @@ export interface FileOptions {
 }
 
 /** What is used of node:fs/promises. */
-export type FileSystem = Pick<typeof import('node:fs/promises'), 'open' | 'mkdir' | 'readdir' | 'rename' | 'unlink'>;
+export type FileSystem = Pick<typeof promises, 'open' | 'mkdir' | 'readdir' | 'rename' | 'unlink'>;
 
 const FILE_MODE = 0o644;
 const DIRECTORY_MODE = 0o755;
+const NEWLINE = 0x0a;
 const BYTES_PER_MEGABYTE = 1024 * 1024;
 /** What no repetition cures: the path itself is wrong or forbidden. */
 const FINAL_ERRORS: readonly string[] = ['EACCES', 'EPERM', 'EROFS', 'EISDIR', 'ENOTDIR', 'ENOENT', 'ELOOP', 'ENAMETOOLONG'];
@@ -46,7 +47,7 @@ class FileExporter implements Exporter {
   readonly #encoder: TraceJsonEncoder;
   /** One write at a time, in order: lines of two payloads must not mix. */
   #last: Promise<unknown> = Promise.resolve();
-  #file: FileHandle | undefined;
+  #file: promises.FileHandle | undefined;
   #size = 0;
   /** False for a pipe or a device, which has no size, no truncation and no rotation. */
   #isRegular = true;
@@ -71,8 +72,10 @@ class FileExporter implements Exporter {
       if (!append && rotation === undefined && this.#isRegular) {
         await this.#file?.truncate(0);
         this.#size = 0;
+        this.#isTorn = false;
       }
     } catch (cause) {
+      await this.#closeFile();
       throw new Error(`exporters::${this.id}: cannot open ${path}: ${(cause as Error).message}`, { cause });
     }
   }
@@ -112,7 +115,7 @@ class FileExporter implements Exporter {
   }
 
   /** All bytes, or an error after which the file is as before (or known to be torn). */
-  async #write(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  async #write(file: promises.FileHandle, bytes: Uint8Array): Promise<void> {
     let written = 0;
     try {
       while (written < bytes.length) {
@@ -151,14 +154,25 @@ class FileExporter implements Exporter {
     }
   }
 
-  async #openFile(): Promise<FileHandle> {
+  async #openFile(): Promise<promises.FileHandle> {
     const file = await this.#files.open(this.#options.path, 'a', FILE_MODE);
-    const status = await file.stat();
     this.#file = file;
+    const status = await file.stat();
     this.#isRegular = status.isFile();
     this.#size = this.#isRegular ? status.size : 0;
-    this.#isTorn = false;
+    this.#isTorn = this.#size > 0 && (await this.#endsInside());
     return file;
+  }
+
+  /** True if the file does not end with a line's end: whoever wrote it before was killed in the middle. */
+  async #endsInside(): Promise<boolean> {
+    const file = await this.#files.open(this.#options.path, 'r');
+    try {
+      const { bytesRead, buffer } = await file.read(Buffer.alloc(1), 0, 1, this.#size - 1);
+      return bytesRead === 1 && buffer[0] !== NEWLINE;
+    } finally {
+      await file.close();
+    }
   }
 
   async #closeFile(): Promise<void> {

@@ -1,6 +1,6 @@
 // Payloads → OTLP/gRPC (https://opentelemetry.io/docs/specs/otlp/#otlpgrpc) with the Collector's endpoint forms, TLS rules and retryable codes.
 // grpc-js is loaded when the first such exporter is made: it costs 50 ms and 10 MB that a `debug` configuration does not pay.
-import type { Client, Metadata, ServiceError } from '@grpc/grpc-js';
+import type { Client, Metadata, ServiceError, status as Status } from '@grpc/grpc-js';
 import { createSecureContext } from 'node:tls';
 import type { Batch } from '../model/span.ts';
 import type { Exporter, ExportResult, InstrumentationScope, Payload, UnixTime } from './exporter.ts';
@@ -17,9 +17,7 @@ export interface OtlpGrpcOptions {
   readonly compression: 'gzip' | 'none';
   /** Of one attempt; 0: no limit. */
   readonly timeoutMs: number;
-  readonly keepalive:
-    | { readonly timeMs: number; readonly timeoutMs: number; readonly permitWithoutStream: boolean }
-    | undefined;
+  readonly keepalive: { readonly timeMs: number; readonly timeoutMs: number; readonly permitWithoutStream: boolean } | undefined;
   readonly userAgent: string | undefined;
 }
 
@@ -30,7 +28,11 @@ const MAX_PAYLOAD_BYTES = 4 * 1024 * 1024 - 1024;
 const MAX_RECONNECT_MS = 5000;
 
 /** @throws {Error} when a TLS file cannot be read or its content is no key or certificate. */
-export async function openOtlpGrpcExporter(options: OtlpGrpcOptions, scope: InstrumentationScope, clock: UnixTime): Promise<Exporter> {
+export async function openOtlpGrpcExporter(
+  options: OtlpGrpcOptions,
+  scope: InstrumentationScope,
+  clock: UnixTime,
+): Promise<Exporter> {
   const grpc = await import('@grpc/grpc-js');
   const { target, isHttps } = grpcTarget(options.endpoint);
   const channelOptions = {
@@ -51,7 +53,10 @@ export async function openOtlpGrpcExporter(options: OtlpGrpcOptions, scope: Inst
         }),
     ...(options.tls.serverNameOverride === undefined
       ? {}
-      : { 'grpc.ssl_target_name_override': options.tls.serverNameOverride, 'grpc.default_authority': options.tls.serverNameOverride }),
+      : {
+          'grpc.ssl_target_name_override': options.tls.serverNameOverride,
+          'grpc.default_authority': options.tls.serverNameOverride,
+        }),
   };
   let credentials = grpc.credentials.createInsecure();
   // As in the Collector: only `tls.insecure` turns TLS off, an http:// in the endpoint does not.
@@ -95,8 +100,8 @@ class OtlpGrpcExporter implements Exporter {
   readonly #clock: UnixTime;
   readonly #client: Client;
   readonly #metadata: Metadata;
-  readonly #retryable: ReadonlySet<number>;
-  readonly #resourceExhausted: number;
+  readonly #retryable: ReadonlySet<Status>;
+  readonly #resourceExhausted: Status;
   #isClosed = false;
 
   constructor(
@@ -105,7 +110,7 @@ class OtlpGrpcExporter implements Exporter {
     clock: UnixTime,
     client: Client,
     metadata: Metadata,
-    status: typeof import('@grpc/grpc-js').status,
+    status: typeof Status,
   ) {
     this.id = options.id;
     this.#options = options;
@@ -155,7 +160,7 @@ class OtlpGrpcExporter implements Exporter {
   }
 
   #failure(error: ServiceError): ExportResult {
-    const details = error.metadata?.get('grpc-status-details-bin')[0];
+    const details = error.metadata.get('grpc-status-details-bin')[0];
     const status = details instanceof Uint8Array ? readRpcStatus(details) : undefined;
     const message = `${this.#options.endpoint}: ${error.message}${this.#hint(error.message)}`;
     const retryDelayMs = status?.retryDelayMs;

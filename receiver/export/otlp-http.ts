@@ -24,12 +24,12 @@ export interface OtlpHttpOptions {
   readonly compression: 'gzip' | 'none';
   /** Of one attempt; 0: no limit. */
   readonly timeoutMs: number;
-  readonly userAgent: string | undefined;
 }
 
 /** Of an answer, as much is read as the Collector's exporter reads. */
 const MAX_RESPONSE_BYTES = 64 * 1024;
 const MAX_PAYLOAD_BYTES = 4 * 1024 * 1024;
+const CLOSED: ExportResult = { kind: 'retryable', message: 'the exporter is closed' };
 const RETRYABLE: readonly number[] = [429, 502, 503, 504];
 
 const compress = promisify(gzip);
@@ -77,7 +77,7 @@ class OtlpHttpExporter implements Exporter {
     this.#json = new TraceJsonEncoder(scope);
     this.#headers = {
       'content-type': options.encoding === 'json' ? 'application/json' : 'application/x-protobuf',
-      'user-agent': options.userAgent ?? `${scope.name}/${scope.version}`,
+      'user-agent': `${scope.name}/${scope.version}`,
       ...(options.compression === 'gzip' ? { 'content-encoding': 'gzip' } : {}),
       ...options.headers,
     };
@@ -102,9 +102,9 @@ class OtlpHttpExporter implements Exporter {
   }
 
   async export(payload: Payload): Promise<ExportResult> {
-    if (this.#isClosed) return { kind: 'retryable', message: 'the exporter is closed' };
     try {
       const body = this.#options.compression === 'gzip' ? await compress(payload.body) : payload.body;
+      if (this.#isClosed) return CLOSED;
       return await this.#post(body, payload.spans);
     } catch (cause) {
       // A request that could not even be made, such as a header value that HTTP does not allow.
@@ -114,7 +114,7 @@ class OtlpHttpExporter implements Exporter {
 
   close(): Promise<void> {
     this.#isClosed = true;
-    for (const request of this.#running) request.destroy(new Error('the exporter is closed'));
+    for (const request of this.#running) request.destroy();
     this.#agent.destroy();
     return Promise.resolve();
   }
@@ -137,7 +137,9 @@ class OtlpHttpExporter implements Exporter {
         this.#running.delete(request);
         resolve(result);
       };
-      const fail = (error: Error): void => settle({ kind: 'retryable', message: `${tracesEndpoint}: ${describe(error)}` });
+      const fail = (error: Error): void => {
+        settle(this.#isClosed ? CLOSED : { kind: 'retryable', message: `${tracesEndpoint}: ${describe(error)}` });
+      };
       request.on('error', fail);
       request.on('response', (response) => {
         const chunks: Buffer[] = [];

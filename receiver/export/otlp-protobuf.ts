@@ -106,7 +106,7 @@ export class TraceRequestEncoder {
       const name = attributes[i] as string;
       const value = attributes[i + 1] as AttributeValue;
       const last = memory[i >>> 1];
-      if (last !== undefined && last.name === name && last.value === value && last.generation === generation) {
+      if (last?.name === name && last.value === value && last.generation === generation) {
         if (last.from !== runTo) {
           if (runFrom !== runTo) writer.repeat(runFrom, runTo);
           runFrom = last.from;

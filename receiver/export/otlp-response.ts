@@ -51,7 +51,9 @@ export function readRpcStatusJson(text: string): RpcStatus | undefined {
 
 function accepted(rejected: number, message: string, spans: number): ExportResult {
   const count = Number.isFinite(rejected) ? Math.min(Math.max(0, Math.trunc(rejected)), spans) : 0;
-  return message === '' ? { kind: 'accepted', rejected: count } : { kind: 'accepted', rejected: count, message: shorten(message) };
+  return message === ''
+    ? { kind: 'accepted', rejected: count }
+    : { kind: 'accepted', rejected: count, message: shorten(message) };
 }
 
 /** The last field of a number wins, as protobuf has it. */

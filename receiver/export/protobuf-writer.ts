@@ -58,7 +58,7 @@ export class ProtobufWriter {
       return;
     }
     if (this.#position + 10 > this.#bytes.length) this.#grow(10);
-    const low = value % 0x1_0000_0000 >>> 0;
+    const low = (value % 0x1_0000_0000) >>> 0;
     const high = Math.floor(value / 0x1_0000_0000) >>> 0;
     const bytes = this.#bytes;
     const position = this.#position;

@@ -45,7 +45,12 @@ function hostRoots(): string[] {
   return [...new Set([...getCACertificates('default'), ...getCACertificates('system')])];
 }
 
-async function pem(exporterId: string, name: string, file: string | undefined, text: string | undefined): Promise<string | undefined> {
+async function pem(
+  exporterId: string,
+  name: string,
+  file: string | undefined,
+  text: string | undefined,
+): Promise<string | undefined> {
   if (file === undefined || file === '') return text;
   try {
     return await readFile(file, 'utf8');

@@ -26,7 +26,9 @@ function makeResource(index: number): Resource {
 /** Strings are decoded from bytes, as a parser makes them: no shared constants, no cached hashes. */
 function makeSpan(index: number, resource: Resource): Span {
   const wire = `/api/v1/orders/${index}/items?page=${index % 7}|10.1.${index % 250}.${index % 199}|shop.example.com|GET`;
-  const [path = '', query = '', peer = '', host = '', method = ''] = wire.split(/[?|]/).map((part) => Buffer.from(part).latin1Slice());
+  const [path = '', query = '', peer = '', host = '', method = ''] = wire
+    .split(/[?|]/)
+    .map((part) => Buffer.from(part).toString('latin1'));
   const hex = index.toString(16).padStart(8, '0');
   return {
     resource,
@@ -64,7 +66,7 @@ function makeSpan(index: number, resource: Resource): Span {
       'network.peer.port',
       40000 + (index % 20000),
       'user_agent.original',
-      Buffer.from(`Mozilla/5.0 (X11; Linux x86_64; rv:${index % 10}) Gecko/20100101`).latin1Slice(),
+      Buffer.from(`Mozilla/5.0 (X11; Linux x86_64; rv:${index % 10}) Gecko/20100101`).toString('latin1'),
       'http.response.body.size',
       index % 5000,
       'usm.exchange.id',
