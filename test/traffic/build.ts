@@ -28,9 +28,17 @@ export function buildGoPeer(): string {
   });
 }
 
-export function buildIo(): string {
-  return built('io', ['c/io.c'], (output) => {
+function buildC(name: string, source: string): string {
+  return built(name, [source], (output) => {
     const flags = ['-O2', '-g', '-Wall', '-Wextra', '-Werror', '-pthread'];
-    execFileSync('cc', [...flags, '-o', output, 'io.c'], { cwd: path.join(here, 'c') });
+    execFileSync('cc', [...flags, '-o', output, source], { cwd: here });
   });
+}
+
+export function buildIo(): string {
+  return buildC('io', 'c/io.c');
+}
+
+export function buildWithPid(): string {
+  return buildC('with-pid', 'c/with-pid.c');
 }

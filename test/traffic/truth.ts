@@ -6,6 +6,11 @@ export interface Party {
   readonly pid: number;
   /** Expected `service.name`; undefined: not compared. */
   readonly service: string | undefined;
+  /**
+   * Where this end saw the exchange cut short: what `error.type` may be (`connection_reset`, `connection_closed`, `process_exited`), unless
+   * a 4xx or 5xx that was seen whole says it already. More than one where the kernel leaves it open.
+   */
+  readonly abort?: readonly string[];
 }
 
 export interface Exchange {
@@ -17,8 +22,6 @@ export interface Exchange {
   readonly target: string;
   /** Undefined: no final response head was sent whole. */
   readonly status: number | undefined;
-  /** Expected `error.type` where the status does not say it: `connection_reset`, `connection_closed`, `process_exited`. */
-  readonly abort?: string;
   /** Undefined: not compared (an end never came). */
   readonly requestBodySize: number | undefined;
   readonly responseBodySize: number | undefined;
