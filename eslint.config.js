@@ -27,13 +27,26 @@ export default tseslint.config(
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
       // `while (true)` with a bounded exit is clearer than the alternatives.
       '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: 'only-allowed-literals' }],
-      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true }],
+      '@typescript-eslint/no-confusing-void-expression': [
+        'error',
+        { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true },
+      ],
       // Hot paths say `bytes[at] as number` where the bound was checked; `!` is not allowed at all.
       '@typescript-eslint/non-nullable-type-assertion-style': 'off',
       // tsconfig.json wants index signatures read with brackets.
       '@typescript-eslint/dot-notation': 'off',
       // Parsers step through bytes by index.
       '@typescript-eslint/prefer-for-of': 'off',
+    },
+  },
+  {
+    files: ['receiver/**/*.ts', 'native/**/*.ts', 'otel-thread-context/**/*.ts'],
+    ignores: ['receiver/main.ts'],
+    rules: {
+      'no-restricted-globals': [
+        'error',
+        { name: 'process', message: 'Only receiver/main.ts touches the process; hand in what is needed.' },
+      ],
     },
   },
   {

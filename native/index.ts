@@ -3,72 +3,10 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { getSystemErrorName } from 'node:util';
+import type { Addon, Failure, NativeMap, NativeRing, NativeSession } from './addon.ts';
+import { NativeError, closed, invalid } from './error.ts';
 
-interface Failure {
-  readonly errno: number;
-  readonly operation: string;
-  readonly log: string;
-}
-
-interface AttachFailure extends Failure {
-  readonly program: string;
-}
-
-interface NativeMap {
-  readonly index: number;
-  readonly type: number;
-  readonly flags: number;
-  readonly keySize: number;
-  readonly valueSize: number;
-  readonly maxEntries: number;
-  readonly slots: number;
-}
-
-interface NativeSession {
-  open(options: {
-    path: string;
-    constants: [string, Uint8Array][];
-    mapEntries: [string, number][];
-    autoload: [string, boolean][];
-  }): Failure | undefined;
-  attach(names: readonly string[]): AttachFailure[];
-  iterate(program: string, map: string, limit: number): Uint8Array | Failure;
-  programs(): ProgramStatistics[] | Failure;
-  findMap(name: string): NativeMap | undefined;
-  lookup(map: number, key: Uint8Array, value: Uint8Array): number;
-  update(map: number, key: Uint8Array, value: Uint8Array): number;
-  remove(map: number, key: Uint8Array): number;
-  nextKey(map: number, key: Uint8Array | undefined, next: Uint8Array): number;
-  memory(map: number, size: number): ArrayBuffer | Failure;
-  close(): void;
-}
-
-interface NativeRing {
-  open(session: NativeSession, map: number, size: number): Failure | undefined;
-  drain(target: Uint8Array): number;
-  pending(): number;
-  watch(callback: () => void): Failure | undefined;
-  close(): void;
-}
-
-interface NativeStats {
-  open(): Failure | undefined;
-  close(): void;
-}
-
-interface Addon {
-  readonly Session: new () => NativeSession;
-  readonly Ring: new () => NativeRing;
-  readonly Stats: new () => NativeStats;
-  describeHost(): {
-    kernelRelease: string;
-    machine: string;
-    hasKernelBtf: boolean;
-    possibleCpus: number;
-    effective: [number, number];
-  };
-}
+export { NativeError } from './error.ts';
 
 export interface OpenOptions {
   /** Path of the BPF object. */
@@ -114,44 +52,6 @@ const capabilityBits = {
   CAP_PERFMON: 38,
   CAP_BPF: 39,
 } as const;
-
-/** An operation that failed. `code` is the errno's name ('EPERM'), or 'LIBBPF_…' for libbpf's own. */
-export class NativeError extends Error {
-  override readonly name = 'NativeError';
-  readonly code: string;
-  /** What was attempted: "load 'usm.bpf.o'". */
-  readonly operation: string;
-  /** The last lines that libbpf and the verifier printed meanwhile, or a clause of ours; '' when there is nothing to say. */
-  readonly log: string;
-  /** Programs that failed to attach; empty for all other operations. */
-  readonly programs: readonly string[];
-
-  constructor(failure: Failure, programs: readonly string[] = []) {
-    const code = errorCode(failure.errno);
-    const log = failure.log.trim();
-    super(`${failure.operation}: ${code}${log === '' ? '' : `: ${log.slice(log.lastIndexOf('\n') + 1)}`}`);
-    this.code = code;
-    this.operation = failure.operation;
-    this.log = log;
-    this.programs = programs;
-  }
-}
-
-/** bpf/libbpf.h, enum libbpf_errno, from 4000; and errnos that the kernel keeps to itself. */
-const privateCodes: Readonly<Record<number, string>> = {
-  524: 'ENOTSUPP',
-  4000: 'LIBBPF_LIBELF',
-  4001: 'LIBBPF_FORMAT',
-  4002: 'LIBBPF_KVERSION',
-  4003: 'LIBBPF_ENDIAN',
-  4004: 'LIBBPF_INTERNAL',
-  4005: 'LIBBPF_RELOC',
-  4006: 'LIBBPF_LOAD',
-  4007: 'LIBBPF_VERIFY',
-  4008: 'LIBBPF_PROG2BIG',
-  4009: 'LIBBPF_KVER',
-  4010: 'LIBBPF_PROGTYPE',
-};
 
 /** enum bpf_map_type and map flags, linux/bpf.h */
 const RINGBUF = 27;
@@ -424,18 +324,6 @@ function loadAddon(): Addon {
 function check<T>(result: T): Exclude<T, Failure> {
   if (typeof result === 'object' && result !== null && 'errno' in result) throw new NativeError(result as unknown as Failure);
   return result as Exclude<T, Failure>;
-}
-
-function errorCode(errno: number): string {
-  return privateCodes[errno] ?? getSystemErrorName(-errno);
-}
-
-function invalid(operation: string, why: string): NativeError {
-  return new NativeError({ errno: 22, operation, log: why });
-}
-
-function closed(what: string): NativeError {
-  return new NativeError({ errno: 9, operation: `use a closed ${what}`, log: '' });
 }
 
 function roundUp8(size: number): number {
