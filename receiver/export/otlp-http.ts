@@ -24,6 +24,8 @@ export interface OtlpHttpOptions {
   readonly compression: 'gzip' | 'none';
   /** Of one attempt; 0: no limit. */
   readonly timeoutMs: number;
+  /** Absent: the scope's name and version. */
+  readonly userAgent?: string | undefined;
 }
 
 /** Of an answer, as much is read as the Collector's exporter reads. */
@@ -77,7 +79,7 @@ class OtlpHttpExporter implements Exporter {
     this.#json = new TraceJsonEncoder(scope);
     this.#headers = {
       'content-type': options.encoding === 'json' ? 'application/json' : 'application/x-protobuf',
-      'user-agent': `${scope.name}/${scope.version}`,
+      'user-agent': options.userAgent ?? `${scope.name}/${scope.version}`,
       ...(options.compression === 'gzip' ? { 'content-encoding': 'gzip' } : {}),
       ...options.headers,
     };

@@ -108,6 +108,17 @@ test('a request arrives whole in each encoding and compression', async () => {
   }
 });
 
+test('a user agent of the caller replaces our own', async () => {
+  const agents: (string | undefined)[] = [];
+  using server = await serve((request, _, response) => {
+    agents.push(request.headers['user-agent']);
+    response.end();
+  });
+  using exporter = await open({ tracesEndpoint: server.url, userAgent: 'me/1' });
+  await send(exporter);
+  assert.deepEqual(agents, ['me/1']);
+});
+
 test('a connection is kept for the next request', async () => {
   using server = await serve((_, __, response) => response.end('x'));
   using exporter = await open({ tracesEndpoint: server.url });
