@@ -1,6 +1,7 @@
 // The two sides of one HTTP/1.x connection → transactions, and an account of every byte. Holds what is known of both sides together:
 // whether this is HTTP at all, whether each side's framing is known, and what has to be found again after bytes were lost.
 // Longer than most files: these states make sense only side by side. Hot path. RFC 9112.
+import { parseDecimal } from '../../bytes/ascii.ts';
 import { BoundedBuffer } from '../../bytes/bounded-buffer.ts';
 import type { ConnectionInfo } from '../../model/connection.ts';
 import type { ProcessId } from '../../model/process.ts';
@@ -47,6 +48,8 @@ export class Http1Conversation implements Conversation {
   #isRequestInSync = true;
   /** A response was seen before any request: half of the proof that an opening needs. */
   #isResponseProven = false;
+  /** The response side's first I/O is still to be seen, or is being seen. */
+  #isResponseBeginning: boolean;
   /** The request side cannot be followed any more: give up when what is waiting has been answered. */
   #isDraining = false;
   /** Request-side bytes passed while the answer to an offer to switch protocols was awaited. */
@@ -73,6 +76,7 @@ export class Http1Conversation implements Conversation {
     this.#request = new MessageReader('request', options.maxHeadSize);
     this.#response = new MessageReader('response', options.maxHeadSize);
     this.#matcher = new Matcher(connection, sink, options.maxPipelined);
+    this.#isResponseBeginning = start === 'beginning';
     if (start === 'beginning') return;
     this.#pairing = 'none';
     this.#isRequestInSync = false;
@@ -109,6 +113,7 @@ export class Http1Conversation implements Conversation {
       return;
     }
     this.#lastSide = side;
+    this.#isResponseBeginning = false;
     this.#responseData(bytes, from, to, isIoStart, time);
   }
 
@@ -119,7 +124,9 @@ export class Http1Conversation implements Conversation {
       this.#sink.skipped(size);
       return;
     }
-    this.#lastSide = side;
+    // Unseen response bytes may be an interim response, behind which the client has no turn: see #responseUnpaired.
+    if (side === 'request' || this.#request.phase !== 'lost') this.#lastSide = side;
+    if (side === 'response') this.#isResponseBeginning = false;
     const reader = side === 'request' ? this.#request : this.#response;
     reader.arrive(position, 0, size, time, process);
     if (reader.phase === 'lost') {
@@ -135,11 +142,11 @@ export class Http1Conversation implements Conversation {
     }
     // The end of a message may have been the end of it all.
     if (this.#isOver) {
-      this.#sink.skipped(size - harmless);
+      this.#countSkipped(size - harmless);
       return;
     }
     if (harmless < size) {
-      this.#sink.lost(reason, size - harmless);
+      this.#countLost(reason, size - harmless);
       if (side === 'request') this.#loseAll();
       else this.#loseResponses();
       return;
@@ -155,7 +162,8 @@ export class Http1Conversation implements Conversation {
     }
     this.#lastSide = side;
     if (side === 'response') this.#matcher.noteResponse();
-    this.#report(side, reader);
+    // The kernel is following already: no wishes.
+    this.#reportFigures(side, reader);
   }
 
   end(side: Side, time: Nanoseconds): void {
@@ -203,7 +211,7 @@ export class Http1Conversation implements Conversation {
   #requestData(bytes: Uint8Array, from: number, to: number, isIoStart: boolean): void {
     const reader = this.#request;
     const isTurn = this.#lastSide === 'response';
-    if (isTurn && this.#matcher.isInDoubt) this.#matcher.settle();
+    if (isTurn && this.#matcher.isInDoubt) this.#matcher.noteTurn();
     if (this.#isStrayResponseOpen()) this.#loseResponses();
     if (this.#pairing === 'none') {
       const isCandidate = isTurn && !this.#matcher.isInterleaved;
@@ -217,6 +225,12 @@ export class Http1Conversation implements Conversation {
       } else if (isCandidate && reader.phase === 'boundary') {
         this.#beginCandidate();
       }
+    }
+    if (this.#pairing === 'candidate' && isIoStart && reader.phase === 'head' && !reader.isStartLineKnown && !this.#isRequestInSync) {
+      // The end of a body that looked like the beginning of a method.
+      this.#loseAll();
+      this.#countLost('resynchronising', to - from);
+      return;
     }
     let at = from;
     while (at < to) {
@@ -296,16 +310,16 @@ export class Http1Conversation implements Conversation {
   /** What cannot be a message ends the reading of this side. What is waiting is answered still, and then the connection is given up. */
   #requestMalformed(rest: number): void {
     if (this.#matcher.waitingCount === 0 && this.#pairing === 'opening') {
-      this.#sink.skipped(rest);
+      this.#countSkipped(rest);
       this.#giveUp(this.#isResponseProven ? 'malformed' : 'not_http');
       return;
     }
     if (!this.#isRequestInSync) {
       this.#loseAll();
-      this.#sink.lost('resynchronising', rest);
+      this.#countRest(rest);
       return;
     }
-    this.#sink.lost('malformed_message', rest);
+    this.#countLost('malformed_message', rest);
     this.#stopReading();
   }
 
@@ -322,7 +336,7 @@ export class Http1Conversation implements Conversation {
   /** From here on the request side's bytes mean nothing. */
   #stopReading(): void {
     const pending = this.#request.enter('opaque');
-    if (pending > 0) this.#sink.lost('malformed_message', pending);
+    this.#countLost('malformed_message', pending);
     this.#receiving = undefined;
     this.#isDraining = true;
     if (this.#matcher.waitingCount === 0) this.#giveUp('malformed');
@@ -332,19 +346,30 @@ export class Http1Conversation implements Conversation {
 
   /** A response that no request is known for: its end is unknown too, until the client has a turn. */
   #responseUnpaired(bytes: Uint8Array, from: number, to: number, isIoStart: boolean): void {
-    this.#lookAtUnpaired(bytes, from, to, isIoStart);
+    const status = this.#lookAtUnpaired(bytes, from, to, isIoStart);
+    if (status < 0 && this.#isResponseBeginning) {
+      this.#sink.skipped(to - from);
+      this.#giveUp('not_http');
+      return;
+    }
+    if (status !== 0) this.#isResponseBeginning = false;
     if (!this.#isInterimIo) this.#lastSide = 'response';
     this.#sink.lost('resynchronising', to - from);
+    if (status === STATUS_SWITCHING) this.#giveUp('upgraded', 'bytes_lost');
   }
 
-  #lookAtUnpaired(bytes: Uint8Array, from: number, to: number, isIoStart: boolean): void {
+  /** The status code that an I/O of the response side begins with; -1 for none, 0 while that is open. */
+  #lookAtUnpaired(bytes: Uint8Array, from: number, to: number, isIoStart: boolean): number {
     const start = (this.#ioStart ??= new BoundedBuffer(STATUS_SIZE));
     if (isIoStart) start.clear();
-    else if (start.length === 0) return;
+    else if (start.length === 0) return -1;
     start.append(bytes, from, Math.min(to, from + STATUS_SIZE - start.length));
-    const status = scanStatus(start.bytes, 0, start.length);
-    this.#isInterimIo = status === MORE || (status > 0 && start.bytes[STATUS_SIZE - 3] === 0x31);
-    if (status !== MORE) start.clear();
+    const end = scanStatus(start.bytes, 0, start.length);
+    const status = end < 0 ? -1 : parseDecimal(start.bytes, STATUS_SIZE - 3, STATUS_SIZE);
+    this.#isInterimIo = end === MORE || (status >= 100 && status < 200);
+    if (end === MORE) return 0;
+    start.clear();
+    return status;
   }
 
   /** A response that answers nothing was taken to have a body, and the client speaks before that is over: it may have had none. */
@@ -444,17 +469,18 @@ export class Http1Conversation implements Conversation {
   }
 
   #responseMalformed(rest: number): void {
+    if (this.#response.isStartLineKnown) this.#proveResponse();
     if (this.#pairing === 'candidate') {
       this.#contradict();
       this.#countRest(rest);
       return;
     }
     if (this.#pairing === 'opening' && !this.#isResponseProven) {
-      this.#sink.skipped(rest);
+      this.#countSkipped(rest);
       this.#giveUp('not_http');
       return;
     }
-    this.#sink.lost('malformed_message', rest);
+    this.#countLost('malformed_message', rest);
     this.#giveUp('malformed');
   }
 
@@ -549,15 +575,12 @@ export class Http1Conversation implements Conversation {
 
   #loseReader(side: Side, reader: MessageReader): void {
     const pending = reader.enter('lost');
-    if (pending > 0) this.#sink.lost('resynchronising', pending);
-    if (side === 'response' || this.#isRequestInSync) {
-      this.#report(side, reader);
-      return;
-    }
+    this.#countLost('resynchronising', pending);
+    this.#reportFigures(side, reader);
     const guessed = reader.parsed + reader.skipped;
     reader.parsed = 0;
     reader.skipped = 0;
-    if (guessed > 0) this.#sink.lost('resynchronising', guessed);
+    this.#countLost('resynchronising', guessed);
   }
 
   // Endings and accounts
@@ -598,24 +621,26 @@ export class Http1Conversation implements Conversation {
     this.#request.parsed = this.#response.parsed = 0;
     this.#request.skipped = this.#response.skipped = 0;
     if (parsed > 0) this.#sink.parsed(parsed);
-    if (skipped > 0) this.#sink.skipped(skipped);
+    this.#countSkipped(skipped);
   }
 
   /** Bytes of a chunk behind the point at which the conversation was lost or over. */
   #countRest(size: number): void {
-    if (size === 0) return;
-    if (this.#isOver) this.#sink.skipped(size);
-    else this.#sink.lost('resynchronising', size);
+    if (this.#isOver) this.#countSkipped(size);
+    else this.#countLost('resynchronising', size);
   }
 
-  /** Hands figures and wishes over; the request side's wait for proof where it was only hoped for. */
+  #countSkipped(size: number): void {
+    if (size > 0) this.#sink.skipped(size);
+  }
+
+  #countLost(reason: Parameters<ConversationSink['lost']>[0], size: number): void {
+    if (size > 0) this.#sink.lost(reason, size);
+  }
+
+  /** Hands figures and wishes over. */
   #report(side: Side, reader: MessageReader): void {
-    if (side === 'response' || this.#isRequestInSync) {
-      if (reader.parsed > 0) this.#sink.parsed(reader.parsed);
-      if (reader.skipped > 0) this.#sink.skipped(reader.skipped);
-      reader.parsed = 0;
-      reader.skipped = 0;
-    }
+    this.#reportFigures(side, reader);
     const phase = reader.phase;
     if (phase !== 'length' && phase !== 'chunked' && phase !== 'until_end') return;
     const chunkLine = phase === 'chunked' ? reader.takeChunkStepOver() : 0;
@@ -625,5 +650,14 @@ export class Http1Conversation implements Conversation {
     }
     const position = reader.takeStepOver(this.#options.stepOverThreshold);
     if (position > 0) this.#sink.stepOver(side, position);
+  }
+
+  /** The request side's figures wait for proof where it was only hoped for. */
+  #reportFigures(side: Side, reader: MessageReader): void {
+    if (side === 'request' && !this.#isRequestInSync) return;
+    if (reader.parsed > 0) this.#sink.parsed(reader.parsed);
+    this.#countSkipped(reader.skipped);
+    reader.parsed = 0;
+    reader.skipped = 0;
   }
 }

@@ -8,6 +8,8 @@ import { type Exchange, toTransaction } from './exchange.ts';
 
 /** In doubt, silence of this length after the last answer tells as much as the next request does. */
 const SETTLE_NS = 1e9;
+/** So many turns without an answer too many settle a doubt: a client that pipelines steadily does not get through them for long. */
+const SETTLE_TURNS = 3;
 
 export class Matcher {
   readonly #connection: ConnectionInfo;
@@ -16,6 +18,7 @@ export class Matcher {
   readonly #waiting: Exchange[] = [];
   readonly #held: Transaction[] = [];
   #heldSince: Nanoseconds = 0;
+  #cleanTurns = 0;
   #isConfirmed = false;
   #isInDoubt = false;
   #hasAnswerBegun = false;
@@ -63,6 +66,13 @@ export class Matcher {
 
   doubt(): void {
     this.#isInDoubt = true;
+    this.#cleanTurns = 0;
+  }
+
+  /** In doubt, the client speaks after the server did. */
+  noteTurn(): void {
+    if (this.#held.length === 0 || this.#waiting.length > 0) return;
+    if (++this.#cleanTurns >= SETTLE_TURNS) this.settle();
   }
 
   /** The other side has spoken. */
@@ -122,5 +132,6 @@ export class Matcher {
     this.#held.length = 0;
     this.#hasAnswerBegun = false;
     this.#isConfirmed = false;
+    this.#cleanTurns = 0;
   }
 }

@@ -71,6 +71,8 @@ export class MessageReader {
   /** How far into an empty line the kept bytes end: 0 inside a line, 1 behind its LF, 2 behind a CR after that. */
   #lineState = 0;
   #isStartLineKnown = false;
+  /** The kept bytes are a whole head, and counted. */
+  #isHeadCounted = false;
   /** Size of the kept bytes at which their first line is looked at again: doubling keeps that linear. */
   #nextLook = 0;
   /** Stream position up to which stepping over has been asked for. */
@@ -94,11 +96,6 @@ export class MessageReader {
   /** Payload bytes of the present message so far. */
   get bodySize(): number {
     return this.#bodySize;
-  }
-
-  /** Kept bytes of a head that is not whole yet; they are in no figure. */
-  get pendingSize(): number {
-    return this.#pending.length;
   }
 
   /** The first line of the present head was seen and is one of HTTP/1.x. */
@@ -177,6 +174,7 @@ export class MessageReader {
   /** After 'head': what follows it. True when that is nothing, so that the message is over. */
   startBody(body: Body): boolean {
     this.#pending.clear();
+    this.#isHeadCounted = false;
     this.#isStartLineKnown = false;
     this.#bodySize = 0;
     switch (body.kind) {
@@ -200,7 +198,8 @@ export class MessageReader {
 
   /** Leaves the present message, whatever its state, and returns the kept bytes that no figure has. */
   enter(phase: 'boundary' | 'opaque' | 'lost'): number {
-    const size = this.#pending.length;
+    const size = this.#isHeadCounted ? 0 : this.#pending.length;
+    this.#isHeadCounted = false;
     this.#pending.clear();
     this.#isStartLineKnown = false;
     this.#phase = phase;
@@ -273,26 +272,35 @@ export class MessageReader {
       this.at = end;
       return 'head';
     }
-    if (verdict === 'no') return 'malformed';
+    if (verdict === 'no') {
+      this.#isStartLineKnown = this.#scanStartLine(bytes, start, to) >= 0;
+      return 'malformed';
+    }
     this.#nextLook = 0;
     this.#lineState = 0;
     if (!this.#keep(bytes, start, to)) {
-      const line = this.#side === 'request' ? scanRequestLine(bytes, start, to) : scanStatus(bytes, start, to);
-      this.#isStartLineKnown = line >= 0;
+      this.#isStartLineKnown = this.#scanStartLine(bytes, start, to) >= 0;
       return 'head_too_large';
     }
     this.#findHeadEnd(bytes, start, to);
+    this.#lookAtStartLine();
     return 'more';
   }
 
   #readSplitHead(bytes: Uint8Array, from: number, to: number): ReadEvent {
     this.at = from;
     const end = this.#findHeadEnd(bytes, from, to);
-    if (!this.#keep(bytes, from, end < 0 ? to : end)) return 'head_too_large';
+    const stop = end < 0 ? to : end;
+    const room = this.#maxHeadSize - this.#pending.length;
+    const isTooLarge = stop - from > room;
+    this.#keep(bytes, from, isTooLarge ? from + room : stop);
+    if (isTooLarge) this.#nextLook = 0;
     if (!this.#lookAtStartLine()) return 'malformed';
+    if (isTooLarge) return 'head_too_large';
     if (end < 0) return 'more';
     if (this.head.read(this.#pending.bytes, 0, this.#pending.length) !== 'yes') return 'malformed';
     this.#isStartLineKnown = true;
+    this.#isHeadCounted = true;
     this.parsed += this.#pending.length;
     return 'head';
   }
@@ -344,9 +352,12 @@ export class MessageReader {
     const length = this.#pending.length;
     if (this.#isStartLineKnown || length < this.#nextLook) return true;
     this.#nextLook = length < 64 ? 0 : length * 2;
-    const bytes = this.#pending.bytes;
-    const line = this.#side === 'request' ? scanRequestLine(bytes, 0, length) : scanStatus(bytes, 0, length);
+    const line = this.#scanStartLine(this.#pending.bytes, 0, length);
     this.#isStartLineKnown = line >= 0;
     return line !== MALFORMED;
+  }
+
+  #scanStartLine(bytes: Uint8Array, from: number, to: number): number {
+    return this.#side === 'request' ? scanRequestLine(bytes, from, to) : scanStatus(bytes, from, to);
   }
 }
