@@ -21,6 +21,7 @@
 #define MAX_CHUNKS 512
 /* A chunk-size line that is longer (extensions) is copied instead of walked. */
 #define MAX_CHUNK_LINE 32
+#define MAX_CHUNK_DIGITS 13
 
 #define MAX_PATH 512
 #define MAX_PATH_DEPTH 32

@@ -70,11 +70,23 @@ struct capture {
 	u8 pad[2];
 };
 
-/* Components of a path, innermost first. */
-struct names {
-	const char *name[MAX_PATH_DEPTH];
+struct path_key {
+	char path[FILTER_PATH];
+};
+
+/* A process being described. */
+struct describing {
+	const char *name[MAX_PATH_DEPTH]; /* components of a path, innermost first */
+	u64 dentry;
+	u64 mount;
+	u64 node;
+	u64 from;
+	u64 to;
 	u32 count;
+	u32 at; /* where in the record */
+	u32 size;
 	u32 pad;
+	struct path_key key;
 };
 
 /* A walk over the chunks of one I/O. */
@@ -85,6 +97,7 @@ struct walker {
 	u64 next; /* position of the next chunk-size line */
 	u64 end; /* of the I/O */
 	u64 body;
+	u64 chunk; /* size of the chunk at hand */
 	u64 vectors;
 	u32 vector_count;
 	u32 vector; /* index of the next */
@@ -101,7 +114,7 @@ struct scratch {
 	/* Here and not on the stack: the verifier need not follow their values. */
 	struct capture capture;
 	struct walker walker;
-	struct names names;
+	struct describing describing;
 	union {
 		struct {
 			struct io_event event;
@@ -134,10 +147,6 @@ struct isn_pair {
 struct address_key {
 	u32 prefix;
 	u8 address[16];
-};
-
-struct path_key {
-	char path[FILTER_PATH];
 };
 
 /* Where a sendmmsg or recvmmsg of a thread stands. */

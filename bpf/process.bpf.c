@@ -13,32 +13,69 @@
 #include "emit.h"
 #include "process.h"
 
-/* Room for a path, its last component overhanging. */
+/*
+ * All walks are callbacks of bpf_loop() and keep their state in the scratch,
+ * whose values the verifier does not follow: each body is looked at once.
+ */
+struct describe_context {
+	struct scratch *scratch;
+};
+
 #define PATH_MASK (MAX_PATH - 1)
 
-/* Writes "/outermost/…/innermost" at `at`; returns its size. */
-__noinline u32 join_names(u32 at)
+static long join_step(u32 index, struct describe_context *context)
 {
-	struct scratch *scratch = get_scratch();
-	u32 size = 0;
+	struct describing *state = &context->scratch->describing;
+	u32 i = state->count - 1 - index;
+	u8 *to;
+	long n;
 
-	if (!scratch)
+	if (i >= MAX_PATH_DEPTH || state->size >= MAX_PATH)
+		return 1;
+	to = context->scratch->process.data + (state->at & 4095) + (state->size & PATH_MASK);
+	*to = '/';
+	n = bpf_probe_read_kernel_str(to + 1, 256, state->name[i]);
+	if (n > 1 && n <= 256) /* n counts the final 0 */
+		state->size += n;
+	return 0;
+}
+
+/* Writes "/outermost/…/innermost" at `at`; returns its size. */
+static __always_inline u32 join_names(struct scratch *scratch, u32 at)
+{
+	struct describe_context context = { .scratch = scratch };
+
+	scratch->describing.at = at;
+	scratch->describing.size = 0;
+	bpf_loop(MAX_PATH_DEPTH, join_step, &context, 0);
+	return scratch->describing.size;
+}
+
+static long executable_step(u32 index, struct describe_context *context)
+{
+	struct describing *state = &context->scratch->describing;
+	struct dentry *dentry = (void *)state->dentry;
+	struct mount *mount = (void *)state->mount;
+	struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+	u32 count = state->count;
+
+	if (dentry == BPF_CORE_READ(mount, mnt.mnt_root) || dentry == parent) {
+		struct mount *outer = BPF_CORE_READ(mount, mnt_parent);
+
+		if (outer == mount)
+			return 1;
+		state->dentry = (u64)BPF_CORE_READ(mount, mnt_mountpoint);
+		state->mount = (u64)outer;
 		return 0;
-	for (int i = MAX_PATH_DEPTH - 1; i >= 0; i--) {
-		u8 *to;
-		long n;
-
-		if (i >= (int)scratch->names.count)
-			continue;
-		if (size >= MAX_PATH)
-			break;
-		to = scratch->process.data + (at & 4095) + (size & PATH_MASK);
-		*to = '/';
-		n = bpf_probe_read_kernel_str(to + 1, 256, scratch->names.name[i]);
-		if (n > 1 && n <= 256) /* n counts the final 0 */
-			size += n;
 	}
-	return size;
+	if (count >= MAX_PATH_DEPTH) {
+		state->count = 0; /* half a path is none */
+		return 1;
+	}
+	state->name[count] = (const char *)BPF_CORE_READ(dentry, d_name.name);
+	state->count = count + 1;
+	state->dentry = (u64)parent;
+	return 0;
 }
 
 /* Path of the executable up to the root of its mount namespace (d_path is not to be had in these programs). */
@@ -46,108 +83,120 @@ __noinline u32 read_executable(u32 at)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct scratch *scratch = get_scratch();
+	struct describe_context context = { .scratch = scratch };
 	struct file *file = BPF_CORE_READ(task, mm, exe_file);
-	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
-	struct vfsmount *vfsmount = BPF_CORE_READ(file, f_path.mnt);
-	struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
 
 	if (!file || !scratch)
 		return 0;
-	scratch->names.count = 0;
-	for (int i = 0; i < MAX_PATH_DEPTH * 2; i++) {
-		struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
-		u32 count = scratch->names.count;
+	scratch->describing.count = 0;
+	scratch->describing.dentry = (u64)BPF_CORE_READ(file, f_path.dentry);
+	scratch->describing.mount = (u64)BPF_CORE_READ(file, f_path.mnt) - bpf_core_field_offset(struct mount, mnt);
+	bpf_loop(2 * MAX_PATH_DEPTH, executable_step, &context, 0);
+	return join_names(scratch, at);
+}
 
-		if (dentry == BPF_CORE_READ(mount, mnt.mnt_root) || dentry == parent) {
-			struct mount *outer = BPF_CORE_READ(mount, mnt_parent);
+static long cgroup_step(u32 index, struct describe_context *context)
+{
+	struct describing *state = &context->scratch->describing;
+	struct kernfs_node *node = (void *)state->node;
+	struct kernfs_node *parent = kernfs_parent(node);
+	u32 count = state->count;
 
-			if (outer == mount)
-				break;
-			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-			mount = outer;
-			continue;
-		}
-		if (count >= MAX_PATH_DEPTH)
-			return 0;
-		scratch->names.name[count] = (const char *)BPF_CORE_READ(dentry, d_name.name);
-		scratch->names.count = count + 1;
-		dentry = parent;
-	}
-	return join_names(at);
+	if (!parent || count >= MAX_PATH_DEPTH) /* the root has no name */
+		return 1;
+	state->name[count] = BPF_CORE_READ(node, name);
+	state->count = count + 1;
+	state->node = (u64)parent;
+	return 0;
 }
 
 __noinline u32 read_cgroup(u32 at)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct scratch *scratch = get_scratch();
-	struct kernfs_node *node = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn);
+	struct describe_context context = { .scratch = scratch };
 
 	if (!scratch)
 		return 0;
-	scratch->names.count = 0;
-	for (int i = 0; i < MAX_CGROUP_DEPTH; i++) {
-		struct kernfs_node *parent = kernfs_parent(node);
+	scratch->describing.count = 0;
+	scratch->describing.node = (u64)BPF_CORE_READ(task, cgroups, dfl_cgrp, kn);
+	bpf_loop(MAX_PATH_DEPTH, cgroup_step, &context, 0);
+	return join_names(scratch, at);
+}
 
-		if (!parent) /* the root has no name */
-			break;
-		scratch->names.name[i] = BPF_CORE_READ(node, name);
-		scratch->names.count = i + 1;
-		node = parent;
-	}
-	return join_names(at);
+static long area_step(u32 index, struct describe_context *context)
+{
+	struct describing *state = &context->scratch->describing;
+	u64 from = state->from + state->size;
+	u32 done = state->size;
+	u32 piece = 4096 - (from & 4095);
+
+	if (from >= state->to || done > MAX_ENVIRONMENT)
+		return 1;
+	if (piece > state->to - from)
+		piece = state->to - from;
+	if (piece > 4096 ||
+	    bpf_probe_read_user(context->scratch->process.data + (state->at & 8191) + done, piece, (void *)from))
+		return 1;
+	state->size = done + piece;
+	return 0;
 }
 
 /* Copies [from, to) of the current process page by page: one that is swapped out must not cost what is before it. */
 __noinline u32 read_area(u32 at, u64 from, u64 to, u32 bound)
 {
 	struct scratch *scratch = get_scratch();
-	u64 size = to - from;
-	u32 done = 0;
+	struct describe_context context = { .scratch = scratch };
 
 	if (!scratch || !from || to <= from)
 		return 0;
-	if (size > bound)
-		size = bound;
-	for (int i = 0; i < MAX_ENVIRONMENT / 4096 + 2; i++) {
-		u32 piece = 4096 - ((from + done) & 4095);
+	scratch->describing.at = at;
+	scratch->describing.size = 0;
+	scratch->describing.from = from;
+	scratch->describing.to = to - from > bound ? from + bound : to;
+	bpf_loop(MAX_ENVIRONMENT / 4096 + 2, area_step, &context, 0);
+	return scratch->describing.size;
+}
 
-		if (done >= size || done > MAX_ENVIRONMENT)
-			break;
-		if (piece > size - done)
-			piece = size - done;
-		if (piece > 4096)
-			break;
-		if (bpf_probe_read_user(scratch->process.data + (at & 8191) + done, piece, (void *)(from + done)))
-			break;
-		done += piece;
-	}
-	return done;
+struct path_context {
+	struct scratch *scratch;
+	u64 rules;
+	u32 at;
+	u32 size;
+	u32 is_cgroup;
+};
+
+static __always_inline u64 rules_for_key(struct path_key *key, u32 is_cgroup)
+{
+	u64 *rules = is_cgroup ? bpf_map_lookup_elem(&cgroups, key) : bpf_map_lookup_elem(&executables, key);
+
+	return rules ? *rules : 0;
+}
+
+static long path_step(u32 index, struct path_context *context)
+{
+	struct path_key *key = &context->scratch->describing.key;
+	u8 c;
+
+	if (index >= context->size || index >= FILTER_PATH - 1)
+		return 1;
+	c = context->scratch->process.data[(context->at & 4095) + (index & (FILTER_PATH - 1))];
+	if (context->is_cgroup && c == '/' && index)
+		context->rules |= rules_for_key(key, true);
+	key->path[index & (FILTER_PATH - 1)] = c;
+	return 0;
 }
 
 /* Rules that want the path of `size` bytes at `at`, or (cgroups) what it is below of. */
 __noinline u64 rules_for_path(u32 at, u32 size, u32 is_cgroup)
 {
-	struct scratch *scratch = get_scratch();
-	struct path_key key = {};
-	u64 rules = 0, *wanted;
+	struct path_context context = { .scratch = get_scratch(), .at = at, .size = size, .is_cgroup = is_cgroup };
 
-	if (!scratch)
+	if (!context.scratch)
 		return 0;
-	at &= 4095;
-	for (u32 i = 0; i < FILTER_PATH - 1; i++) {
-		u8 c;
-
-		if (i >= size)
-			break;
-		c = scratch->process.data[at + i];
-		if (is_cgroup && c == '/' && i) {
-			wanted = bpf_map_lookup_elem(&cgroups, &key);
-			rules |= wanted ? *wanted : 0;
-		}
-		key.path[i] = c;
-	}
-	wanted = is_cgroup ? bpf_map_lookup_elem(&cgroups, &key) : bpf_map_lookup_elem(&executables, &key);
-	return rules | (wanted ? *wanted : 0);
+	__builtin_memset(&context.scratch->describing.key, 0, sizeof(struct path_key));
+	bpf_loop(FILTER_PATH, path_step, &context, 0);
+	return context.rules | rules_for_key(&context.scratch->describing.key, is_cgroup);
 }
 
 __noinline u64 describe_process(u64 time)

@@ -9,38 +9,42 @@
 #define USM_WALK_H
 
 #include "buffers.h"
+#include "emit.h"
 
-/* Bytes of the line up to and with its LF, or 0. */
-static __noinline u32 parse_chunk_line(const u8 *line, u32 size, u64 *value)
+/*
+ * Reads walker->line, of which `size` bytes are there. Returns the bytes up to
+ * and with its LF, or 0 if it is no chunk-size line; the size itself goes to
+ * walker->chunk. Not static: verified by itself, once.
+ */
+__noinline u32 parse_chunk_line(u32 size)
 {
+	struct scratch *scratch = get_scratch();
 	u64 chunk = 0;
 	u32 digits = 0;
-	bool in_digits = true;
 
+	if (!scratch)
+		return 0;
 	for (u32 i = 0; i < MAX_CHUNK_LINE; i++) {
-		u8 c = line[i];
+		u8 c = scratch->walker.line[i];
 
 		if (i >= size)
 			return 0;
 		if (c == '\n') {
-			*value = chunk;
+			scratch->walker.chunk = chunk;
 			return digits ? i + 1 : 0;
 		}
-		if (!in_digits)
+		if (digits > MAX_CHUNK_DIGITS) /* behind the digits: an extension */
 			continue;
-		if (c >= '0' && c <= '9') {
+		if (c >= '0' && c <= '9')
 			chunk = chunk << 4 | (c - '0');
-			digits++;
-		} else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f') {
+		else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
 			chunk = chunk << 4 | ((c | 0x20) - 'a' + 10);
-			digits++;
-		} else if (c == '\r' || c == ';' || c == ' ' || c == '\t') {
-			in_digits = false;
-		} else {
+		else if (digits && (c == '\r' || c == ';' || c == ' ' || c == '\t'))
+			digits = MAX_CHUNK_DIGITS;
+		else
 			return 0;
-		}
-		if (digits > 12)
-			return 0;
+		if (++digits == MAX_CHUNK_DIGITS)
+			return 0; /* too large to be true */
 	}
 	return 0;
 }
@@ -54,7 +58,7 @@ static long walk_step(u32 index, struct walk_context *context)
 {
 	struct walker *walker = context->walker;
 	struct user_iovec vector;
-	u64 chunk = 0, rest;
+	u64 rest;
 	u32 line_size;
 
 	if (walker->next >= walker->end)
@@ -79,12 +83,12 @@ static long walk_step(u32 index, struct walk_context *context)
 	walker->stopped = 1; /* unless this is a chunk */
 	if (bpf_probe_read_user(walker->line, rest, (void *)(walker->address + (walker->next - walker->at))))
 		return 1;
-	line_size = parse_chunk_line(walker->line, rest, &chunk);
-	if (!line_size || !chunk)
+	line_size = parse_chunk_line(rest);
+	if (!line_size || !walker->chunk)
 		return 1;
 	walker->stopped = 0;
-	walker->body += chunk;
-	walker->next += line_size + chunk + 2;
+	walker->body += walker->chunk;
+	walker->next += line_size + walker->chunk + 2;
 	return 0;
 }
 

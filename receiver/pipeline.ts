@@ -37,6 +37,8 @@ export interface PipelineOptions {
   /** Where the ring is drained into. */
   readonly buffer: Uint8Array<ArrayBuffer>;
   readonly cpus: number;
+  /** The ring was full: `count` events never came, and their connections were shed. */
+  readonly onEventsDropped: (count: number) => void;
 }
 
 export interface Pipeline {
@@ -93,6 +95,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     },
     dropped: (count) => {
       ledger.eventsDropped('ring_full', count);
+      options.onEventsDropped(count);
     },
   });
 

@@ -85,6 +85,7 @@ const pipeline = createPipeline({
   windowSize,
   buffer,
   cpus: 8,
+  onEventsDropped: () => undefined,
 });
 
 const writer = new RecordWriter(buffer, clock.originMonotonicNs);
