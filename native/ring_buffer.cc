@@ -22,9 +22,10 @@ Status RingBuffer::Open(int map_fd, size_t data_size) {
   const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
   consumer_page_ = Mapping::Create(page, PROT_READ | PROT_WRITE, fd_.get(), 0);
   if (consumer_page_) {
-    // The kernel maps the data twice in a row, so that a record never wraps.
+    // The kernel offers the data twice in a row, so that a record never wraps. We map it once, for
+    // half the resident memory, and copy what wraps in two pieces.
     producer_pages_ =
-        Mapping::Create(page + 2 * data_size, PROT_READ, fd_.get(), static_cast<off_t>(page));
+        Mapping::Create(page + data_size, PROT_READ, fd_.get(), static_cast<off_t>(page));
   }
   if (!producer_pages_) {
     const int error = errno;
@@ -62,7 +63,10 @@ int64_t RingBuffer::Drain(uint8_t* target, size_t size) {
         const uint64_t padding = 0;
         std::memcpy(place, &head, sizeof(head));
         std::memcpy(place + room - sizeof(padding), &padding, length > 0 ? sizeof(padding) : 0);
-        std::memcpy(place + kHeaderSize, record + BPF_RINGBUF_HDR_SZ, length);
+        const uint64_t from = (position + BPF_RINGBUF_HDR_SZ) & mask_;
+        const uint64_t first = length < mask_ + 1 - from ? length : mask_ + 1 - from;
+        std::memcpy(place + kHeaderSize, data_ + from, first);
+        std::memcpy(place + kHeaderSize + first, data_, length - first);
         written += room;
       }
       position += RoundUp8(length + BPF_RINGBUF_HDR_SZ);
