@@ -39,10 +39,14 @@ export interface ReceiverOptions {
   readonly usm?: object;
   /** Beside `file`, all in the one traces pipeline. */
   readonly exporters?: Readonly<Record<string, object>>;
-  /** Instead of a configuration made of the above. The `file` exporter's path may be given by `--set` then. */
+  /** False: no `file` exporter; what `spans` would hold is elsewhere then. */
+  readonly hasFile?: boolean;
+  /** Instead of a configuration made of the above. */
   readonly configFile?: string;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Runs it as this user and group. */
+  readonly uid?: number;
 }
 
 export interface Stopped {
@@ -86,7 +90,8 @@ function launch(cleanup: Cleanup, options: ReceiverOptions): Launched {
   let { configFile } = options;
   if (configFile === undefined) {
     configFile = path.join(folder, 'config.yaml');
-    const exporters = { file: { path: output, flush_interval: '50ms' }, ...options.exporters };
+    const file = options.hasFile === false ? {} : { file: { path: output, flush_interval: '50ms' } };
+    const exporters = { ...file, ...options.exporters };
     // JSON is YAML.
     const config = {
       receivers: { usm: options.usm ?? {} },
@@ -96,9 +101,10 @@ function launch(cleanup: Cleanup, options: ReceiverOptions): Launched {
     writeFileSync(configFile, JSON.stringify(config, undefined, 2));
   }
   const child = spawn(process.execPath, [receiverMain, '--config', configFile, ...(options.args ?? [])], {
-    cwd: folder,
+    cwd: options.uid === undefined ? folder : '/',
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...options.env },
+    ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
   });
   let stderr = '';
   let stdout = '';

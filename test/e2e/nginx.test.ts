@@ -1,5 +1,7 @@
 // nginx and curl: static files by sendfile, fixed answers, and a reverse proxy, each hop with its own process.
 import assert from 'node:assert/strict';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { test } from 'node:test';
 import { curl } from '../traffic/curl.ts';
 import { startNginx } from '../traffic/nginx.ts';
@@ -56,7 +58,7 @@ for (const upstreamKind of ['node', 'go'] as const) {
 
 test('curl over a UNIX socket', { skip }, async (t) => {
   const receiver = await startReceiver(t);
-  const socketPath = `/tmp/usm-${newRun()}.sock`;
+  const socketPath = path.join(tmpdir(), `usm-${newRun()}.sock`);
   const server = await startServer(t, 'go', { family: 'unix', socketPath });
   const truth: Exchange[] = [];
   for (const request of planRequests(newRun(), 8, 'plain')) {

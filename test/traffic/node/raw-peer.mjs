@@ -52,7 +52,7 @@ const steps = {
       adopt(waiting.shift());
     }
   },
-  send: ({ text, base64 }) => new Promise((resolve) => socket.write(base64 ? Buffer.from(base64, 'base64') : Buffer.from(text, 'latin1'), resolve)),
+  send: ({ text, base64 }) => new Promise((resolve) => socket.write(base64 !== undefined ? Buffer.from(base64, 'base64') : Buffer.from(text, 'latin1'), resolve)),
   async expect({ bytes, text }) {
     const find = () => (text === undefined ? (received.length >= bytes ? bytes : -1) : received.indexOf(text) < 0 ? -1 : received.indexOf(text) + text.length);
     await until(() => find() >= 0 || isOver);
