@@ -200,7 +200,7 @@ export class Http1Conversation implements Conversation {
   abandon(): void {
     if (this.#isOver) return;
     // What the end of the response side has ended is over, though close() has not come.
-    if (this.#responseEnd !== undefined) this.#abort('connection_closed', this.#responseEnd);
+    if (this.#responseEnd !== undefined) this.#abort('connection_closed', undefined);
     this.#matcher.settle();
     this.#matcher.dropAll('open_at_exit');
     this.#finish(true);
@@ -592,7 +592,7 @@ export class Http1Conversation implements Conversation {
   }
 
   /** Ends what is waiting, at the end of the response side if that came first. In doubt, what was not all answered stays unsaid. */
-  #abort(cause: Abort, time: Nanoseconds): void {
+  #abort(cause: Abort, time: Nanoseconds | undefined): void {
     const matcher = this.#matcher;
     if (matcher.openCount === 0 || (matcher.isInDoubt && matcher.waitingCount > 0)) {
       matcher.dropAll('bytes_lost');
@@ -602,9 +602,11 @@ export class Http1Conversation implements Conversation {
     if (oldest !== undefined && oldest.answeredBy === undefined && this.#response.phase === 'head') {
       oldest.answeredBy = this.#response.startProcess;
     }
-    const responseEnd = this.#responseEnd ?? time;
     for (let next = matcher.oldest; next !== undefined; next = matcher.oldest) {
-      matcher.finish(next.start > responseEnd ? time : responseEnd, undefined, cause);
+      const isEnded = this.#responseEnd !== undefined && next.start <= this.#responseEnd;
+      const end = isEnded ? this.#responseEnd : time;
+      if (end === undefined) return;
+      matcher.finish(end, undefined, cause);
     }
     matcher.settle();
   }

@@ -40,6 +40,10 @@ const NOTHING = -3;
 export const NO_LENGTH = -1;
 export const BAD_LENGTH = -2;
 
+/** Bit n is set when a field of interest begins with the n-th letter. */
+const REQUEST_INITIALS = bitsOf('cfhtux');
+const RESPONSE_INITIALS = bitsOf('ct');
+
 const METHODS: readonly string[] = ['GET', 'POST', 'PUT', 'HEAD', 'DELETE', 'OPTIONS', 'PATCH', 'CONNECT', 'TRACE'];
 
 export class Head {
@@ -53,11 +57,15 @@ export class Head {
   offersUpgrade = false;
 
   readonly #side: Side;
+  readonly #initials: number;
   #start = 0;
   #methodEnd = 0;
   #targetEnd = 0;
   #hasUpgrade = false;
   #hasConnectionUpgrade = false;
+  /** Value of the last Connection field, looked into only when there is an Upgrade. */
+  #connectionFrom = 0;
+  #connectionTo = 0;
   /** Field of the line before, or one of the constants above. */
   #previous: number = NOTHING;
   #isFolded = false;
@@ -68,6 +76,7 @@ export class Head {
 
   constructor(side: Side) {
     this.#side = side;
+    this.#initials = side === 'request' ? REQUEST_INITIALS : RESPONSE_INITIALS;
     if (side === 'request') {
       for (let i = 0; i < FIELD_COUNT; i++) {
         this.#from.push(-1);
@@ -83,10 +92,10 @@ export class Head {
     while (i >= 0) {
       if (i >= to) return 'more';
       const byte = bytes[i] as number;
-      if (byte === LF) return this.#finish(i + 1);
+      if (byte === LF) return this.#finish(bytes, i + 1);
       if (byte === CR) {
         if (i + 1 >= to) return 'more';
-        return bytes[i + 1] === LF ? this.#finish(i + 2) : 'no';
+        return bytes[i + 1] === LF ? this.#finish(bytes, i + 2) : 'no';
       }
       i = this.#readFieldLine(bytes, i, to);
     }
@@ -136,6 +145,7 @@ export class Head {
     this.offersUpgrade = false;
     this.#hasUpgrade = false;
     this.#hasConnectionUpgrade = false;
+    this.#connectionTo = 0;
     this.#previous = NOTHING;
     this.#isFolded = false;
     this.#earlier = undefined;
@@ -143,10 +153,17 @@ export class Head {
     for (let i = 0; i < fields.length; i++) fields[i] = -1;
   }
 
-  #finish(end: number): Verdict {
+  #finish(bytes: Uint8Array, end: number): Verdict {
     this.end = end;
-    this.offersUpgrade = this.#hasUpgrade && this.#hasConnectionUpgrade;
+    if (this.#hasUpgrade) {
+      this.#readConnection(bytes);
+      this.offersUpgrade = this.#hasConnectionUpgrade;
+    }
     return 'yes';
+  }
+
+  #readConnection(bytes: Uint8Array): void {
+    if (listHas(bytes, this.#connectionFrom, this.#connectionTo, 'upgrade')) this.#hasConnectionUpgrade = true;
   }
 
   #readRequestLine(bytes: Uint8Array, from: number, to: number): number {
@@ -173,6 +190,13 @@ export class Head {
   #readFieldLine(bytes: Uint8Array, from: number, to: number): number {
     let i = from;
     let byte = bytes[i] as number;
+    // Most fields are told from those of interest by their first letter; obs-folds, which begin with a blank, are not.
+    if (byte >= 0x40 && ((this.#initials >>> (byte & 31)) & 1) === 0) {
+      const end = findLineEnd(bytes, from + 1, to);
+      if (end < 0) return end;
+      this.#previous = IGNORED;
+      return end + (bytes[end] === CR ? 2 : 1);
+    }
     while (byte !== COLON) {
       if (byte <= SPACE) return this.#readOddLine(bytes, from, i, to);
       if (++i >= to) return MORE;
@@ -256,12 +280,14 @@ export class Head {
   #takeFramingField(bytes: Uint8Array, nameFrom: number, nameTo: number, from: number, end: number): number {
     switch (nameTo - nameFrom) {
       case 7:
-        if (!equalsIgnoringCase(bytes, nameFrom, nameTo, 'upgrade')) return IGNORED;
+        if (this.#side === 'response' || !equalsIgnoringCase(bytes, nameFrom, nameTo, 'upgrade')) return IGNORED;
         this.#hasUpgrade = skipBlanks(bytes, from, end) < end;
         return IGNORED;
       case 10:
-        if (!equalsIgnoringCase(bytes, nameFrom, nameTo, 'connection')) return IGNORED;
-        if (listHas(bytes, from, end, 'upgrade')) this.#hasConnectionUpgrade = true;
+        if (this.#side === 'response' || !equalsIgnoringCase(bytes, nameFrom, nameTo, 'connection')) return IGNORED;
+        if (this.#connectionTo > 0) this.#readConnection(bytes);
+        this.#connectionFrom = from;
+        this.#connectionTo = end;
         return IGNORED;
       case 14:
         if (!equalsIgnoringCase(bytes, nameFrom, nameTo, 'content-length')) return IGNORED;
@@ -331,7 +357,12 @@ export class Head {
 
 /** Index of the line's CR LF or bare LF; a NUL or a CR elsewhere is malformed (RFC 9110, 5.5). */
 function findLineEnd(bytes: Uint8Array, from: number, to: number): number {
-  for (let i = from; i < to; i++) {
+  let i = from;
+  // Four at a time: nearly every byte is text, and half of all time goes by here.
+  for (const last = to - 4; i <= last; i += 4) {
+    if ((bytes[i] as number) <= CR || (bytes[i + 1] as number) <= CR || (bytes[i + 2] as number) <= CR || (bytes[i + 3] as number) <= CR) break;
+  }
+  for (; i < to; i++) {
     const byte = bytes[i] as number;
     if (byte > CR) continue;
     if (byte === LF) return i;
@@ -342,6 +373,12 @@ function findLineEnd(bytes: Uint8Array, from: number, to: number): number {
     if (byte === 0) return MALFORMED;
   }
   return MORE;
+}
+
+function bitsOf(letters: string): number {
+  let bits = 0;
+  for (let i = 0; i < letters.length; i++) bits |= 1 << (letters.charCodeAt(i) & 31);
+  return bits;
 }
 
 function isFramingName(bytes: Uint8Array, from: number, to: number): boolean {
