@@ -41,7 +41,8 @@ function readTypes(): readonly BtfType[] {
 function findType(types: readonly BtfType[], keyword: string, name: string): BtfType {
   const kinds = keyword === 'enum' ? ['ENUM', 'ENUM64'] : ['STRUCT'];
   const type = types.find((candidate) => candidate.name === name && kinds.includes(candidate.kind));
-  if (type === undefined) throw new Error(`${keyword} ${name} of bpf/event.h is not in the BTF of build/usm.bpf.o: no variable uses it`);
+  if (type === undefined)
+    throw new Error(`${keyword} ${name} of bpf/event.h is not in the BTF of build/usm.bpf.o: no variable uses it`);
   return type;
 }
 

