@@ -133,7 +133,6 @@ export class Http1Conversation implements Conversation {
       this.#sink.lost(reason, size);
       return;
     }
-    if (side === 'response') this.#matcher.noteResponse();
     if (reader.phase === 'opaque') this.#hasUnreadOffer = true;
     const harmless = reader.skip(size);
     if (harmless > 0 && reader.phase === 'boundary') {
@@ -161,7 +160,6 @@ export class Http1Conversation implements Conversation {
       return;
     }
     this.#lastSide = side;
-    if (side === 'response') this.#matcher.noteResponse();
     // The kernel is following already: no wishes.
     this.#reportFigures(side, reader);
   }
@@ -214,7 +212,7 @@ export class Http1Conversation implements Conversation {
     if (isTurn && this.#matcher.isInDoubt) this.#matcher.noteTurn();
     if (this.#isStrayResponseOpen()) this.#loseResponses();
     if (this.#pairing === 'none') {
-      const isCandidate = isTurn && !this.#matcher.isInterleaved;
+      const isCandidate = isTurn && !this.#matcher.isPipelined;
       if (reader.phase === 'lost') {
         if (!isCandidate || !isIoStart || recogniseStart('request', bytes, from, to, this.#options.maxHeadSize) === 'no') {
           this.#sink.lost('resynchronising', to - from);
@@ -257,7 +255,7 @@ export class Http1Conversation implements Conversation {
     const head = reader.head;
     const source = reader.headBytes(bytes);
     const isTracked = this.#pairing !== 'none' && !this.#isAnsweredEarly;
-    if (this.#pairing === 'none') this.#matcher.doubt();
+    if (this.#pairing === 'none') this.#matcher.notePipelining();
     const exchange = openExchange(
       head,
       source,
@@ -274,7 +272,7 @@ export class Http1Conversation implements Conversation {
         return;
       }
       this.#matcher.open(exchange);
-      if (this.#matcher.isInDoubt && this.#matcher.isInterleaved) {
+      if (this.#matcher.isInDoubt && this.#matcher.isPipelined) {
         this.#loseAll();
         return;
       }
@@ -385,7 +383,6 @@ export class Http1Conversation implements Conversation {
       this.#countRest(to - from);
       return;
     }
-    this.#matcher.noteResponse();
     let at = from;
     while (at < to) {
       const event = reader.read(bytes, at, to);
@@ -404,6 +401,7 @@ export class Http1Conversation implements Conversation {
       if (reader.isStartLineKnown) this.#proveResponse();
       // More answers than requests: the ones before were paired one off.
       if (this.#matcher.isInDoubt && this.#matcher.waitingCount === 0) {
+        this.#matcher.notePipelining();
         this.#loseAll();
         return;
       }
@@ -420,6 +418,7 @@ export class Http1Conversation implements Conversation {
     const isInterim = status < 200 && status !== STATUS_SWITCHING;
     if (exchange === undefined) {
       if (this.#matcher.isInDoubt) {
+        this.#matcher.notePipelining();
         this.#loseAll();
         return;
       }
@@ -538,7 +537,6 @@ export class Http1Conversation implements Conversation {
       return;
     }
     if (this.#mustGiveUpLost()) return;
-    if (this.#matcher.waitingCount > 1) this.#matcher.doubt();
     this.#matcher.dropAll('bytes_lost');
     this.#receiving = undefined;
     this.#answering = undefined;

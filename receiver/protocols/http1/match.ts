@@ -1,6 +1,6 @@
 // Requests and responses of one connection → transactions: the oldest unanswered request gets the next final response (RFC 9112, 9.3.2).
 // Nothing is "seen" before the connection is proven to be HTTP. After lost bytes that order itself is in doubt, because requests may
-// have been pipelined in the hole: then finished transactions are held until the client has shown that it had waited for them.
+// have been pipelined in the hole: then finished transactions are held until the client has shown that it waits for each answer.
 import type { ConnectionInfo } from '../../model/connection.ts';
 import type { ConversationSink, NotExportedReason } from '../../model/protocol.ts';
 import type { Abort, Nanoseconds, Transaction } from '../../model/transaction.ts';
@@ -8,7 +8,7 @@ import { type Exchange, toTransaction } from './exchange.ts';
 
 /** In doubt, silence of this length after the last answer tells as much as the next request does. */
 const SETTLE_NS = 1e9;
-/** So many turns without an answer too many settle a doubt: a client that pipelines steadily does not get through them for long. */
+/** So many turns without a request or an answer too many settle a doubt: a client that pipelines does not get through them. */
 const SETTLE_TURNS = 3;
 
 export class Matcher {
@@ -21,8 +21,7 @@ export class Matcher {
   #cleanTurns = 0;
   #isConfirmed = false;
   #isInDoubt = false;
-  #hasAnswerBegun = false;
-  #isInterleaved = false;
+  #isPipelined = false;
 
   constructor(connection: ConnectionInfo, sink: ConversationSink, limit: number) {
     this.#connection = connection;
@@ -49,11 +48,11 @@ export class Matcher {
   }
 
   /**
-   * This client sends new requests between the answers to old ones. After a loss there is then no moment at which the next answer is
-   * provably the next request's.
+   * This client sends requests before it has all answers. After a loss there is then no moment at which the next answer is provably
+   * the next request's, so that such a connection is not found again.
    */
-  get isInterleaved(): boolean {
-    return this.#isInterleaved;
+  get isPipelined(): boolean {
+    return this.#isPipelined;
   }
 
   get oldest(): Exchange | undefined {
@@ -75,13 +74,13 @@ export class Matcher {
     if (++this.#cleanTurns >= SETTLE_TURNS) this.settle();
   }
 
-  /** The other side has spoken. */
-  noteResponse(): void {
-    if (this.#waiting.length > 0) this.#hasAnswerBegun = true;
+  /** Requests, or answers, have come that only pipelining explains. */
+  notePipelining(): void {
+    this.#isPipelined = true;
   }
 
   open(exchange: Exchange): void {
-    if (this.#hasAnswerBegun) this.#isInterleaved = true;
+    if (this.#waiting.length > 0) this.#isPipelined = true;
     this.#waiting.push(exchange);
     if (this.#isConfirmed) this.#sink.seen();
   }
@@ -97,7 +96,6 @@ export class Matcher {
   finish(end: Nanoseconds, responseBodySize: number | undefined, abort: Abort | undefined): void {
     const exchange = this.#waiting.shift();
     if (exchange === undefined) return;
-    if (this.#waiting.length === 0) this.#hasAnswerBegun = false;
     const transaction = toTransaction(exchange, this.#connection, end, responseBodySize, abort);
     if (!this.#isInDoubt) {
       this.#sink.transaction(transaction);
@@ -122,7 +120,6 @@ export class Matcher {
   /** The oldest request ends without a Transaction. */
   dropOldest(reason: NotExportedReason): void {
     if (this.#waiting.shift() !== undefined && this.#isConfirmed) this.#sink.dropped(reason);
-    if (this.#waiting.length === 0) this.#hasAnswerBegun = false;
   }
 
   /** All that is open ends without a Transaction; what comes next must be confirmed anew. */
@@ -130,7 +127,6 @@ export class Matcher {
     for (let open = this.openCount; open > 0; open--) this.#sink.dropped(reason);
     this.#waiting.length = 0;
     this.#held.length = 0;
-    this.#hasAnswerBegun = false;
     this.#isConfirmed = false;
     this.#cleanTurns = 0;
   }
