@@ -15,7 +15,10 @@ const skip = kernelTestSkip();
 for (const [name, exporter] of [
   ['otlp_grpc', (ports: { grpcPort: number }) => ({ endpoint: `127.0.0.1:${ports.grpcPort}`, tls: { insecure: true } })],
   ['otlp_http', (ports: { httpPort: number }) => ({ endpoint: `http://127.0.0.1:${ports.httpPort}` })],
-  ['otlp_http/json', (ports: { httpPort: number }) => ({ endpoint: `http://127.0.0.1:${ports.httpPort}`, encoding: 'json', compression: 'none' })],
+  [
+    'otlp_http/json',
+    (ports: { httpPort: number }) => ({ endpoint: `http://127.0.0.1:${ports.httpPort}`, encoding: 'json', compression: 'none' }),
+  ],
 ] as const) {
   test(`a Collector gets by ${name} exactly the truth, and our export is not traced at either end`, { skip }, async (t) => {
     const collector = await startCollector(t);
@@ -50,43 +53,54 @@ function processPid(trace: JaegerTrace, span: JaegerSpan): unknown {
   return trace.processes[span.processID]?.tags.find((one) => one.key === 'process.pid')?.value;
 }
 
-test('collector-config.yaml with a real Jaeger: its API shows the traces, and standard output a line for each', { skip }, async (t) => {
-  const jaeger = await startJaeger(t);
-  const receiver = await startReceiver(t, {
-    configFile: path.join(repository, 'collector-config.yaml'),
-    env: { OTEL_EXPORTER_OTLP_ENDPOINT: `127.0.0.1:${jaeger.grpcPort}` },
-  });
-  const server = await startServer(t, 'python');
-  const client = await startClient(t, 'node', server);
-  const truth = await client.run(planRequests(newRun(), 14, 'all'), { connections: 2 });
-  const find = async (service: string, pid: number): Promise<JaegerSpan[]> => {
-    const traces = await jaeger.traces(service);
-    return traces.flatMap((trace) => trace.spans.filter((span) => processPid(trace, span) === pid));
-  };
-  const [servers, clients] = await waitFor('both ends in Jaeger', async () => {
-    const found = [await find('echo_server', server.pid), await find('echo-client', client.pid)] as const;
-    return found.every((spans) => spans.length >= truth.length) && found;
-  });
-  const expected = truth.map((exchange) => `${exchange.method === 'PURGE' ? 'HTTP' : exchange.method} ${exchange.status} ${exchange.target}`).sort();
-  const ofServers = servers.map((span) => `${span.operationName} ${String(tag(span, 'http.response.status_code'))} ${String(tag(span, 'url.path'))}?${String(tag(span, 'url.query'))}`);
-  assert.deepEqual(ofServers.sort(), expected);
-  const ofClients = clients.map((span) => {
-    const url = new URL(String(tag(span, 'url.full')));
-    return `${span.operationName} ${String(tag(span, 'http.response.status_code'))} ${url.pathname}${url.search}`;
-  });
-  assert.deepEqual(ofClients.sort(), expected);
-  const stopped = await receiver.stop();
-  assert.equal(stopped.exitCode, 0);
-  assert.equal(stopped.ledger?.balanced, true);
-  for (const exchange of truth) {
-    const lines = stopped.stdout.split('\n').filter((line) => line.includes(`id=${exchange.id}&`));
-    assert.equal(lines.length, 2, `a line for each end of ${exchange.id}:\n${lines.join('\n')}`);
-  }
-});
+test(
+  'collector-config.yaml with a real Jaeger: its API shows the traces, and standard output a line for each',
+  { skip },
+  async (t) => {
+    const jaeger = await startJaeger(t);
+    const receiver = await startReceiver(t, {
+      configFile: path.join(repository, 'collector-config.yaml'),
+      env: { OTEL_EXPORTER_OTLP_ENDPOINT: `127.0.0.1:${jaeger.grpcPort}` },
+    });
+    const server = await startServer(t, 'python');
+    const client = await startClient(t, 'node', server);
+    const truth = await client.run(planRequests(newRun(), 14, 'all'), { connections: 2 });
+    const find = async (service: string, pid: number): Promise<JaegerSpan[]> => {
+      const traces = await jaeger.traces(service);
+      return traces.flatMap((trace) => trace.spans.filter((span) => processPid(trace, span) === pid));
+    };
+    const [servers, clients] = await waitFor('both ends in Jaeger', async () => {
+      const found = [await find('echo_server', server.pid), await find('echo-client', client.pid)] as const;
+      return found.every((spans) => spans.length >= truth.length) && found;
+    });
+    const expected = truth
+      .map((exchange) => `${exchange.method === 'PURGE' ? 'HTTP' : exchange.method} ${exchange.status} ${exchange.target}`)
+      .sort();
+    const ofServers = servers.map(
+      (span) =>
+        `${span.operationName} ${String(tag(span, 'http.response.status_code'))} ${String(tag(span, 'url.path'))}?${String(tag(span, 'url.query'))}`,
+    );
+    assert.deepEqual(ofServers.sort(), expected);
+    const ofClients = clients.map((span) => {
+      const url = new URL(String(tag(span, 'url.full')));
+      return `${span.operationName} ${String(tag(span, 'http.response.status_code'))} ${url.pathname}${url.search}`;
+    });
+    assert.deepEqual(ofClients.sort(), expected);
+    const stopped = await receiver.stop();
+    assert.equal(stopped.exitCode, 0);
+    assert.equal(stopped.ledger?.balanced, true);
+    for (const exchange of truth) {
+      const lines = stopped.stdout.split('\n').filter((line) => line.includes(`id=${exchange.id}&`));
+      assert.equal(lines.length, 2, `a line for each end of ${exchange.id}:\n${lines.join('\n')}`);
+    }
+  },
+);
 
 test('a Collector that hands on to Jaeger: no loop', { skip }, async (t) => {
   const jaeger = await startJaeger(t);
-  const collector = await startCollector(t, { exporters: { otlp: { endpoint: `127.0.0.1:${jaeger.grpcPort}`, tls: { insecure: true } } } });
+  const collector = await startCollector(t, {
+    exporters: { otlp: { endpoint: `127.0.0.1:${jaeger.grpcPort}`, tls: { insecure: true } } },
+  });
   const receiver = await startReceiver(t, { exporters: { otlp_http: { endpoint: `http://127.0.0.1:${collector.httpPort}` } } });
   const server = await startServer(t, 'go');
   const client = await startClient(t, 'python', server);
@@ -99,6 +113,8 @@ test('a Collector that hands on to Jaeger: no loop', { skip }, async (t) => {
   assertBooks(stopped);
   // Jaeger's API is asked over HTTP, by this test: that is traffic like any other. What is sent to it and to the Collector is ours.
   assert.equal(compareTruth(truth, stopped.spans, { silentPids: [receiver.pid, collector.pid] }), undefined);
-  const ours = stopped.spans.filter((span) => pidOf(span) === jaeger.pid && !String(span.attributes['url.path']).startsWith('/api/'));
+  const ours = stopped.spans.filter(
+    (span) => pidOf(span) === jaeger.pid && !String(span.attributes['url.path']).startsWith('/api/'),
+  );
   assert.deepEqual(ours, []);
 });

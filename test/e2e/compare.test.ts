@@ -17,7 +17,10 @@ const exchange: Exchange = {
 };
 
 function span(kind: 'SERVER' | 'CLIENT', pid: number, changes: Readonly<Record<string, string | number>> = {}): SpanRecord {
-  const url = kind === 'SERVER' ? { 'url.path': '/echo', 'url.query': 'id=r-0&status=404' } : { 'url.full': 'http://127.0.0.1:1/echo?id=r-0&status=404' };
+  const url =
+    kind === 'SERVER'
+      ? { 'url.path': '/echo', 'url.query': 'id=r-0&status=404' }
+      : { 'url.full': 'http://127.0.0.1:1/echo?id=r-0&status=404' };
   return {
     traceId: 'a'.repeat(32),
     spanId: `${pid}`.padStart(16, '0'),
@@ -53,11 +56,17 @@ test('spans of processes that the truth does not know are left alone', () => {
 test('a span less, a span more, a span of another process and a wrong fact are told', () => {
   const client = span('CLIENT', 20);
   assert.match(compareTruth([exchange], [client]) ?? '', /1 missing:\n {2}SERVER pid=10 GET \/echo\?id=r-0/);
-  assert.match(compareTruth([exchange], [client, span('SERVER', 10), { ...span('SERVER', 10), spanId: 'b'.repeat(16) }]) ?? '', /1 extra:/);
+  assert.match(
+    compareTruth([exchange], [client, span('SERVER', 10), { ...span('SERVER', 10), spanId: 'b'.repeat(16) }]) ?? '',
+    /1 extra:/,
+  );
   assert.match(compareTruth([exchange], [client, span('SERVER', 11)]) ?? '', /1 missing:[^]*1 extra:\n {2}SERVER pid=11/);
   const wrong = compareTruth([exchange], [client, span('SERVER', 10, { 'http.response.body.size': 6 })]) ?? '';
   assert.match(wrong, /1 wrong:[^]*http\.response\.body\.size: expected 5, is 6/);
-  assert.match(compareTruth([exchange], [client, span('SERVER', 10, { 'error.type': '404' })]) ?? '', /error\.type: expected undefined, is 404/);
+  assert.match(
+    compareTruth([exchange], [client, span('SERVER', 10, { 'error.type': '404' })]) ?? '',
+    /error\.type: expected undefined, is 404/,
+  );
 });
 
 test('a silent process must stay silent', () => {

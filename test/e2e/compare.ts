@@ -5,6 +5,10 @@ import { pidOf, targetOf, type SpanRecord } from './spans.ts';
 export interface CompareOptions {
   /** Processes that were busy with what is no HTTP, or is not ours to report: any span of theirs is one too many. */
   readonly silentPids?: readonly number[];
+  /** Body sizes may be absent. What is there must be right. */
+  readonly areSizesOptional?: boolean;
+  /** Spans may be missing. What is there must be right. */
+  readonly mayMiss?: boolean;
 }
 
 /** What a span says, in the terms of an Exchange; both sides of the comparison are brought to this form. */
@@ -17,7 +21,11 @@ interface Expected {
 
 const knownMethods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY']);
 
-function expectedErrorType(status: number | undefined, kind: 'SERVER' | 'CLIENT', abort: readonly string[] | undefined): readonly string[] | undefined {
+function expectedErrorType(
+  status: number | undefined,
+  kind: 'SERVER' | 'CLIENT',
+  abort: readonly string[] | undefined,
+): readonly string[] | undefined {
   const isConventional = status !== undefined && status >= (kind === 'SERVER' ? 500 : 400);
   // A 4xx that was cut short keeps its name for the client; to a server it is no error until it is cut short.
   return isConventional ? [String(status)] : abort;
@@ -59,15 +67,16 @@ function actualFact(span: SpanRecord, name: string): string | number | undefined
 /** Facts that the truth leaves open (an end that never came, a service that is not of interest) are not compared. */
 const optional = new Set(['http.request.body.size', 'http.response.body.size', 'service.name']);
 
-function wrongFacts(span: SpanRecord, facts: Facts): string[] {
+function wrongFacts(span: SpanRecord, facts: Facts, areSizesOptional: boolean): string[] {
   const wrong: string[] = [];
   for (const [name, expected] of Object.entries(facts)) {
     if (expected === undefined && optional.has(name)) continue;
     const actual = actualFact(span, name);
     // The size of no body may be left out.
-    if (actual === undefined && expected === 0 && name.endsWith('.body.size')) continue;
+    if (actual === undefined && (expected === 0 || areSizesOptional) && name.endsWith('.body.size')) continue;
     // Several values: any of them.
-    if (Array.isArray(expected) ? !expected.includes(actual) : actual !== expected) wrong.push(`${name}: expected ${String(expected)}, is ${String(actual)}`);
+    if (Array.isArray(expected) ? !expected.includes(actual) : actual !== expected)
+      wrong.push(`${name}: expected ${String(expected)}, is ${String(actual)}`);
   }
   if (span.end < span.start) wrong.push(`ends ${span.start - span.end} ns before it starts`);
   if (!/^[0-9a-f]{32}$/.test(span.traceId) || /^0+$/.test(span.traceId)) wrong.push(`trace id ${span.traceId}`);
@@ -81,12 +90,19 @@ function firstOf(title: string, lines: readonly string[]): string[] {
 }
 
 /** What differs, as text for a person; undefined when nothing does. Spans of processes that the truth does not know are not looked at. */
-export function compareTruth(truth: readonly Exchange[], spans: readonly SpanRecord[], options: CompareOptions = {}): string | undefined {
+export function compareTruth(
+  truth: readonly Exchange[],
+  spans: readonly SpanRecord[],
+  options: CompareOptions = {},
+): string | undefined {
   const expected = new Map<string, Expected[]>();
   const pids = new Set<number>(options.silentPids);
   let expectedCount = 0;
   for (const exchange of truth) {
-    for (const [kind, party] of [['SERVER', exchange.server], ['CLIENT', exchange.client]] as const) {
+    for (const [kind, party] of [
+      ['SERVER', exchange.server],
+      ['CLIENT', exchange.client],
+    ] as const) {
       if (party === undefined) continue;
       const one = expectedOf(exchange, kind, party);
       const sameKey = expected.get(one.key);
@@ -117,10 +133,15 @@ export function compareTruth(truth: readonly Exchange[], spans: readonly SpanRec
       extra.push(`${key} → ${String(span.attributes['http.response.status_code'] ?? span.attributes['error.type'])}`);
       continue;
     }
-    const facts = wrongFacts(span, one.facts);
+    const facts = wrongFacts(span, one.facts, options.areSizesOptional ?? false);
     if (facts.length > 0) wrong.push(`${key}: ${facts.join('; ')}`);
   }
-  for (const left of expected.values()) for (const one of left) missing.push(one.key);
+  if (!options.mayMiss) for (const left of expected.values()) for (const one of left) missing.push(one.key);
   if (missing.length + extra.length + wrong.length === 0) return undefined;
-  return [`expected ${expectedCount} spans, got ${count}`, ...firstOf('missing', missing), ...firstOf('extra', extra), ...firstOf('wrong', wrong)].join('\n');
+  return [
+    `expected ${expectedCount} spans, got ${count}`,
+    ...firstOf('missing', missing),
+    ...firstOf('extra', extra),
+    ...firstOf('wrong', wrong),
+  ].join('\n');
 }

@@ -32,7 +32,8 @@ interface Case {
   play(pair: Pair, head: string): Promise<void>;
 }
 
-const answer = (status: number, length: number, body = ''): string => `HTTP/1.1 ${status} Status\r\nContent-Length: ${length}\r\n\r\n${body}`;
+const answer = (status: number, length: number, body = ''): string =>
+  `HTTP/1.1 ${status} Status\r\nContent-Length: ${length}\r\n\r\n${body}`;
 
 /** The request goes over, whole. */
 async function ask({ server, client }: Pair, head: string): Promise<void> {
@@ -238,7 +239,11 @@ test('exchanges that are cut short, and what is none', { skip }, async (t: TestC
     const { method = 'GET', requestBody = '' } = one;
     const target = `/cut?id=${id}&x=1`;
     await one.play(pair, `${method} ${target} HTTP/1.1\r\nHost: cut.test\r\n${requestBody}\r\n`);
-    const party = (peer: RawPeer, abort: readonly string[] | undefined) => ({ pid: peer.pid, service: peer.service, ...(abort ? { abort } : {}) });
+    const party = (peer: RawPeer, abort: readonly string[] | undefined) => ({
+      pid: peer.pid,
+      service: peer.service,
+      ...(abort ? { abort } : {}),
+    });
     const exchange: Exchange = {
       id,
       method,

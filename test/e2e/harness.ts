@@ -18,7 +18,11 @@ export const readyMessage = 'Everything is ready. Begin running and processing d
 /** For node:test's `skip` option: false where the kernel can do it, else the reason, which is printed so that a log can be searched for it. */
 export function kernelTestSkip(): string | false {
   const reason =
-    process.getuid?.() !== 0 ? 'not root' : existsSync('/sys/kernel/btf/vmlinux') ? undefined : 'the kernel has no BTF (/sys/kernel/btf/vmlinux)';
+    process.getuid?.() !== 0
+      ? 'not root'
+      : existsSync('/sys/kernel/btf/vmlinux')
+        ? undefined
+        : 'the kernel has no BTF (/sys/kernel/btf/vmlinux)';
   if (reason === undefined) return false;
   const text = `KERNEL TEST SKIPPED: ${reason}`;
   console.error(text);
@@ -28,9 +32,18 @@ export function kernelTestSkip(): string | false {
 /** The books as contract.md gives them; keys with 0 may be absent. */
 export interface Ledger {
   readonly balanced: boolean;
-  readonly transactions: { readonly seen: number; readonly exported: number; readonly not_exported?: Readonly<Record<string, number>> };
+  readonly transactions: {
+    readonly seen: number;
+    readonly exported: number;
+    readonly not_exported?: Readonly<Record<string, number>>;
+  };
   readonly connections?: { readonly seen?: number; readonly shed?: Readonly<Record<string, number>>; readonly not_http?: number };
-  readonly bytes?: { readonly seen?: number; readonly parsed?: number; readonly skipped?: number; readonly lost?: Readonly<Record<string, number>> };
+  readonly bytes?: {
+    readonly seen?: number;
+    readonly parsed?: number;
+    readonly skipped?: number;
+    readonly lost?: Readonly<Record<string, number>>;
+  };
   readonly events?: { readonly received?: number; readonly dropped?: Readonly<Record<string, number>> };
 }
 
@@ -155,7 +168,9 @@ export async function startReceiver(cleanup: Cleanup, options: ReceiverOptions =
       return launched.stderr().includes(readyMessage);
     },
     20_000,
-  );
+  ).catch((error: unknown) => {
+    throw new Error(`${String(error)}\n${launched.stderr()}`);
+  });
   const readyAfterMs = performance.now() - startedAt;
   let isSignalled = false;
   const signal = (name: NodeJS.Signals): void => {
@@ -197,7 +212,8 @@ export function assertBooks(stopped: Stopped): void {
 /** The whole check: the spans are the truth, and the books balance. */
 export function assertTruth(stopped: Stopped, truth: readonly Exchange[], options: CompareOptions = {}): void {
   const difference = compareTruth(truth, stopped.spans, options);
-  if (difference !== undefined) assert.fail(`${difference}\nledger: ${JSON.stringify(stopped.ledger)}\n${warningsIn(stopped.stderr)}`);
+  if (difference !== undefined)
+    assert.fail(`${difference}\nledger: ${JSON.stringify(stopped.ledger)}\n${warningsIn(stopped.stderr)}`);
   assertBooks(stopped);
 }
 

@@ -156,7 +156,10 @@ test('without privileges it ends with 1 and says which are missing', { skip }, a
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   chmodSync(folder, 0o755);
   const configFile = path.join(folder, 'config.yaml');
-  writeFileSync(configFile, 'receivers: {usm: }\nexporters: {debug: }\nservice: {pipelines: {traces: {receivers: [usm], exporters: [debug]}}}\n');
+  writeFileSync(
+    configFile,
+    'receivers: {usm: }\nexporters: {debug: }\nservice: {pipelines: {traces: {receivers: [usm], exporters: [debug]}}}\n',
+  );
   const stopped = await runReceiver(t, { configFile, uid: 65534 });
   assert.equal(stopped.exitCode, 1, stopped.stderr);
   assert.match(stopped.stderr, /root|CAP_BPF|privilege/i);

@@ -18,7 +18,11 @@ test('curl gets static files and fixed answers from nginx', { skip }, async (t) 
   const nginx = await startNginx(t, { files, workers: 2 });
   const truth: Exchange[] = [];
   let n = 0;
-  for (const [place, size] of [...Object.entries(files).map(([name, size]) => [`/files/${name}`, size] as const), ['/fixed', 10] as const, ['/files/none', 0] as const]) {
+  for (const [place, size] of [
+    ...Object.entries(files).map(([name, size]) => [`/files/${name}`, size] as const),
+    ['/fixed', 10] as const,
+    ['/files/none', 0] as const,
+  ]) {
     for (const method of ['GET', 'HEAD']) {
       const id = `${run}-${n++}`;
       const target = `${place}?id=${id}&x=1`;
@@ -64,7 +68,15 @@ test('curl over a UNIX socket', { skip }, async (t) => {
   for (const request of planRequests(newRun(), 8, 'plain')) {
     const { method, bodySize } = request;
     const result = await curl(`http://localhost${request.target}`, { method, bodySize, args: ['--unix-socket', socketPath] });
-    truth.push(asExpected(request, { status: result.status, responseBodySize: result.responseBodySize }, 'unix', { pid: server.pid, service: 'go-peer' }, { pid: result.pid, service: 'curl' }));
+    truth.push(
+      asExpected(
+        request,
+        { status: result.status, responseBodySize: result.responseBodySize },
+        'unix',
+        { pid: server.pid, service: 'go-peer' },
+        { pid: result.pid, service: 'curl' },
+      ),
+    );
   }
   assertTruth(await receiver.stop(), truth);
 });

@@ -20,15 +20,17 @@ const talks: Readonly<Record<string, Talk>> = {
     ...http,
   ],
   'a text protocol whose first line is that of a request without version': [['GET /key\r\n', 'VALUE 3\r\nabc\r\n'], ...http],
-  'RTSP': [['OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n', 'RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n'], ...http],
-  'SIP': [['INVITE sip:bob@b.test SIP/2.0\r\nContent-Length: 0\r\n\r\n', 'SIP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n'], ...http],
-  'a whole HTTP request that something else answers': [['GET /?id=no HTTP/1.1\r\nHost: a.test\r\n\r\n', 'SSH-2.0-OpenSSH_9.2\r\n'], ...http],
-  'SMTP, which the server opens': [
-    ['', '220 mail.test ESMTP\r\n'],
-    ['EHLO a.test\r\n', '250 HELP\r\n'],
+  RTSP: [['OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n', 'RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n'], ...http],
+  SIP: [['INVITE sip:bob@b.test SIP/2.0\r\nContent-Length: 0\r\n\r\n', 'SIP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n'], ...http],
+  'a whole HTTP request that something else answers': [
+    ['GET /?id=no HTTP/1.1\r\nHost: a.test\r\n\r\n', 'SSH-2.0-OpenSSH_9.2\r\n'],
     ...http,
   ],
-  'a client that sends what a server should': [['HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', 'GET / HTTP/1.1\r\nHost: a.test\r\n\r\n'], ...http],
+  'SMTP, which the server opens': [['', '220 mail.test ESMTP\r\n'], ['EHLO a.test\r\n', '250 HELP\r\n'], ...http],
+  'a client that sends what a server should': [
+    ['HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', 'GET / HTTP/1.1\r\nHost: a.test\r\n\r\n'],
+    ...http,
+  ],
   'an HTTP/2 preface': [['PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0', '\0\0\0\x04\0\0\0\0\0']],
 };
 

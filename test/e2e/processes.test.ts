@@ -11,15 +11,19 @@ import { pidOf } from './spans.ts';
 const skip = kernelTestSkip();
 
 for (const kind of ['node', 'go', 'io'] as const) {
-  test(`connections of a ${kind} client and server that are older than the receiver are picked up at the next exchange`, { skip }, async (t) => {
-    const server = await startServer(t, kind);
-    const client = await startClient(t, kind, server);
-    const connections = kind === 'io' ? 1 : 4;
-    await client.run(planRequests(newRun(), 16, 'plain'), { connections });
-    const receiver = await startReceiver(t);
-    const truth = await client.run(planRequests(newRun(), 48, 'plain'), { connections });
-    assertTruth(await receiver.stop(), truth);
-  });
+  test(
+    `connections of a ${kind} client and server that are older than the receiver are picked up at the next exchange`,
+    { skip },
+    async (t) => {
+      const server = await startServer(t, kind);
+      const client = await startClient(t, kind, server);
+      const connections = kind === 'io' ? 1 : 4;
+      await client.run(planRequests(newRun(), 16, 'plain'), { connections });
+      const receiver = await startReceiver(t);
+      const truth = await client.run(planRequests(newRun(), 48, 'plain'), { connections });
+      assertTruth(await receiver.stop(), truth);
+    },
+  );
 }
 
 test('a receiver that starts in the middle of an exchange reports the next one', { skip }, async (t) => {
@@ -29,11 +33,14 @@ test('a receiver that starts in the middle of an exchange reports the next one',
   await client.run([planRequest(`${run}-warm`)]);
   const slow = client.run([planRequest(`${run}-slow`, { size: 5, query: '&delay=3000' })]);
   const receiver = await startReceiver(t);
-  const [cut] = await slow;
+  const cut = (await slow)[0]!;
   const truth = await client.run(planRequests(run, 6, 'plain'));
   const stopped = await receiver.stop();
   // Its request was not seen, so it is nobody's: neither invented nor paired with another request.
-  assert.equal(stopped.spans.filter((span) => String(span.attributes['url.query'] ?? span.attributes['url.full']).includes(cut!.id)).length, 0);
+  assert.equal(
+    stopped.spans.filter((span) => String(span.attributes['url.query'] ?? span.attributes['url.full']).includes(cut.id)).length,
+    0,
+  );
   assertTruth(stopped, truth);
 });
 
@@ -44,7 +51,15 @@ test('a process that ends with its answer still has a whole Resource', { skip },
   const ask = async (request: ReturnType<typeof planRequest>): Promise<void> => {
     const result = await curl(`http://${server.target}${request.target}`, { method: request.method, bodySize: request.bodySize });
     const client = { pid: result.pid, service: 'curl' };
-    truth.push(asExpected(request, { status: result.status, responseBodySize: result.responseBodySize }, 'tcp', { pid: server.pid, service: 'echo-server' }, client));
+    truth.push(
+      asExpected(
+        request,
+        { status: result.status, responseBodySize: result.responseBodySize },
+        'tcp',
+        { pid: server.pid, service: 'echo-server' },
+        client,
+      ),
+    );
   };
   const requests = planRequests(newRun(), 40, 'plain');
   for (const request of requests.slice(0, 20)) await ask(request);
@@ -62,15 +77,21 @@ test('a process that ends with its answer still has a whole Resource', { skip },
 
 test('the environment of the process names its service', { skip }, async (t) => {
   const receiver = await startReceiver(t);
-  const env = { OTEL_SERVICE_NAME: 'shop', OTEL_RESOURCE_ATTRIBUTES: 'service.version=1.2.3,deployment.environment.name=test%20bed' };
+  const env = {
+    OTEL_SERVICE_NAME: 'shop',
+    OTEL_RESOURCE_ATTRIBUTES: 'service.version=1.2.3,deployment.environment.name=test%20bed',
+  };
   const server = await startServer(t, 'python', { env });
   const client = await startClient(t, 'go', server);
   const truth = await client.run(planRequests(newRun(), 8, 'plain'));
   const stopped = await receiver.stop();
-  assertTruth(stopped, truth.map((exchange) => ({ ...exchange, server: { pid: server.pid, service: 'shop' } })));
+  assertTruth(
+    stopped,
+    truth.map((exchange) => ({ ...exchange, server: { pid: server.pid, service: 'shop' } })),
+  );
   const span = stopped.spans.find((span) => pidOf(span) === server.pid);
   assert.equal(span?.resource['service.version'], '1.2.3');
-  assert.equal(span?.resource['deployment.environment.name'], 'test bed');
+  assert.equal(span.resource['deployment.environment.name'], 'test bed');
 });
 
 test('a server that restarts on its port is another process', { skip }, async (t) => {
@@ -83,7 +104,11 @@ test('a server that restarts on its port is another process', { skip }, async (t
   assert.notEqual(first.pid, second.pid);
   const stopped = await receiver.stop();
   assertTruth(stopped, [...before, ...after]);
-  const instances = new Set(stopped.spans.filter((span) => [first.pid, second.pid].includes(pidOf(span))).map((span) => span.resource['service.instance.id']));
+  const instances = new Set(
+    stopped.spans
+      .filter((span) => [first.pid, second.pid].includes(pidOf(span)))
+      .map((span) => span.resource['service.instance.id']),
+  );
   assert.equal(instances.size, 2);
 });
 
@@ -97,6 +122,8 @@ test('a process that takes over the id of one that is gone does not take its nam
   const after = await (await startClient(t, 'node', second)).run(planRequests(newRun(), 8, 'plain'));
   const stopped = await receiver.stop();
   assertTruth(stopped, [...before, ...after]);
-  const instances = new Set(stopped.spans.filter((span) => pidOf(span) === first.pid).map((span) => span.resource['service.instance.id']));
+  const instances = new Set(
+    stopped.spans.filter((span) => pidOf(span) === first.pid).map((span) => span.resource['service.instance.id']),
+  );
   assert.equal(instances.size, 2);
 });

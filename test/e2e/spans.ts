@@ -116,7 +116,8 @@ export function pidOf(span: SpanRecord): number {
 /** Path and query as on the wire, `host:port` for CONNECT: what an Exchange calls its target. */
 export function targetOf(span: SpanRecord): string {
   const { attributes } = span;
-  if (attributes['http.request.method'] === 'CONNECT') return `${String(attributes['server.address'])}:${String(attributes['server.port'])}`;
+  if (attributes['http.request.method'] === 'CONNECT')
+    return `${String(attributes['server.address'])}:${String(attributes['server.port'])}`;
   const full = attributes['url.full'];
   if (typeof full === 'string') {
     const afterScheme = full.indexOf('://') + 3;

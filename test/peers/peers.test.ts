@@ -6,14 +6,23 @@ import { startCollector, startJaeger } from './peers.ts';
 
 function request(traceId: string): string {
   const now = BigInt(Date.now()) * 1_000_000n;
-  const span = { traceId, spanId: 'a1a2a3a4a5a6a7a8', name: 'GET', kind: 2, startTimeUnixNano: String(now - 1000n), endTimeUnixNano: String(now) };
+  const span = {
+    traceId,
+    spanId: 'a1a2a3a4a5a6a7a8',
+    name: 'GET',
+    kind: 2,
+    startTimeUnixNano: String(now - 1000n),
+    endTimeUnixNano: String(now),
+  };
   const resource = { attributes: [{ key: 'service.name', value: { stringValue: 'peer-check' } }] };
   return JSON.stringify({ resourceSpans: [{ resource, scopeSpans: [{ scope: { name: 'check' }, spans: [span] }] }] });
 }
 
 test('a span sent to the Collector is in its file and, handed on, in Jaeger', async (t) => {
   const jaeger = await startJaeger(t);
-  const collector = await startCollector(t, { exporters: { otlp: { endpoint: `127.0.0.1:${jaeger.grpcPort}`, tls: { insecure: true } } } });
+  const collector = await startCollector(t, {
+    exporters: { otlp: { endpoint: `127.0.0.1:${jaeger.grpcPort}`, tls: { insecure: true } } },
+  });
   const traceId = '0af7651916cd43dd8448eb211c80319c';
   const response = await fetch(`http://127.0.0.1:${collector.httpPort}/v1/traces`, {
     method: 'POST',

@@ -11,7 +11,10 @@ type PeerName = 'collector' | 'jaeger';
 
 /** Path of the binary; builds it the first time, which takes minutes. */
 export function buildPeer(name: PeerName): string {
-  return execFileSync(path.join(import.meta.dirname, 'build.sh'), [name], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim();
+  return execFileSync(path.join(import.meta.dirname, 'build.sh'), [name], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  }).trim();
 }
 
 export interface Peer {
@@ -31,7 +34,8 @@ async function startPeer(cleanup: Cleanup, name: PeerName, config: object, folde
   exited.catch(() => {});
   const stop = async (): Promise<void> => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
-    const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+    // Jaeger waits for its query clients' idle connections, and has nothing that would be lost.
+    const timer = setTimeout(() => child.kill('SIGKILL'), name === 'jaeger' ? 500 : 10_000);
     await exited.catch(() => {});
     clearTimeout(timer);
   };
@@ -69,13 +73,18 @@ export interface Collector extends Peer {
 }
 
 /** otlp receiver → `file`, `debug` and the given exporters. */
-export async function startCollector(cleanup: Cleanup, options: { readonly exporters?: Readonly<Record<string, object>> } = {}): Promise<Collector> {
+export async function startCollector(
+  cleanup: Cleanup,
+  options: { readonly exporters?: Readonly<Record<string, object>> } = {},
+): Promise<Collector> {
   const folder = mkdtempSync(path.join(tmpdir(), 'usm-collector-'));
   const [grpcPort, httpPort] = [await freePort(), await freePort()];
   const file = path.join(folder, 'spans.json');
   const exporters = { file: { path: file, flush_interval: '100ms' }, debug: {}, ...options.exporters };
   const config = {
-    receivers: { otlp: { protocols: { grpc: { endpoint: listenAddress(grpcPort) }, http: { endpoint: listenAddress(httpPort) } } } },
+    receivers: {
+      otlp: { protocols: { grpc: { endpoint: listenAddress(grpcPort) }, http: { endpoint: listenAddress(httpPort) } } },
+    },
     processors: { batch: { timeout: '100ms' } },
     exporters,
     service: {
@@ -99,7 +108,9 @@ export interface JaegerSpan {
 export interface JaegerTrace {
   readonly traceID: string;
   readonly spans: readonly JaegerSpan[];
-  readonly processes: Readonly<Record<string, { readonly serviceName: string; readonly tags: readonly { readonly key: string; readonly value: unknown }[] }>>;
+  readonly processes: Readonly<
+    Record<string, { readonly serviceName: string; readonly tags: readonly { readonly key: string; readonly value: unknown }[] }>
+  >;
 }
 
 export interface Jaeger extends Peer {
@@ -124,7 +135,9 @@ export async function startJaeger(cleanup: Cleanup): Promise<Jaeger> {
         grpc: { endpoint: listenAddress(queryGrpcPort) },
       },
     },
-    receivers: { otlp: { protocols: { grpc: { endpoint: listenAddress(grpcPort) }, http: { endpoint: listenAddress(httpPort) } } } },
+    receivers: {
+      otlp: { protocols: { grpc: { endpoint: listenAddress(grpcPort) }, http: { endpoint: listenAddress(httpPort) } } },
+    },
     exporters: { jaeger_storage_exporter: { trace_storage: 'memory' } },
     service: {
       extensions: ['jaeger_storage', 'jaeger_query'],
@@ -144,6 +157,7 @@ export async function startJaeger(cleanup: Cleanup): Promise<Jaeger> {
     httpPort,
     queryPort,
     services: async () => (await ask<string[] | null>('/api/services')) ?? [],
-    traces: async (service, limit = 1000) => (await ask<JaegerTrace[] | null>(`/api/traces?service=${encodeURIComponent(service)}&limit=${limit}`)) ?? [],
+    traces: async (service, limit = 1000) =>
+      (await ask<JaegerTrace[] | null>(`/api/traces?service=${encodeURIComponent(service)}&limit=${limit}`)) ?? [],
   };
 }

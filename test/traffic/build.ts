@@ -24,7 +24,10 @@ function built(name: string, sources: readonly string[], build: (output: string)
 
 export function buildGoPeer(): string {
   return built('go-peer', ['go/go.mod', 'go/main.go'], (output) => {
-    execFileSync('go', ['build', '-trimpath', '-o', output, '.'], { cwd: path.join(here, 'go'), env: { ...process.env, CGO_ENABLED: '0' } });
+    execFileSync('go', ['build', '-trimpath', '-o', output, '.'], {
+      cwd: path.join(here, 'go'),
+      env: { ...process.env, CGO_ENABLED: '0' },
+    });
   });
 }
 

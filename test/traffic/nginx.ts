@@ -86,7 +86,8 @@ http {
 export async function startNginx(cleanup: Cleanup, options: NginxOptions = {}): Promise<Nginx> {
   const folder = mkdtempSync(path.join(tmpdir(), 'usm-nginx-'));
   mkdirSync(path.join(folder, 'files'));
-  for (const [name, size] of Object.entries(options.files ?? {})) writeFileSync(path.join(folder, 'files', name), Buffer.alloc(size, 'f'));
+  for (const [name, size] of Object.entries(options.files ?? {}))
+    writeFileSync(path.join(folder, 'files', name), Buffer.alloc(size, 'f'));
   const port = await freePort();
   const config = path.join(folder, 'nginx.conf');
   writeFileSync(config, configuration(folder, port, options));

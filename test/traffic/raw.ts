@@ -30,7 +30,7 @@ async function startPeer(cleanup: Cleanup, side: 'listen' | 'connect', target: s
   const step = async (what: Readonly<Record<string, unknown>>): Promise<void> => {
     program.send(JSON.stringify(what));
     const answer = await program.next('step');
-    if (answer['error'] !== undefined) throw new Error(`${JSON.stringify(what).slice(0, 200)}: ${String(answer['error'])}`);
+    if (answer['error'] !== undefined) throw new Error(`${JSON.stringify(what).slice(0, 200)}: ${JSON.stringify(answer['error'])}`);
   };
   return {
     pid: program.pid,

@@ -60,7 +60,14 @@ for (const handover of handovers) {
     const server = await startServer(t, 'io', { ways });
     const client = await startClient(t, 'io', server, { ways });
     const [exchange] = await client.run(planRequests('h', 2, 'plain'));
-    const isOther = { inline: [false, false], dup: [false, false], thread: [false, false], fork: [true, true], pass: [true, true], process: [true, false] };
+    const isOther = {
+      inline: [false, false],
+      dup: [false, false],
+      thread: [false, false],
+      fork: [true, true],
+      pass: [true, true],
+      process: [true, false],
+    };
     assert.deepEqual([exchange?.server?.pid !== server.pid, exchange?.client?.pid !== client.pid], isOther[handover]);
   });
 }

@@ -20,7 +20,13 @@ export interface IoWays {
   readonly receiveBody: string;
 }
 
-export const plainWays: IoWays = { handover: 'inline', sendHead: 'write', sendBody: 'write', receiveHead: 'read', receiveBody: 'read' };
+export const plainWays: IoWays = {
+  handover: 'inline',
+  sendHead: 'write',
+  sendBody: 'write',
+  receiveHead: 'read',
+  receiveBody: 'read',
+};
 
 export interface EchoServer {
   readonly kind: ServerKind;
@@ -103,7 +109,11 @@ function clientCommand(kind: ClientKind, server: EchoServer, ways: IoWays): { co
     case 'python': {
       const colon = target.lastIndexOf(':');
       const host = target.slice(0, colon).replace(/^\[|\]$/g, '');
-      return { command: 'python3', args: [path.join(here, 'python/echo_client.py'), host, target.slice(colon + 1)], service: 'echo_client' };
+      return {
+        command: 'python3',
+        args: [path.join(here, 'python/echo_client.py'), host, target.slice(colon + 1)],
+        service: 'echo_client',
+      };
     }
     case 'io': {
       const where = server.family === 'unix' ? `unix:${target}` : `${server.family === 'ipv6' ? 'tcp6' : 'tcp4'}:${server.port}`;

@@ -94,7 +94,8 @@ export type Mix = keyof typeof mixes;
 
 /** `count` requests with ids `<run>-0`, `<run>-1`, …, going round the mix. */
 export function planRequests(run: string, count: number, mix: Mix): PlannedRequest[] {
-  const kinds: readonly { method: string; status: number; size: number; bodySize?: number; chunked?: boolean; query?: string }[] = mixes[mix];
+  const kinds: readonly { method: string; status: number; size: number; bodySize?: number; chunked?: boolean; query?: string }[] =
+    mixes[mix];
   const requests: PlannedRequest[] = [];
   for (let i = 0; i < count; i++) {
     const { method, status, size, bodySize = 0, chunked = false, query = '' } = kinds[i % kinds.length]!;
@@ -106,7 +107,10 @@ export function planRequests(run: string, count: number, mix: Mix): PlannedReque
 }
 
 /** One request to `/echo` by hand. */
-export function planRequest(id: string, options: { method?: string; status?: number; size?: number; bodySize?: number; query?: string } = {}): PlannedRequest {
+export function planRequest(
+  id: string,
+  options: { method?: string; status?: number; size?: number; bodySize?: number; query?: string } = {},
+): PlannedRequest {
   const { method = 'GET', status = 200, size = 0, bodySize = 0, query = '' } = options;
   return { id, method, target: `/echo?id=${id}&status=${status}&size=${size}${query}`, status, size, bodySize };
 }

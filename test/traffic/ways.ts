@@ -7,6 +7,11 @@ export interface WayCase {
   /** Ends that hold these ways cannot be read in user memory, where the head is moved that way (contract.md, Heads). */
   readonly isSendReadable: boolean;
   readonly isReceiveReadable: boolean;
+  /**
+   * Bodies are taken by splice, which no socket hook of the kernel shows: TCP's positions tell it afterwards, UNIX sockets have none.
+   * Sizes may then be unknown (and exchanges over UNIX sockets missing), but never wrong.
+   */
+  readonly hidesReceivedBodies: boolean;
 }
 
 /** Each way of sending beside a way of receiving. What has no counterpart comes with a plain one. */
@@ -47,17 +52,36 @@ export function wayCases(family: Family, handover: string): WayCase[] {
     if (!worksOn(family, send) || !worksOn(family, receive)) continue;
     const isSendReadable = !unreadable.has(send);
     const isReceiveReadable = !unreadable.has(receive);
-    const ways = { handover, sendHead: send, sendBody: send === 'byte' ? 'write' : send, receiveHead: receive, receiveBody: receive === 'byte' ? 'read' : receive };
-    cases.push({ name: `${send} and ${receive}`, ways, isSendReadable, isReceiveReadable });
+    const hidesReceivedBodies = receive === 'splice';
+    const ways = {
+      handover,
+      sendHead: send,
+      sendBody: send === 'byte' ? 'write' : send,
+      receiveHead: receive,
+      receiveBody: receive === 'byte' ? 'read' : receive,
+    };
+    cases.push({ name: `${send} and ${receive}`, ways, isSendReadable, isReceiveReadable, hidesReceivedBodies });
     if (!isSendReadable || !isReceiveReadable) {
       const plainHeads = { ...ways, sendHead: plainWays.sendHead, receiveHead: plainWays.receiveHead };
-      cases.push({ name: `${send} and ${receive} for bodies`, ways: plainHeads, isSendReadable: true, isReceiveReadable: true });
+      cases.push({
+        name: `${send} and ${receive} for bodies`,
+        ways: plainHeads,
+        isSendReadable: true,
+        isReceiveReadable: true,
+        hidesReceivedBodies,
+      });
     }
   }
   for (const [send, receive] of bodyOnly) {
     if (!worksOn(family, receive)) continue;
     const ways = { ...plainWays, handover, sendBody: send, receiveBody: receive };
-    cases.push({ name: `${receive} for bodies`, ways, isSendReadable: true, isReceiveReadable: true });
+    cases.push({
+      name: `${receive} for bodies`,
+      ways,
+      isSendReadable: true,
+      isReceiveReadable: true,
+      hidesReceivedBodies: false,
+    });
   }
   return cases;
 }

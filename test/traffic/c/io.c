@@ -5,9 +5,10 @@
 //   io client ADDRESS HANDOVER SEND_HEAD SEND_BODY RECV_HEAD RECV_BODY
 //   io probe uring|zerocopy       exit 0 when the kernel has it
 //
-// ADDRESS: tcp4:PORT, tcp6:PORT, unix:PATH, unix:@NAME (PORT 0: any). HANDOVER: how the socket gets to whoever uses it, see `handovers`.
-// The client's plan comes on stdin, a line per exchange: `ID METHOD TARGET BODY_SIZE`; a line `done` is answered by {"kind":"done"}.
-// Longer than 400 lines because each system call is a few lines of its own, and they belong side by side.
+// ADDRESS: tcp4:PORT, tcp6:PORT, unix:PATH, unix:@NAME (PORT 0: any). HANDOVER: how the socket gets to whoever uses it,
+// see `handovers`. The client's plan comes on stdin, a line per exchange: `ID METHOD TARGET BODY_SIZE`; a line `done`
+// is answered by {"kind":"done"}. Longer than 400 lines because each system call is a few lines of its own, and they
+// belong side by side.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -71,12 +72,12 @@ static int ring_open(struct ring *ring)
 	ring->fd = syscall(SYS_io_uring_setup, 4, &params);
 	if (ring->fd < 0)
 		return -1;
-	sq = mmap(NULL, params.sq_off.array + params.sq_entries * sizeof(unsigned), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
-		  ring->fd, IORING_OFF_SQ_RING);
+	sq = mmap(NULL, params.sq_off.array + params.sq_entries * sizeof(unsigned), PROT_READ | PROT_WRITE,
+		  MAP_SHARED | MAP_POPULATE, ring->fd, IORING_OFF_SQ_RING);
 	cq = mmap(NULL, params.cq_off.cqes + params.cq_entries * sizeof(struct io_uring_cqe), PROT_READ | PROT_WRITE,
 		  MAP_SHARED | MAP_POPULATE, ring->fd, IORING_OFF_CQ_RING);
-	ring->sqes = mmap(NULL, params.sq_entries * sizeof(struct io_uring_sqe), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
-			  ring->fd, IORING_OFF_SQES);
+	ring->sqes = mmap(NULL, params.sq_entries * sizeof(struct io_uring_sqe), PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_POPULATE, ring->fd, IORING_OFF_SQES);
 	if (sq == MAP_FAILED || cq == MAP_FAILED || ring->sqes == MAP_FAILED)
 		return -1;
 	ring->sq_tail = (unsigned *)(sq + params.sq_off.tail);
@@ -128,12 +129,30 @@ static ssize_t ring_run(int opcode, int fd, void *data, size_t size)
 
 /* ---- ways to send: up to `size` bytes, returns how many went ---- */
 
-static ssize_t by_write(int fd, char *data, size_t size) { return write(fd, data, size); }
-static ssize_t by_send(int fd, char *data, size_t size) { return send(fd, data, size, MSG_NOSIGNAL); }
-static ssize_t by_sendto(int fd, char *data, size_t size) { return sendto(fd, data, size, 0, NULL, 0); }
-static ssize_t by_byte_out(int fd, char *data, size_t size) { return write(fd, data, size ? 1 : 0); }
-static ssize_t by_uring_send(int fd, char *data, size_t size) { return ring_run(IORING_OP_SEND, fd, data, size); }
-static ssize_t by_uring_write(int fd, char *data, size_t size) { return ring_run(IORING_OP_WRITE, fd, data, size); }
+static ssize_t by_write(int fd, char *data, size_t size)
+{
+	return write(fd, data, size);
+}
+static ssize_t by_send(int fd, char *data, size_t size)
+{
+	return send(fd, data, size, MSG_NOSIGNAL);
+}
+static ssize_t by_sendto(int fd, char *data, size_t size)
+{
+	return sendto(fd, data, size, 0, NULL, 0);
+}
+static ssize_t by_byte_out(int fd, char *data, size_t size)
+{
+	return write(fd, data, size ? 1 : 0);
+}
+static ssize_t by_uring_send(int fd, char *data, size_t size)
+{
+	return ring_run(IORING_OP_SEND, fd, data, size);
+}
+static ssize_t by_uring_write(int fd, char *data, size_t size)
+{
+	return ring_run(IORING_OP_WRITE, fd, data, size);
+}
 
 /* Three parts, the middle one empty. */
 static void cut(struct iovec parts[3], char *data, size_t size)
@@ -220,7 +239,8 @@ static ssize_t by_zerocopy(int fd, char *data, size_t size)
 
 	check(setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &one, sizeof(one)), "SO_ZEROCOPY");
 	sent = send(fd, data, size, MSG_ZEROCOPY);
-	/* The buffer is ours again when the kernel says so, on the error queue: one more recvmsg, which moves no byte of the stream. */
+	/* The buffer is ours again when the kernel says so, on the error queue: one more recvmsg, which moves no byte
+	 * of the stream. */
 	while (sent > 0 && poll(&error, 1, 1000) == 1 && recvmsg(fd, &message, MSG_ERRQUEUE) < 0 && errno == EAGAIN)
 		;
 	return sent;
@@ -228,15 +248,40 @@ static ssize_t by_zerocopy(int fd, char *data, size_t size)
 
 /* ---- ways to receive: up to `size` bytes, 0 at the end of the stream ---- */
 
-static ssize_t by_read(int fd, char *data, size_t size) { return read(fd, data, size); }
-static ssize_t by_recv(int fd, char *data, size_t size) { return recv(fd, data, size, 0); }
-static ssize_t by_recvfrom(int fd, char *data, size_t size) { return recvfrom(fd, data, size, 0, NULL, NULL); }
-static ssize_t by_byte_in(int fd, char *data, size_t size) { return read(fd, data, size ? 1 : 0); }
-static ssize_t by_uring_recv(int fd, char *data, size_t size) { return ring_run(IORING_OP_RECV, fd, data, size); }
-static ssize_t by_uring_read(int fd, char *data, size_t size) { return ring_run(IORING_OP_READ, fd, data, size); }
+static ssize_t by_read(int fd, char *data, size_t size)
+{
+	return read(fd, data, size);
+}
+static ssize_t by_recv(int fd, char *data, size_t size)
+{
+	return recv(fd, data, size, 0);
+}
+static ssize_t by_recvfrom(int fd, char *data, size_t size)
+{
+	return recvfrom(fd, data, size, 0, NULL, NULL);
+}
+static ssize_t by_byte_in(int fd, char *data, size_t size)
+{
+	return read(fd, data, size ? 1 : 0);
+}
+static ssize_t by_uring_recv(int fd, char *data, size_t size)
+{
+	return ring_run(IORING_OP_RECV, fd, data, size);
+}
+static ssize_t by_uring_read(int fd, char *data, size_t size)
+{
+	return ring_run(IORING_OP_READ, fd, data, size);
+}
 /* For bodies: waits for all of them, or throws them away in the kernel. */
-static ssize_t by_waitall(int fd, char *data, size_t size) { return recv(fd, data, size, MSG_WAITALL); }
-static ssize_t by_trunc(int fd, char *data, size_t size) { (void)data; return recv(fd, NULL, size, MSG_TRUNC); }
+static ssize_t by_waitall(int fd, char *data, size_t size)
+{
+	return recv(fd, data, size, MSG_WAITALL);
+}
+static ssize_t by_trunc(int fd, char *data, size_t size)
+{
+	(void)data;
+	return recv(fd, NULL, size, MSG_TRUNC);
+}
 
 static ssize_t by_readv(int fd, char *data, size_t size)
 {
@@ -311,17 +356,31 @@ struct way {
 };
 
 static const struct way sends[] = {
-	{ "write", by_write },	       { "writev", by_writev },	      { "pwritev2", by_pwritev2 },     { "send", by_send },
-	{ "sendto", by_sendto },       { "sendmsg", by_sendmsg },     { "sendmmsg", by_sendmmsg },     { "sendfile", by_sendfile },
-	{ "splice", by_splice_out },   { "zerocopy", by_zerocopy },   { "uring_send", by_uring_send }, { "uring_write", by_uring_write },
-	{ "byte", by_byte_out },       {},
+	{ "write", by_write },		 { "writev", by_writev },
+	{ "pwritev2", by_pwritev2 },	 { "send", by_send },
+	{ "sendto", by_sendto },	 { "sendmsg", by_sendmsg },
+	{ "sendmmsg", by_sendmmsg },	 { "sendfile", by_sendfile },
+	{ "splice", by_splice_out },	 { "zerocopy", by_zerocopy },
+	{ "uring_send", by_uring_send }, { "uring_write", by_uring_write },
+	{ "byte", by_byte_out },	 {},
 };
 
 static const struct way receives[] = {
-	{ "read", by_read },	     { "readv", by_readv },	  { "preadv2", by_preadv2 },	   { "recv", by_recv },
-	{ "recvfrom", by_recvfrom }, { "recvmsg", by_recvmsg },	  { "recvmmsg", by_recvmmsg },	   { "peek", by_peek },
-	{ "trunc", by_trunc },	     { "waitall", by_waitall },	  { "splice", by_splice_in },	   { "uring_recv", by_uring_recv },
-	{ "uring_read", by_uring_read }, { "byte", by_byte_in },  {},
+	{ "read", by_read },
+	{ "readv", by_readv },
+	{ "preadv2", by_preadv2 },
+	{ "recv", by_recv },
+	{ "recvfrom", by_recvfrom },
+	{ "recvmsg", by_recvmsg },
+	{ "recvmmsg", by_recvmmsg },
+	{ "peek", by_peek },
+	{ "trunc", by_trunc },
+	{ "waitall", by_waitall },
+	{ "splice", by_splice_in },
+	{ "uring_recv", by_uring_recv },
+	{ "uring_read", by_uring_read },
+	{ "byte", by_byte_in },
+	{},
 };
 
 static const struct way *find_way(const struct way *ways, const char *name)
@@ -341,7 +400,7 @@ struct endpoint {
 
 struct message {
 	char first_line[LINE_SIZE];
-	long body_size;	 /* of this message */
+	long body_size; /* of this message */
 	long server_pid; /* responses */
 };
 
@@ -423,7 +482,8 @@ static long query_number(const char *line, const char *name, long absent)
 
 static void respond(int fd, const struct endpoint *end, const struct message *request)
 {
-	long status = query_number(request->first_line, "status=", 200), size = query_number(request->first_line, "size=", 0);
+	long status = query_number(request->first_line, "status=", 200),
+	     size = query_number(request->first_line, "size=", 0);
 	bool is_head = !strncmp(request->first_line, "HEAD ", 5), is_bodiless = status == 204 || status == 304;
 	char head[256], length[64] = "";
 
@@ -444,7 +504,8 @@ static void request(int fd, const struct endpoint *end, const struct planned *pl
 
 	if (planned->body_size > 0)
 		snprintf(length, sizeof(length), "Content-Length: %ld\r\n", planned->body_size);
-	snprintf(head, sizeof(head), "%s %s HTTP/1.1\r\nHost: io.test\r\n%s\r\n", planned->method, planned->target, length);
+	snprintf(head, sizeof(head), "%s %s HTTP/1.1\r\nHost: io.test\r\n%s\r\n", planned->method, planned->target,
+		 length);
 	send_message(fd, end, head, planned->body_size);
 }
 
@@ -454,18 +515,22 @@ static bool report(int fd, const struct endpoint *end, const struct planned *pla
 	int status;
 
 	if (!receive_message(fd, end, &response, strcmp(planned->method, "HEAD"))) {
-		printf("{\"kind\":\"exchange\",\"id\":\"%s\",\"clientPid\":%d,\"error\":\"no response\"}\n", planned->id, client_pid);
+		printf("{\"kind\":\"exchange\",\"id\":\"%s\",\"clientPid\":%d,\"error\":\"no response\"}\n",
+		       planned->id, client_pid);
 		return false;
 	}
 	status = atoi(response.first_line + 9);
-	printf("{\"kind\":\"exchange\",\"id\":\"%s\",\"status\":%d,\"responseBodySize\":%ld,\"serverPid\":%ld,\"clientPid\":%d}\n", planned->id,
-	       status, strcmp(planned->method, "HEAD") ? response.body_size : 0, response.server_pid, client_pid);
+	printf("{\"kind\":\"exchange\",\"id\":\"%s\",\"status\":%d,\"responseBodySize\":%ld,\"serverPid\":%ld,"
+	       "\"clientPid\":%d}\n",
+	       planned->id, status, strcmp(planned->method, "HEAD") ? response.body_size : 0, response.server_pid,
+	       client_pid);
 	return true;
 }
 
 /* ---- who uses the socket ---- */
 
-/* Hands one message at a time to a writer (server) or reader (client) on the other side of a pipe, and waits until it is done. */
+/* Hands one message at a time to a writer (server) or reader (client) on the other side of a pipe, and waits until it
+ * is done. */
 struct partner {
 	int to[2], back[2];
 	int fd;
@@ -545,7 +610,8 @@ static void ask(int fd, const struct endpoint *end, struct partner *partner)
 			puts("{\"kind\":\"done\"}");
 			continue;
 		}
-		if (sscanf(line, "%63s %31s %2047s %ld", work.planned.id, work.planned.method, work.planned.target, &work.planned.body_size) != 4)
+		if (sscanf(line, "%63s %31s %2047s %ld", work.planned.id, work.planned.method, work.planned.target,
+			   &work.planned.body_size) != 4)
 			die("plan");
 		request(fd, end, &work.planned);
 		if (partner)
@@ -559,7 +625,9 @@ static void send_fd(int channel, int fd)
 {
 	char control[CMSG_SPACE(sizeof(int))] = {}, byte = 0;
 	struct iovec part = { &byte, 1 };
-	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	struct msghdr message = {
+		.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
+	};
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 
 	header->cmsg_level = SOL_SOCKET;
@@ -573,7 +641,9 @@ static int receive_fd(int channel)
 {
 	char control[CMSG_SPACE(sizeof(int))] = {}, byte;
 	struct iovec part = { &byte, 1 };
-	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	struct msghdr message = {
+		.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
+	};
 	int fd;
 
 	if (recvmsg(channel, &message, 0) <= 0)
@@ -583,8 +653,9 @@ static int receive_fd(int channel)
 }
 
 /*
- * inline: who opened it uses it. dup: through a duplicate, the first descriptor closed. fork: a child uses it. pass: another process gets it
- * by SCM_RIGHTS. thread, process: one reads the request and another thread or process writes the answer (client: the other way round).
+ * inline: who opened it uses it. dup: through a duplicate, the first descriptor closed. fork: a child uses it. pass:
+ * another process gets it by SCM_RIGHTS. thread, process: one reads the request and another thread or process writes
+ * the answer (client: the other way round).
  */
 static const char *const handovers[] = { "inline", "dup", "fork", "pass", "thread", "process", NULL };
 
@@ -650,7 +721,9 @@ static socklen_t parse_address(const char *text, union address *address)
 		return sizeof(address->v4);
 	}
 	if (!strncmp(text, "tcp6:", 5)) {
-		address->v6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = htons(atoi(text + 5)), .sin6_addr = in6addr_loopback };
+		address->v6 = (struct sockaddr_in6){ .sin6_family = AF_INET6,
+						     .sin6_port = htons(atoi(text + 5)),
+						     .sin6_addr = in6addr_loopback };
 		return sizeof(address->v6);
 	}
 	if (!strncmp(text, "unix:", 5) && strlen(text) - 5 < sizeof(address->local.sun_path)) {
@@ -748,7 +821,8 @@ int main(int argc, char **argv)
 			fprintf(stderr, "io: no such handover: %s\n", argv[3]);
 			return 2;
 		}
-	end = (struct endpoint){ find_way(sends, argv[4]), find_way(sends, argv[5]), find_way(receives, argv[6]), find_way(receives, argv[7]) };
+	end = (struct endpoint){ find_way(sends, argv[4]), find_way(sends, argv[5]), find_way(receives, argv[6]),
+				 find_way(receives, argv[7]) };
 	if (!strcmp(argv[1], "server"))
 		run_server(argv[2], argv[3], &end);
 	return run_client(argv[2], argv[3], &end);

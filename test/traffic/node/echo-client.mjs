@@ -8,7 +8,9 @@ const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
 const target = process.argv[2];
 const colon = target.lastIndexOf(':');
-const where = target.startsWith('/') ? { path: target } : { host: target.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(target.slice(colon + 1)) };
+const where = target.startsWith('/')
+  ? { path: target }
+  : { host: target.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(target.slice(colon + 1)) };
 const authority = where.path ? 'localhost' : target;
 const agent = new http.Agent({ keepAlive: true, maxSockets: 1, scheduling: 'fifo' });
 
@@ -31,7 +33,12 @@ function exchange(planned) {
     request.on('error', (error) => done({ error: error.code ?? String(error) }));
     request.on('response', (response) => {
       let responseBodySize = 0;
-      const facts = () => ({ status: response.statusCode, responseBodySize, serverPid: Number(response.headers['server-pid']), headers: response.headers });
+      const facts = () => ({
+        status: response.statusCode,
+        responseBodySize,
+        serverPid: Number(response.headers['server-pid']),
+        headers: response.headers,
+      });
       response.on('data', (data) => (responseBodySize += data.length));
       response.on('end', () => done(facts()));
       response.on('error', (error) => done({ ...facts(), error: error.code ?? String(error) }));
@@ -54,7 +61,9 @@ function pipelined(requests) {
     let received = Buffer.alloc(0);
     let next = 0;
     socket.on('error', reject);
-    socket.on('connect', () => socket.write(requests.map((r) => `${r.method} ${r.target} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`).join('')));
+    socket.on('connect', () =>
+      socket.write(requests.map((r) => `${r.method} ${r.target} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`).join('')),
+    );
     socket.on('data', (data) => {
       received = Buffer.concat([received, data]);
       for (;;) {
@@ -63,11 +72,18 @@ function pipelined(requests) {
         const head = received.toString('latin1', 0, headEnd);
         const planned = requests[next];
         const status = Number(head.slice(9, 12));
-        const length = planned.method === 'HEAD' || status === 204 || status === 304 ? 0 : Number(/content-length: (\d+)/i.exec(head)[1]);
+        const length =
+          planned.method === 'HEAD' || status === 204 || status === 304 ? 0 : Number(/content-length: (\d+)/i.exec(head)[1]);
         if (received.length < headEnd + 4 + length) return;
         received = received.subarray(headEnd + 4 + length);
         next += 1;
-        say({ kind: 'exchange', id: planned.id, status, responseBodySize: length, serverPid: Number(/server-pid: (\d+)/i.exec(head)[1]) });
+        say({
+          kind: 'exchange',
+          id: planned.id,
+          status,
+          responseBodySize: length,
+          serverPid: Number(/server-pid: (\d+)/i.exec(head)[1]),
+        });
         if (next === requests.length) return socket.end(resolve);
       }
     });

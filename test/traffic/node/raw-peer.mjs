@@ -52,9 +52,19 @@ const steps = {
       adopt(waiting.shift());
     }
   },
-  send: ({ text, base64 }) => new Promise((resolve) => socket.write(base64 !== undefined ? Buffer.from(base64, 'base64') : Buffer.from(text, 'latin1'), resolve)),
+  send: ({ text, base64 }) =>
+    new Promise((resolve) =>
+      socket.write(base64 !== undefined ? Buffer.from(base64, 'base64') : Buffer.from(text, 'latin1'), resolve),
+    ),
   async expect({ bytes, text }) {
-    const find = () => (text === undefined ? (received.length >= bytes ? bytes : -1) : received.indexOf(text) < 0 ? -1 : received.indexOf(text) + text.length);
+    const find = () =>
+      text === undefined
+        ? received.length >= bytes
+          ? bytes
+          : -1
+        : received.indexOf(text) < 0
+          ? -1
+          : received.indexOf(text) + text.length;
     await until(() => find() >= 0 || isOver);
     if (find() < 0) throw new Error(`the peer was gone before ${text ?? `${bytes} bytes`} came`);
     received = received.subarray(find());
@@ -71,7 +81,9 @@ if (side === 'listen') {
     waiting.push(opened);
     wake();
   });
-  server.listen(where, () => say({ kind: 'listening', pid: process.pid, ...(where.path ? { path: where.path } : { port: server.address().port }) }));
+  server.listen(where, () =>
+    say({ kind: 'listening', pid: process.pid, ...(where.path ? { path: where.path } : { port: server.address().port }) }),
+  );
 } else {
   say({ kind: 'ready', pid: process.pid });
 }
