@@ -8,8 +8,8 @@ mkdir -p build dist
 exec 9>build/.build.lock
 flock 9
 
-make -s -C bpf
-make -s -C native
+make -s -j"$(nproc)" -C bpf
+make -s -j"$(nproc)" -C native
 
 # tsc takes seconds to find out that nothing changed; file times tell at once. A directory is newer when a file in it came or went.
 stamp=dist/.built

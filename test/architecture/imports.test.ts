@@ -19,7 +19,11 @@ const everything = ['receiver/', 'native/index.ts', 'otel-thread-context/reader/
 const rules: readonly Rule[] = [
   { of: 'receiver/model/', files: [], packages: [] },
   { of: 'receiver/bytes/', files: [], packages: [] },
-  { of: 'receiver/protocols/*/', files: ['receiver/model/', 'receiver/bytes/'], packages: ['@opentelemetry/semantic-conventions'] },
+  {
+    of: 'receiver/protocols/*/',
+    files: ['receiver/model/', 'receiver/bytes/'],
+    packages: ['@opentelemetry/semantic-conventions'],
+  },
   { of: 'receiver/connections/', files: common, packages: [] },
   { of: 'receiver/attribution/', files: common, packages: ['node:', '@opentelemetry/semantic-conventions'] },
   { of: 'receiver/kernel/', files: [...common, 'native/index.ts'], packages: ['node:'] },
