@@ -8,7 +8,7 @@ import type { ProcessId } from '../../model/process.ts';
 import type { Conversation, ConversationSink, ConversationStart, GiveUpReason, LossReason, Side } from '../../model/protocol.ts';
 import type { Abort, HttpRequest, Nanoseconds } from '../../model/transaction.ts';
 import { type Exchange, openExchange, requestBody, responseBody } from './exchange.ts';
-import { NO_LENGTH } from './head.ts';
+import { type Head, NO_LENGTH } from './head.ts';
 import { Matcher } from './match.ts';
 import { MessageReader } from './parse.ts';
 import { MORE, recogniseStart, scanStatus } from './start-line.ts';
@@ -31,6 +31,12 @@ type Pairing =
   | 'none'
   /** A request came at the client's turn; a response must answer it at the beginning of an I/O. */
   | 'candidate';
+
+/** Where heads are read. One pair serves all conversations: what a head says is used before the next one is read. */
+export interface Heads {
+  readonly request: Head;
+  readonly response: Head;
+}
 
 const STATUS_SWITCHING = 101;
 /** Length of `HTTP/1.1 200`. */
@@ -69,12 +75,12 @@ export class Http1Conversation implements Conversation {
   #ioStart: BoundedBuffer | undefined;
   #responseEnd: Nanoseconds | undefined;
 
-  constructor(connection: ConnectionInfo, start: ConversationStart, sink: ConversationSink, options: Http1Options) {
+  constructor(connection: ConnectionInfo, start: ConversationStart, sink: ConversationSink, options: Http1Options, heads: Heads) {
     this.#connection = connection;
     this.#sink = sink;
     this.#options = options;
-    this.#request = new MessageReader('request', options.maxHeadSize);
-    this.#response = new MessageReader('response', options.maxHeadSize);
+    this.#request = new MessageReader('request', heads.request, options.maxHeadSize);
+    this.#response = new MessageReader('response', heads.response, options.maxHeadSize);
     this.#matcher = new Matcher(connection, sink, options.maxPipelined);
     this.#isResponseBeginning = start === 'beginning';
     if (start === 'beginning') return;

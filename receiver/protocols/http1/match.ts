@@ -94,7 +94,8 @@ export class Matcher {
 
   /** The oldest request's response is over, or (with `abort`) will never be. */
   finish(end: Nanoseconds, responseBodySize: number | undefined, abort: Abort | undefined): void {
-    const exchange = this.#waiting.shift();
+    // One is the common case, and taking it from the end costs less.
+    const exchange = this.#waiting.length === 1 ? this.#waiting.pop() : this.#waiting.shift();
     if (exchange === undefined) return;
     const transaction = toTransaction(exchange, this.#connection, end, responseBodySize, abort);
     if (!this.#isInDoubt) {

@@ -7,7 +7,7 @@ import type { Side } from '../../model/protocol.ts';
 import type { ProcessId } from '../../model/process.ts';
 import type { Nanoseconds } from '../../model/transaction.ts';
 import { ChunkedBody } from './chunked.ts';
-import { Head } from './head.ts';
+import type { Head } from './head.ts';
 import { MALFORMED, scanRequestLine, scanStatus, skipEmptyLines } from './start-line.ts';
 
 /** What the next byte of a side is. */
@@ -48,6 +48,7 @@ const CHUNK_WALK_MIN_BYTES = 64 * 1024;
 const CHUNK_WALK_MIN_CHUNKS = 2;
 
 export class MessageReader {
+  /** Shared with other readers: what it says holds from 'head' to the next call of any of them. */
   readonly head: Head;
   /** Index behind the last byte taken by {@link read}; at 'malformed' and 'head_too_large', the first byte that was not. */
   at = 0;
@@ -82,10 +83,10 @@ export class MessageReader {
   #time: Nanoseconds = 0;
   #process: ProcessId | undefined;
 
-  constructor(side: Side, maxHeadSizeBytes: number) {
+  constructor(side: Side, head: Head, maxHeadSizeBytes: number) {
     this.#side = side;
     this.#maxHeadSize = maxHeadSizeBytes;
-    this.head = new Head(side);
+    this.head = head;
     this.#pending = new BoundedBuffer(maxHeadSizeBytes);
   }
 
