@@ -98,27 +98,24 @@ static long copy_step(u32 index, struct copy_context *context)
 	return 0;
 }
 
-/* Copies [from, to) of an I/O that began at `start`. */
-static __always_inline void copy_all(struct scratch *scratch, const struct buffers *buffers, u64 start)
+/* Copies [from, to) of the I/O that begins at capture->at. */
+static __always_inline void copy_all(struct scratch *scratch)
 {
 	struct capture *capture = &scratch->capture;
-	struct copy_context context = { .scratch = scratch, .vector_end = start };
+	struct copy_context context = { .scratch = scratch, .vector_end = capture->at };
 	struct user_iovec few[FEW_VECTORS];
+	u32 vectors = capture->vector_count;
 
-	capture->at = start;
 	capture->low = capture->high = 0;
 	capture->vector = 0;
-	capture->vector_count = buffers->vectors;
-	capture->vectors = buffers->address;
-	if (!buffers->vectors) {
-		take_vector(capture, buffers->address, capture->end - start);
+	if (!vectors) {
+		take_vector(capture, capture->vectors, capture->end - capture->at);
 		context.vector_end = capture->end;
 		copy_piece(scratch);
-	} else if (buffers->vectors <= FEW_VECTORS &&
-		   !bpf_probe_read_user(few, buffers->vectors * sizeof(few[0]), (void *)buffers->address)) {
+	} else if (vectors <= FEW_VECTORS && !bpf_probe_read_user(few, vectors * sizeof(few[0]), (void *)capture->vectors)) {
 		/* The usual case, a head and a body: one read for all vectors, and no callback. */
 		for (u32 i = 0; i < FEW_VECTORS; i++) {
-			if (i >= buffers->vectors || context.vector_end >= capture->to)
+			if (i >= vectors || context.vector_end >= capture->to)
 				break;
 			next_vector(&context, &few[i]);
 			if (capture->low < capture->high)
@@ -127,9 +124,26 @@ static __always_inline void copy_all(struct scratch *scratch, const struct buffe
 				break;
 		}
 	}
-	if (capture->low == capture->high && (capture->vector == capture->vector_count || context.vector_end >= capture->to))
+	if (capture->low == capture->high && (capture->vector == vectors || context.vector_end >= capture->to))
 		return;
 	bpf_loop(MAX_VECTORS + MAX_SEGMENTS, copy_step, &context, 0);
+}
+
+/*
+ * Sends the I/O that the scratch describes, in as many records as it takes.
+ * Returns the bytes that the ring refused. Not static: verified by itself,
+ * once, and not for every state that its callers may be in.
+ */
+__noinline u64 send_composed(void)
+{
+	struct scratch *scratch = get_scratch();
+
+	if (!scratch)
+		return 0;
+	if (scratch->capture.from < scratch->capture.to)
+		copy_all(scratch);
+	flush(scratch, true);
+	return scratch->capture.lost;
 }
 
 #endif

@@ -10,10 +10,35 @@
 #include "emit.h"
 #include "process.h"
 
-enum direction {
-	RECEIVED = 0,
-	SENT = 1,
-};
+/* Walks over chunks (walk.h) that are under way. */
+static __always_inline u32 walk_flag(u32 direction)
+{
+	return direction == SENT ? CONN_WALK_SENT : CONN_WALK_RECEIVED;
+}
+
+static __always_inline void emit_walk(struct conn *conn, u32 direction, u64 end, u64 time)
+{
+	struct flow *flow = &conn->flow[direction];
+	struct walk_event event = {
+		.cookie = conn->cookie,
+		.position = flow->walk.start,
+		.end = end,
+		.next = flow->walk.next,
+		.body = flow->walk.body,
+	};
+
+	fill_header(&event.header, EVENT_WALK, direction == SENT ? IO_SENT : 0, time);
+	emit(&event, sizeof(event), false);
+}
+
+/* Ends the walk of a direction, wherever it stands. */
+static __always_inline void stop_walk(struct conn *conn, u32 direction, u64 time)
+{
+	if (!(conn->flags & walk_flag(direction)))
+		return;
+	__sync_fetch_and_and(&conn->flags, ~walk_flag(direction));
+	emit_walk(conn, direction, conn->flow[direction].position, time);
+}
 
 static __always_inline bool is_tcp(struct sock *sk)
 {
@@ -113,9 +138,10 @@ static __always_inline void read_positions(struct sock *sk, struct tcp_sock *tcp
 /*
  * Storage for a socket that is older than us (seeding), or that the state
  * tracepoint did not show us. `pending` bytes of `direction` were moved by
- * the I/O that brings it to our notice.
+ * the I/O that brings it to our notice. A UNIX socket has no counts: it is
+ * new if it turns up after the seeding.
  */
-static __always_inline struct conn *adopt(struct sock *sk, struct tcp_sock *tcp, u32 direction, u32 pending)
+static __always_inline struct conn *adopt(struct sock *sk, struct tcp_sock *tcp, u32 direction, u32 pending, bool is_new)
 {
 	struct conn *conn = bpf_sk_storage_get(&conns, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 
@@ -126,6 +152,8 @@ static __always_inline struct conn *adopt(struct sock *sk, struct tcp_sock *tcp,
 	if (conn->cookie)
 		return conn;
 	conn->cookie = bpf_get_socket_cookie(sk);
+	if (!tcp && is_new)
+		conn->flags |= CONN_FROM_START;
 	if (tcp) {
 		u8 state = sk->__sk_common.skc_state;
 

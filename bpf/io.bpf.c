@@ -19,14 +19,6 @@ struct wishes {
 	bool ignore;
 };
 
-struct walk_request {
-	u64 start; /* of the I/O */
-	u64 end;
-	u64 from; /* where a new walk begins */
-	u64 time;
-	u32 direction;
-};
-
 static __always_inline void read_wishes(struct conn *conn, u32 direction, struct wishes *wishes)
 {
 	u32 slot = conn->cookie % MAX_CONTROLS;
@@ -45,57 +37,6 @@ static __always_inline void read_wishes(struct conn *conn, u32 direction, struct
 		wishes->until = wishes->parsed = wishes->walk = 0;
 		wishes->ignore = false;
 	}
-}
-
-static __always_inline void emit_walk(struct conn *conn, struct flow *flow, u32 direction, u64 end,
-				      u64 time)
-{
-	struct walk_event event = {
-		.cookie = conn->cookie,
-		.position = flow->walk.start,
-		.end = end,
-		.next = flow->walk.next,
-		.body = flow->walk.body,
-	};
-
-	fill_header(&event.header, EVENT_WALK, direction == SENT ? IO_SENT : 0, time);
-	emit(&event, sizeof(event), false);
-}
-
-/*
- * Begins a walk at `from`, or continues the one under way, over the I/O
- * [start, start + size). Returns the position from which on bytes must be copied.
- */
-static __noinline u64 walk_io(struct conn *conn, struct buffers *buffers, struct walk_request *request)
-{
-	struct scratch *scratch = get_scratch();
-	struct walker *walker;
-	struct flow *flow;
-	u32 active;
-
-	if (!conn || !buffers || !request || !scratch)
-		return 0;
-	walker = &scratch->walker;
-	active = request->direction == SENT ? CONN_WALK_SENT : CONN_WALK_RECEIVED;
-	flow = &conn->flow[request->direction & 1];
-	if (!(conn->flags & active)) {
-		flow->walk.requested = request->from;
-		flow->walk.start = request->from;
-		flow->walk.next = request->from;
-		flow->walk.body = 0;
-		__sync_fetch_and_or(&conn->flags, active);
-	}
-	walker->next = flow->walk.next;
-	walker->body = flow->walk.body;
-	walker->end = request->end;
-	walk_chunks(walker, buffers, request->start);
-	flow->walk.next = walker->next;
-	flow->walk.body = walker->body;
-	if (walker->next >= walker->end)
-		return walker->end + 1;
-	__sync_fetch_and_and(&conn->flags, ~active);
-	emit_walk(conn, flow, request->direction, walker->next, request->time);
-	return walker->next;
 }
 
 /* One I/O, ready to be sent. */
@@ -176,30 +117,58 @@ full:
 	return 0;
 }
 
-/* Everything else: composed in this CPU's scratch, in as many records as it takes. */
-static __noinline int send_large(struct moved *moved, struct buffers *buffers)
+/* Everything else: composed in this CPU's scratch. */
+static __always_inline int send_large(const struct moved *moved, const struct buffers *buffers)
 {
 	struct scratch *scratch = get_scratch();
 	struct capture *capture;
+	u64 lost;
 
-	if (!scratch || !moved || !buffers)
+	if (!scratch)
 		return 0;
 	fill_io(&scratch->io.event, moved);
 	capture = &scratch->capture;
+	capture->at = moved->start;
 	capture->from = moved->from;
 	capture->to = moved->to;
 	capture->record = moved->from;
 	capture->end = moved->end;
+	capture->vectors = buffers->address;
+	capture->vector_count = buffers->vectors;
 	capture->lost = 0;
 	capture->fill = 0;
 	capture->missing = buffers->missing ? buffers->missing : MISSING_WINDOW;
 	capture->wake = moved->wake;
-	if (moved->from < moved->to)
-		copy_all(scratch, buffers, moved->start);
-	flush(scratch, true);
-	if (capture->lost)
-		shed(moved->conn, capture->lost);
+	lost = send_composed();
+	if (lost)
+		shed(moved->conn, lost);
 	return 0;
+}
+
+static __always_inline int send(struct moved *moved, struct buffers *buffers, u64 limit)
+{
+	/* Beyond the window we go on while the ring has room: user space is on its way, and what is not copied may be framing. */
+	moved->to = moved->end;
+	if (moved->end > limit && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_size / 2)
+		moved->to = limit;
+	if (buffers->missing || moved->to < moved->from)
+		moved->to = moved->from;
+	if (moved->to == moved->end && !buffers->vectors && !buffers->missing && moved->end - moved->from <= SMALL_SIZE)
+		return send_small(moved, buffers->address + (moved->from - moved->start));
+	return send_large(moved, buffers);
+}
+
+/* Where chunks may begin in an I/O, 0: nowhere. */
+static __always_inline u64 guess_chunks(struct buffers *buffers, u64 start, u32 size, bool is_turn)
+{
+	u32 head;
+
+	if (!is_turn)
+		return start;
+	if (size < MIN_GUESS_HEAD_SIZE)
+		return 0;
+	head = guess_head(buffers->address, buffers->vectors, size);
+	return head ? start + head : 0;
 }
 
 static __always_inline int io_failed(struct sock *sk, int error, u32 direction)
@@ -226,12 +195,9 @@ static __always_inline int io_failed(struct sock *sk, int error, u32 direction)
 			.cause = error ? END_ERROR : END_EOF,
 		};
 		u64 time = bpf_ktime_get_ns();
-		u32 active = conn->flags;
 
-		if (active & CONN_WALK_RECEIVED)
-			emit_walk(conn, &conn->flow[RECEIVED], RECEIVED, conn->flow[RECEIVED].position, time);
-		if (active & CONN_WALK_SENT)
-			emit_walk(conn, &conn->flow[SENT], SENT, conn->flow[SENT].position, time);
+		stop_walk(conn, RECEIVED, time);
+		stop_walk(conn, SENT, time);
 		fill_header(&event.header, EVENT_END, direction == SENT ? IO_SENT : 0, time);
 		emit(&event, sizeof(event), false);
 	}
@@ -247,9 +213,10 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 	struct wishes wishes;
 	struct flow *flow, *other;
 	struct conn *conn;
-	u64 start, end, from, to, limit, time, other_position;
+	u64 start, end, from, limit, time, other_position, walk_from;
 	u32 size = result;
 	u8 flags = direction == SENT ? IO_SENT : 0;
+	bool is_turn;
 
 	if (is_tcp(sk))
 		tcp = as_tcp_sock(sk);
@@ -262,7 +229,7 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 
 	conn = bpf_sk_storage_get(&conns, sk, 0, 0);
 	if (!conn || !conn->cookie)
-		conn = adopt(sk, tcp, direction, size);
+		conn = adopt(sk, tcp, direction, size, is_seeded);
 	if (!conn)
 		return 0;
 	if (conn->flags & CONN_IGNORED)
@@ -301,7 +268,9 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 		__sync_fetch_and_and(&conn->flags, ~CONN_SHED);
 		flags |= IO_RESUMED;
 	}
-	if (conn->last_flow != direction + 1) {
+	is_turn = conn->last_flow != direction + 1;
+	if (is_turn) {
+		stop_walk(conn, !direction, time);
 		conn->last_flow = direction + 1;
 		flow->limit = start + WINDOW_SIZE;
 	}
@@ -312,22 +281,9 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 	find_buffers(&buffers, task, result, direction == SENT);
 	if (direction == RECEIVED && (msg_flags & MSG_TRUNC))
 		buffers.missing = MISSING_NOT_IN_MEMORY;
-	if ((conn->flags & (direction == SENT ? CONN_WALK_SENT : CONN_WALK_RECEIVED)) ||
-	    (wishes.walk >= start && wishes.walk < end && wishes.walk != flow->walk.requested && wishes.walk)) {
-		struct walk_request request = {
-			.start = start, .end = end, .from = wishes.walk, .time = time, .direction = direction
-		};
-
-		from = walk_io(conn, &buffers, &request);
-		if (from > end)
-			return 0;
-	}
 	limit = wishes.parsed + WINDOW_SIZE;
 	if (limit < flow->limit)
 		limit = flow->limit;
-	to = end < limit ? end : limit;
-	if (buffers.missing || to < from)
-		to = from;
 	if (from == start)
 		flags |= IO_START;
 
@@ -337,13 +293,35 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 	moved.other_position = other_position;
 	moved.start = start;
 	moved.from = from;
-	moved.to = to;
 	moved.end = end;
 	moved.flags = flags;
 	moved.wake = end > limit - WINDOW_SIZE / 2;
-	if (to == end && !buffers.vectors && end - from <= SMALL_SIZE)
-		return send_small(&moved, buffers.address + (from - start));
-	return send_large(&moved, &buffers);
+
+	walk_from = 0;
+	if (conn->flags & walk_flag(direction))
+		walk_from = start;
+	else if (wishes.walk && wishes.walk >= start && wishes.walk < end)
+		walk_from = wishes.walk;
+	else if (size >= MIN_GUESS_SIZE && !buffers.missing && from == start)
+		walk_from = guess_chunks(&buffers, start, size, is_turn);
+	if (walk_from) {
+		struct walk_request request = { .start = start, .end = end, .from = walk_from, .direction = direction };
+		u64 walked = walk_io(conn, &buffers, &request);
+
+		if (walked != walk_from) {
+			if (walk_from > from) {
+				moved.end = walk_from;
+				send(&moved, &buffers, limit);
+			}
+			if (walked > end)
+				return 0;
+			emit_walk(conn, direction, walked, time);
+			moved.from = walked;
+			moved.end = end;
+			moved.flags &= ~(IO_START | IO_RESUMED);
+		}
+	}
+	return send(&moved, &buffers, limit);
 }
 
 SEC("tp_btf/sock_send_length")

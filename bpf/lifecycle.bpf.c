@@ -52,6 +52,7 @@ static __always_inline void ended(struct sock *sk, u8 cause)
 	struct conn *conn = bpf_sk_storage_get(&conns, sk, 0, 0);
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct end_event event = {};
+	u64 time;
 
 	if (!conn || (conn->flags & CONN_IGNORED) || !(conn->flags & CONN_DECIDED))
 		return;
@@ -65,7 +66,10 @@ static __always_inline void ended(struct sock *sk, u8 cause)
 	event.cause = cause;
 	/* Whoever runs here may only be carrying somebody else's packet. */
 	event.exiting = task->tgid == conn->tgid && (task->flags & PF_EXITING);
-	fill_header(&event.header, EVENT_END, 0, bpf_ktime_get_ns());
+	time = bpf_ktime_get_ns();
+	stop_walk(conn, RECEIVED, time);
+	stop_walk(conn, SENT, time);
+	fill_header(&event.header, EVENT_END, 0, time);
 	emit(&event, sizeof(event), false);
 }
 
@@ -114,8 +118,10 @@ int seed_sockets(struct bpf_iter__task_file *ctx)
 	struct sock *sk;
 	struct conn *conn;
 
-	if (!file)
+	if (!file) { /* the end */
+		is_seeded = true;
 		return 0;
+	}
 	socket = bpf_sock_from_file(file);
 	if (!socket)
 		return 0;
@@ -123,7 +129,7 @@ int seed_sockets(struct bpf_iter__task_file *ctx)
 	if (!sk)
 		return 0;
 	if (is_unix_stream(sk)) {
-		conn = adopt(sk, 0, RECEIVED, 0);
+		conn = adopt(sk, 0, RECEIVED, 0, false);
 		if (conn)
 			count(COUNTER_SEEDED, 1);
 		return 0;
@@ -142,7 +148,7 @@ int seed_sockets(struct bpf_iter__task_file *ctx)
 	}
 	if (sk->__sk_common.skc_state == TCP_CLOSE || sk->__sk_common.skc_state == TCP_SYN_SENT)
 		return 0;
-	conn = adopt(sk, bpf_skc_to_tcp_sock(sk), RECEIVED, 0);
+	conn = adopt(sk, bpf_skc_to_tcp_sock(sk), RECEIVED, 0, false);
 	if (conn)
 		count(COUNTER_SEEDED, 1);
 	return 0;

@@ -32,6 +32,7 @@ const volatile u64 any_executable = 0;
 const volatile u64 any_cgroup = 0;
 
 u32 self_tgid = 0;
+u32 is_seeded = 0;
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 

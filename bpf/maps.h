@@ -11,12 +11,16 @@
 #include "config.h"
 #include "event.h"
 
-/* Socket I/O that is under way in chunked framing, followed by the kernel. */
+/* Chunked framing that the kernel follows. */
 struct walk {
-	u64 requested; /* control.walk that began it; 0: never */
 	u64 start;
 	u64 next; /* next chunk-size line */
 	u64 body;
+};
+
+enum direction {
+	RECEIVED = 0,
+	SENT = 1,
 };
 
 enum conn_flag {
@@ -101,9 +105,9 @@ struct walker {
 	u64 vectors;
 	u32 vector_count;
 	u32 vector; /* index of the next */
-	u32 stopped; /* at `next`: copy from there */
+	u32 line_fill; /* bytes of the next chunk-size line that are in `line` */
 	u32 pad;
-	u8 line[MAX_CHUNK_LINE];
+	u8 line[2 * MAX_CHUNK_LINE];
 };
 
 /*
@@ -283,6 +287,8 @@ extern struct paths_map cgroups SEC(".maps");
 
 /* Our own thread group, in the initial pid namespace: set by identify_self. */
 extern u32 self_tgid;
+/* The sockets that are older than us have all been seen. */
+extern u32 is_seeded;
 
 static __always_inline void count(u32 counter, u64 amount)
 {
