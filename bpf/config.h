@@ -25,7 +25,6 @@
 
 /* I/O of at least this size is looked at for chunks that need not be copied. A power of two for the head. */
 #define MIN_GUESS_SIZE 4096
-#define MIN_GUESS_HEAD_SIZE (16 * 1024)
 #define MAX_GUESSED_HEAD 4096
 
 #define MAX_PATH 512

@@ -165,8 +165,6 @@ static __always_inline u64 guess_chunks(struct buffers *buffers, u64 start, u32 
 
 	if (!is_turn)
 		return start;
-	if (size < MIN_GUESS_HEAD_SIZE)
-		return 0;
 	head = guess_head(buffers->address, buffers->vectors, size);
 	return head ? start + head : 0;
 }
@@ -216,7 +214,7 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 	u64 start, end, from, limit, time, other_position, walk_from;
 	u32 size = result;
 	u8 flags = direction == SENT ? IO_SENT : 0;
-	bool is_turn;
+	bool is_turn, is_walking;
 
 	if (is_tcp(sk))
 		tcp = as_tcp_sock(sk);
@@ -298,17 +296,18 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 	moved.wake = end > limit - WINDOW_SIZE / 2;
 
 	walk_from = 0;
-	if (conn->flags & walk_flag(direction))
+	is_walking = conn->flags & walk_flag(direction);
+	if (is_walking)
 		walk_from = start;
 	else if (wishes.walk && wishes.walk >= start && wishes.walk < end)
 		walk_from = wishes.walk;
-	else if (size >= MIN_GUESS_SIZE && !buffers.missing && from == start)
+	else if (size >= MIN_GUESS_SIZE && !buffers.missing && from == start && start != flow->walk.barred)
 		walk_from = guess_chunks(&buffers, start, size, is_turn);
 	if (walk_from) {
 		struct walk_request request = { .start = start, .end = end, .from = walk_from, .direction = direction };
 		u64 walked = walk_io(conn, &buffers, &request);
 
-		if (walked != walk_from) {
+		if (is_walking || walked != walk_from) {
 			if (walk_from > from) {
 				moved.end = walk_from;
 				send(&moved, &buffers, limit);

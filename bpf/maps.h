@@ -16,6 +16,7 @@ struct walk {
 	u64 start;
 	u64 next; /* next chunk-size line */
 	u64 body;
+	u64 barred; /* an I/O that begins here begins within a chunk-size line */
 };
 
 enum direction {

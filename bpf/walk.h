@@ -154,6 +154,8 @@ static __always_inline u64 walk_io(struct conn *conn, const struct buffers *buff
 	walker->size = buffers->vectors ? 0 : request->end - request->start;
 	if (!buffers->missing && walker->next < walker->end)
 		walk_composed();
+	if (walker->line_fill && walker->next + walker->line_fill >= walker->end)
+		flow->walk.barred = walker->end;
 	if (is_new) {
 		if (walker->next == request->from)
 			return request->from;
