@@ -74,3 +74,15 @@ export function trimBlanks(bytes: Uint8Array, from: number, to: number): number 
   while (i > from && (bytes[i - 1] === SPACE || bytes[i - 1] === TAB)) i--;
   return i;
 }
+
+/** True when the comma-separated list bytes[from, to) has `item` in any case. */
+export function hasListItem(bytes: Uint8Array, from: number, to: number, item: string): boolean {
+  let begin = from;
+  for (let i = from; i <= to; i++) {
+    if (i < to && bytes[i] !== COMMA) continue;
+    const start = skipBlanks(bytes, begin, i);
+    if (equalsIgnoringCase(bytes, start, trimBlanks(bytes, start, i), item)) return true;
+    begin = i + 1;
+  }
+  return false;
+}

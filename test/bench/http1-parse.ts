@@ -58,7 +58,7 @@ for (let round = 0; round < rounds; round++) {
   const start = process.hrtime.bigint();
   let sent = 0;
   let received = 0;
-  for (let done = 0; done < exchanges; ) {
+  for (let done = 0; done < exchanges;) {
     for (const conversation of open) {
       conversation.data('request', request, 0, request.length, received, true, done, info.openedBy);
       conversation.data('response', response, 0, response.length, sent, true, done, info.openedBy);

@@ -4,6 +4,7 @@ import {
   decodeText,
   equalsIgnoringCase,
   equalsText,
+  hasListItem,
   hexValue,
   isTokenByte,
   parseDecimal,
@@ -43,7 +44,8 @@ describe('ascii', () => {
     assert.equal(parse('0'), 0);
     assert.equal(parse('00012'), 12);
     assert.equal(parse('9007199254740991'), 9007199254740991);
-    for (const text of ['', '-1', '+1', '1 ', ' 1', '0x1', '1.0', '9007199254740992', '1'.repeat(400)]) assert.equal(parse(text), -1, text);
+    for (const text of ['', '-1', '+1', '1 ', ' 1', '0x1', '1.0', '9007199254740992', '1'.repeat(400)])
+      assert.equal(parse(text), -1, text);
   });
 
   test('blanks are skipped and trimmed', () => {
@@ -58,5 +60,12 @@ describe('ascii', () => {
     const bytes = new Uint8Array(Buffer.from('..caf\u00e9..')).subarray(1);
     assert.equal(decodeText(bytes, 1, 6), 'caf\u00e9');
     assert.equal(decodeText(Uint8Array.of(0x61, 0xff), 0, 2), 'a\ufffd');
+  });
+
+  test('an item is found in a list, in any case and between blanks, and only as a whole', () => {
+    const has = (list: string): boolean => hasListItem(bytesOf(list), 0, list.length, 'upgrade');
+    for (const list of ['upgrade', ' Upgrade ', 'keep-alive, UPGRADE', 'a,,upgrade,b', 'upgrade,'])
+      assert.equal(has(list), true, list);
+    for (const list of ['', ',', 'upgrades', 'up grade', 'x-upgrade', 'keep-alive']) assert.equal(has(list), false, list);
   });
 });

@@ -1,6 +1,7 @@
 // The two sides of one HTTP/1.x connection → transactions, and an account of every byte. Holds what is known of both sides together:
 // whether this is HTTP at all, whether each side's framing is known, and what has to be found again after bytes were lost.
-// Longer than most files: these states make sense only side by side. Hot path. RFC 9112.
+// More than 400 lines: what one side does depends on the state of the other, and that state makes sense only in one place. Hot path.
+// RFC 9112.
 import { parseDecimal } from '../../bytes/ascii.ts';
 import { BoundedBuffer } from '../../bytes/bounded-buffer.ts';
 import type { ConnectionInfo } from '../../model/connection.ts';
@@ -145,7 +146,7 @@ export class Http1Conversation implements Conversation {
       if (side === 'request') this.#requestEnd(reader.bodySize);
       else this.#responseComplete(time, reader.bodySize);
     }
-    // The end of a message may have been the end of it all.
+    // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- the end of a message may have been the end of it all
     if (this.#isOver) {
       this.#countSkipped(size - harmless);
       return;
@@ -182,6 +183,7 @@ export class Http1Conversation implements Conversation {
     // A reset, or a client that leaves without having seen the end, says nothing of the body being whole.
     const isCut = cause === 'connection_reset' || (cause === 'process_exited' && this.#connection.role === 'client');
     if (this.#response.phase === 'until_end' && !isCut) this.#endUntilEnd(time);
+    // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- the end of a message may have been the end of it all
     if (this.#isOver) return;
     // No answer is no contradiction: a whole request head was HTTP enough. A place found again, though, needs its proof.
     if (this.#pairing === 'opening') this.#matcher.confirm();
@@ -230,7 +232,13 @@ export class Http1Conversation implements Conversation {
         this.#beginCandidate();
       }
     }
-    if (this.#pairing === 'candidate' && isIoStart && reader.phase === 'head' && !reader.isStartLineKnown && !this.#isRequestInSync) {
+    if (
+      this.#pairing === 'candidate' &&
+      isIoStart &&
+      reader.phase === 'head' &&
+      !reader.isStartLineKnown &&
+      !this.#isRequestInSync
+    ) {
       // The end of a body that looked like the beginning of a method.
       this.#loseAll();
       this.#countLost('resynchronising', to - from);

@@ -7,6 +7,7 @@ import {
   decodeText,
   equalsIgnoringCase,
   equalsText,
+  hasListItem,
   LF,
   parseDecimal,
   skipBlanks,
@@ -163,7 +164,7 @@ export class Head {
   }
 
   #readConnection(bytes: Uint8Array): void {
-    if (listHas(bytes, this.#connectionFrom, this.#connectionTo, 'upgrade')) this.#hasConnectionUpgrade = true;
+    if (hasListItem(bytes, this.#connectionFrom, this.#connectionTo, 'upgrade')) this.#hasConnectionUpgrade = true;
   }
 
   #readRequestLine(bytes: Uint8Array, from: number, to: number): number {
@@ -251,7 +252,9 @@ export class Head {
       case 4:
         return equalsIgnoringCase(bytes, nameFrom, nameTo, 'host') ? this.#keepFirst(Field.host, bytes, from, end) : IGNORED;
       case 9:
-        return equalsIgnoringCase(bytes, nameFrom, nameTo, 'forwarded') ? this.#keepAll(Field.forwarded, bytes, from, end) : IGNORED;
+        return equalsIgnoringCase(bytes, nameFrom, nameTo, 'forwarded')
+          ? this.#keepAll(Field.forwarded, bytes, from, end)
+          : IGNORED;
       case 10:
         if (equalsIgnoringCase(bytes, nameFrom, nameTo, 'user-agent')) return this.#keepFirst(Field.userAgent, bytes, from, end);
         if (equalsIgnoringCase(bytes, nameFrom, nameTo, 'tracestate')) return this.#keepAll(Field.tracestate, bytes, from, end);
@@ -360,7 +363,13 @@ function findLineEnd(bytes: Uint8Array, from: number, to: number): number {
   let i = from;
   // Four at a time: nearly every byte is text, and half of all time goes by here.
   for (const last = to - 4; i <= last; i += 4) {
-    if ((bytes[i] as number) <= CR || (bytes[i + 1] as number) <= CR || (bytes[i + 2] as number) <= CR || (bytes[i + 3] as number) <= CR) break;
+    if (
+      (bytes[i] as number) <= CR ||
+      (bytes[i + 1] as number) <= CR ||
+      (bytes[i + 2] as number) <= CR ||
+      (bytes[i + 3] as number) <= CR
+    )
+      break;
   }
   for (; i < to; i++) {
     const byte = bytes[i] as number;
@@ -383,16 +392,4 @@ function bitsOf(letters: string): number {
 
 function isFramingName(bytes: Uint8Array, from: number, to: number): boolean {
   return equalsIgnoringCase(bytes, from, to, 'content-length') || equalsIgnoringCase(bytes, from, to, 'transfer-encoding');
-}
-
-/** True when the comma-separated list bytes[from, to) has `token`. */
-function listHas(bytes: Uint8Array, from: number, to: number, token: string): boolean {
-  let item = from;
-  for (let i = from; i <= to; i++) {
-    if (i < to && bytes[i] !== COMMA) continue;
-    const start = skipBlanks(bytes, item, i);
-    if (equalsIgnoringCase(bytes, start, trimBlanks(bytes, start, i), token)) return true;
-    item = i + 1;
-  }
-  return false;
 }

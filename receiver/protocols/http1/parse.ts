@@ -127,7 +127,7 @@ export class MessageReader {
         const size = Math.min(this.#remaining, to - from);
         this.#takeBody(size);
         this.at = from + size;
-        return this.#phase === 'length' ? 'more' : 'end';
+        return this.#remaining > 0 ? 'more' : 'end';
       }
       case 'chunked':
         return this.#readChunked(bytes, from, to);

@@ -45,7 +45,14 @@ for (const script of scripts) {
       const expected = play(script, script.steps).recorder.transactions;
       for (const [index, step] of script.steps.entries()) {
         if (step.kind !== 'data') continue;
-        const lost: Step = { kind: 'missing', side: step.side, size: step.bytes.length, reason: 'ring_full', time: step.time, pid: step.pid };
+        const lost: Step = {
+          kind: 'missing',
+          side: step.side,
+          size: step.bytes.length,
+          reason: 'ring_full',
+          time: step.time,
+          pid: step.pid,
+        };
         const outcome = play(script, script.steps.toSpliced(index, 1, lost));
         assertBalanced(outcome);
         for (const transaction of outcome.recorder.transactions) {
@@ -64,11 +71,16 @@ for (const script of scripts) {
         for (const at of [0, ...cuts(step.bytes.length)]) {
           const time = script.steps.length + 1;
           const before = at === 0 ? [] : [{ ...step, bytes: step.bytes.subarray(0, at) }];
-          const outcome = play(script, [...script.steps.slice(0, index), ...before, { kind: 'close', cause: 'connection_closed', time }]);
+          const outcome = play(script, [
+            ...script.steps.slice(0, index),
+            ...before,
+            { kind: 'close', cause: 'connection_closed', time },
+          ]);
           assertBalanced(outcome);
           for (const transaction of outcome.recorder.transactions) {
             assert.ok(
-              isAlsoTrue(transaction, script) || expected.some((one) => isSame(transaction, one) || isCut(transaction, one, script)),
+              isAlsoTrue(transaction, script) ||
+                expected.some((one) => isSame(transaction, one) || isCut(transaction, one, script)),
               `step ${String(index + 1)} cut at ${String(at)}: ${printTransaction(transaction)}`,
             );
           }
@@ -86,7 +98,9 @@ function assertBalanced({ recorder, conversation, given }: Outcome): void {
 
 /** What must not depend on how bytes are cut into chunks. */
 function essence({ recorder }: Outcome): string {
-  const figures = [...recorder.figures].filter(([name]) => /^(seen|dropped|count)/.test(name)).map(([name, count]) => `${name} ${String(count)}`);
+  const figures = [...recorder.figures]
+    .filter(([name]) => /^(seen|dropped|count)/.test(name))
+    .map(([name, count]) => `${name} ${String(count)}`);
   return [...recorder.transactions.map(printTransaction), ...figures.sort(), `gave up: ${recorder.gaveUp ?? 'no'}`].join('\n');
 }
 
@@ -105,7 +119,11 @@ function split(step: Step & { kind: 'data' }, at: number): Step[] {
 
 function bytewise(step: Step): Step[] {
   if (step.kind !== 'data') return [step];
-  return [...step.bytes].map((byte, index) => ({ ...step, bytes: Uint8Array.of(byte), isIoStart: step.isIoStart && index === 0 }));
+  return [...step.bytes].map((byte, index) => ({
+    ...step,
+    bytes: Uint8Array.of(byte),
+    isIoStart: step.isIoStart && index === 0,
+  }));
 }
 
 function isAlsoTrue(transaction: Transaction, script: Script): boolean {
@@ -123,7 +141,9 @@ function withSizesOf(actual: Transaction, expected: Transaction): Transaction {
     ...actual,
     request: { ...actual.request, bodySize: actual.request.bodySize ?? expected.request.bodySize },
     response:
-      actual.response === undefined ? undefined : { ...actual.response, bodySize: actual.response.bodySize ?? expected.response?.bodySize },
+      actual.response === undefined
+        ? undefined
+        : { ...actual.response, bodySize: actual.response.bodySize ?? expected.response?.bodySize },
   };
 }
 
@@ -131,7 +151,8 @@ function withSizesOf(actual: Transaction, expected: Transaction): Transaction {
 function isCut(actual: Transaction, expected: Transaction, script: Script): boolean {
   const isEnded = actual.abort !== undefined || script.canCompleteByClose;
   const isSameStatus = actual.response === undefined || actual.response.statusCode === expected.response?.statusCode;
-  const isSmaller = actual.response?.bodySize === undefined || actual.response.bodySize <= (expected.response?.bodySize ?? Infinity);
+  const isSmaller =
+    actual.response?.bodySize === undefined || actual.response.bodySize <= (expected.response?.bodySize ?? Infinity);
   const request = { ...actual.request, bodySize: expected.request.bodySize };
   const sameRequest = { ...expected, request };
   return (

@@ -114,7 +114,14 @@ function mutated(bytes: Uint8Array, changes: number, random: Random): Uint8Array
 function someSteps(random: Random): Step[] {
   if (random.below(3) === 0) {
     return Array.from({ length: random.below(8) + 1 }, (_, index) => {
-      return { kind: 'data', side: random.oneOf(sides), bytes: someBytes(random), isIoStart: random.below(4) > 0, time: index, pid: 1 };
+      return {
+        kind: 'data',
+        side: random.oneOf(sides),
+        bytes: someBytes(random),
+        isIoStart: random.below(4) > 0,
+        time: index,
+        pid: 1,
+      };
     });
   }
   const steps = [...random.oneOf(scripts).steps];
@@ -141,10 +148,17 @@ test(`${String(inputs)} conversations of seed ${String(seed)}: no throw, balance
     });
     if (failed !== undefined) assert.fail(`input ${String(input)} (seed ${String(inputSeed)}): ${failed}`);
   }
-  assert.ok(transactions > inputs / 10, `only ${String(transactions)} transactions: the inputs are too far from HTTP to test much`);
+  assert.ok(
+    transactions > inputs / 10,
+    `only ${String(transactions)} transactions: the inputs are too far from HTTP to test much`,
+  );
 });
 
-function runOne(http1: ReturnType<typeof createHttp1>, random: Random, onTransactions: (count: number) => void): string | undefined {
+function runOne(
+  http1: ReturnType<typeof createHttp1>,
+  random: Random,
+  onTransactions: (count: number) => void,
+): string | undefined {
   const sink = new CountingSink();
   const conversation = http1.open(connectionOf(random.oneOf(['client', 'server'])), random.oneOf(starts), sink);
   const position = { request: random.below(1000), response: random.below(1000) };
@@ -174,7 +188,14 @@ function runOne(http1: ReturnType<typeof createHttp1>, random: Random, onTransac
         const size = random.below(2) === 0 ? step.size : random.below(step.size);
         position[step.side] += size;
         given += size;
-        conversation.chunksWalked(step.side, from, from + size, random.below(2) === 0 ? step.body : random.below(200), step.remaining, time);
+        conversation.chunksWalked(
+          step.side,
+          from,
+          from + size,
+          random.below(2) === 0 ? step.body : random.below(200),
+          step.remaining,
+          time,
+        );
       }
     }
     conversation.hasOutstandingRequest();

@@ -30,7 +30,7 @@ function bodyOf(size: number, isNasty: boolean): string {
 
 function chunked(body: string, random: Random): string {
   let text = '';
-  for (let at = 0; at < body.length; ) {
+  for (let at = 0; at < body.length;) {
     const size = Math.min(body.length - at, random.below(60) + 1);
     text += `${size.toString(16)}${random.below(5) === 0 ? ';x=y' : ''}\r\n${body.slice(at, at + size)}\r\n`;
     at += size;
@@ -61,11 +61,12 @@ function responseOf(id: number, isNasty: boolean, random: Random): Buffer {
 /** Turns of up to `depth` requests, each answered before the next turn; each side's bytes of a turn in one to three I/Os. */
 function traffic(depth: number, isNasty: boolean, random: Random): Io[] {
   const all: Io[] = [];
-  for (let id = 1; id <= EXCHANGES; ) {
+  for (let id = 1; id <= EXCHANGES;) {
     const ids = Array.from({ length: Math.min(random.below(depth) + 1, EXCHANGES - id + 1) }, (_, index) => id + index);
     id += ids.length;
     all.push(...cut('request', Buffer.concat(ids.map((one) => requestOf(one, isNasty, random))), random));
-    if (random.below(2) === 0) all.push(...cut('response', Buffer.concat(ids.map((one) => responseOf(one, isNasty, random))), random));
+    if (random.below(2) === 0)
+      all.push(...cut('response', Buffer.concat(ids.map((one) => responseOf(one, isNasty, random))), random));
     else for (const one of ids) all.push(...cut('response', responseOf(one, isNasty, random), random));
   }
   return all;
@@ -74,7 +75,7 @@ function traffic(depth: number, isNasty: boolean, random: Random): Io[] {
 /** A client that keeps up to `depth` requests unanswered and sends the next ones whenever some answers have come. */
 function slidingTraffic(depth: number, random: Random): Io[] {
   const all: Io[] = [];
-  for (let asked = 0, answered = 0; answered < EXCHANGES; ) {
+  for (let asked = 0, answered = 0; answered < EXCHANGES;) {
     const room = Math.min(depth - (asked - answered), EXCHANGES - asked);
     const ids = Array.from({ length: room }, (_, index) => asked + index + 1);
     if (room > 0) all.push(...cut('request', Buffer.concat(ids.map((one) => requestOf(one, false, random))), random));
@@ -125,7 +126,8 @@ function assertTrue(transaction: Transaction, context: string): number {
   const { request, response, abort } = transaction;
   const isKnown = Number.isInteger(id) && id >= 1 && id <= EXCHANGES;
   assert.ok(isKnown, `${context}: no such request: ${request.target}`);
-  if (request.bodySize !== undefined) assert.equal(request.bodySize, requestSizeOf(id), `${context}: request size of ${String(id)}`);
+  if (request.bodySize !== undefined)
+    assert.equal(request.bodySize, requestSizeOf(id), `${context}: request size of ${String(id)}`);
   if (response !== undefined) assert.equal(response.statusCode, statusOf(id), `${context}: status of ${String(id)}`);
   if (response?.bodySize !== undefined) assert.equal(response.bodySize, responseSizeOf(id), `${context}: size of ${String(id)}`);
   if (abort === undefined) assert.notEqual(response, undefined);
@@ -138,7 +140,10 @@ for (const depth of [1, 4]) {
       const random = new Random(seed * 7919 + run * 104729 + depth);
       const recorder = play(traffic(depth, true, random), 0, random);
       const ids = recorder.transactions.map((transaction) => assertTrue(transaction, `run ${String(run)}`));
-      assert.deepEqual(ids, Array.from({ length: EXCHANGES }, (_, index) => index + 1));
+      assert.deepEqual(
+        ids,
+        Array.from({ length: EXCHANGES }, (_, index) => index + 1),
+      );
     }
   });
 
@@ -161,7 +166,10 @@ test(`${String(runs)} connections whose client never waits for all its answers: 
     const random = new Random(seed * 3571 + run * 32452843);
     const recorder = play(slidingTraffic(4, random), 0, random);
     const ids = recorder.transactions.map((transaction) => assertTrue(transaction, `run ${String(run)}`));
-    assert.deepEqual(ids, Array.from({ length: EXCHANGES }, (_, index) => index + 1));
+    assert.deepEqual(
+      ids,
+      Array.from({ length: EXCHANGES }, (_, index) => index + 1),
+    );
   }
 });
 

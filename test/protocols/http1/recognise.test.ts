@@ -9,7 +9,13 @@ function verdict(side: Side, text: string): Verdict {
   return http1.recognise(side, bytes, 2, bytes.length - 2);
 }
 
-const requests = ['GET / HTTP/1.1\r\n', 'get /a%20b?c HTTP/1.0\n', '\r\n\r\nPOST http://a/ HTTP/1.1\r\n', 'M-SEARCH * HTTP/1.1\r\n', 'CONNECT a:1 HTTP/1.1\r\n'];
+const requests = [
+  'GET / HTTP/1.1\r\n',
+  'get /a%20b?c HTTP/1.0\n',
+  '\r\n\r\nPOST http://a/ HTTP/1.1\r\n',
+  'M-SEARCH * HTTP/1.1\r\n',
+  'CONNECT a:1 HTTP/1.1\r\n',
+];
 const responses = ['HTTP/1.1 200 OK', 'HTTP/1.0 404', '\r\nHTTP/1.1 100 '];
 const neither = [
   'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
@@ -43,7 +49,8 @@ describe('recognise', () => {
   test('a request line is one, and undecided while any of it is missing', () => {
     for (const text of requests) {
       assert.equal(verdict('request', text), 'yes', text);
-      for (let size = 0; size < text.length; size++) assert.equal(verdict('request', text.slice(0, size)), 'more', text.slice(0, size));
+      for (let size = 0; size < text.length; size++)
+        assert.equal(verdict('request', text.slice(0, size)), 'more', text.slice(0, size));
     }
   });
 
@@ -51,7 +58,8 @@ describe('recognise', () => {
     for (const text of responses) {
       assert.equal(verdict('response', text), 'yes', text);
       const size = text.indexOf('H') + 12;
-      for (let short = 0; short < size; short++) assert.equal(verdict('response', text.slice(0, short)), 'more', text.slice(0, short));
+      for (let short = 0; short < size; short++)
+        assert.equal(verdict('response', text.slice(0, short)), 'more', text.slice(0, short));
     }
   });
 

@@ -26,9 +26,30 @@ import type { Abort, Transaction } from '../../../receiver/model/transaction.ts'
 import { createHttp1 } from '../../../receiver/protocols/http1/protocol.ts';
 
 export type Step =
-  | { readonly kind: 'data'; readonly side: Side; readonly bytes: Uint8Array; readonly isIoStart: boolean; readonly time: number; readonly pid: number }
-  | { readonly kind: 'missing'; readonly side: Side; readonly size: number; readonly reason: LossReason; readonly time: number; readonly pid: number }
-  | { readonly kind: 'walked'; readonly side: Side; readonly size: number; readonly body: number; readonly remaining: number; readonly time: number }
+  | {
+      readonly kind: 'data';
+      readonly side: Side;
+      readonly bytes: Uint8Array;
+      readonly isIoStart: boolean;
+      readonly time: number;
+      readonly pid: number;
+    }
+  | {
+      readonly kind: 'missing';
+      readonly side: Side;
+      readonly size: number;
+      readonly reason: LossReason;
+      readonly time: number;
+      readonly pid: number;
+    }
+  | {
+      readonly kind: 'walked';
+      readonly side: Side;
+      readonly size: number;
+      readonly body: number;
+      readonly remaining: number;
+      readonly time: number;
+    }
   | { readonly kind: 'end'; readonly side: Side; readonly time: number }
   | { readonly kind: 'close'; readonly cause: Abort; readonly time: number }
   | { readonly kind: 'settle' | 'abandon'; readonly time: number };
@@ -95,7 +116,14 @@ export function parseScript(file: URL, text: string): Script {
       const side = sideOf(first);
       steps.push({ kind: 'missing', side, size: Number(second), reason: third as LossReason, time, pid: pidOf(side) });
     } else if (word === 'walked') {
-      steps.push({ kind: 'walked', side: sideOf(first), size: Number(second), body: Number(third), remaining: Number(fourth), time });
+      steps.push({
+        kind: 'walked',
+        side: sideOf(first),
+        size: Number(second),
+        body: Number(third),
+        remaining: Number(fourth),
+        time,
+      });
     } else if (word === 'end') steps.push({ kind: 'end', side: sideOf(first), time });
     else if (word === 'close') steps.push({ kind: 'close', cause: first as Abort, time });
     else if (word === 'settle' || word === 'abandon') steps.push({ kind: word, time });

@@ -1,0 +1,97 @@
+// What a conversation answers when it is asked, and when it hands out what it holds in doubt.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Conversation, ConversationStart, Side } from '../../../receiver/model/protocol.ts';
+import { createHttp1 } from '../../../receiver/protocols/http1/protocol.ts';
+import { connectionOf, Recorder } from './replay.ts';
+
+const SECOND = 1e9;
+const owner = { pid: 1, startTime: 1 };
+
+class Talk {
+  readonly recorder = new Recorder();
+  readonly conversation: Conversation;
+  readonly #position = { request: 0, response: 0 };
+
+  constructor(start: ConversationStart) {
+    this.conversation = createHttp1().open(connectionOf('server'), start, this.recorder);
+  }
+
+  say(side: Side, text: string, time: number): void {
+    const bytes = Buffer.from(text);
+    this.conversation.data(side, bytes, 0, bytes.length, this.#position[side], true, time, owner);
+    this.#position[side] += bytes.length;
+  }
+
+  exchange(time: number): void {
+    this.say('request', 'GET / HTTP/1.1\r\n\r\n', time);
+    this.say('response', 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', time);
+  }
+}
+
+describe('a conversation', () => {
+  test('has an outstanding request from its head to the end of its response', () => {
+    const talk = new Talk('beginning');
+    assert.equal(talk.conversation.hasOutstandingRequest(), false);
+    talk.say('request', 'GET / HTTP/1.1\r\n', 1);
+    assert.equal(talk.conversation.hasOutstandingRequest(), false);
+    talk.say('request', '\r\n', 1);
+    assert.equal(talk.conversation.hasOutstandingRequest(), true);
+    talk.say('response', 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n', 2);
+    assert.equal(talk.conversation.hasOutstandingRequest(), true);
+    talk.say('response', 'x', 2);
+    assert.equal(talk.conversation.hasOutstandingRequest(), false);
+  });
+
+  test('has an open transaction once the connection is proven, until it is complete', () => {
+    const talk = new Talk('beginning');
+    talk.say('request', 'GET / HTTP/1.1\r\n\r\n', 1);
+    assert.equal(talk.conversation.openTransactions(), 0);
+    talk.say('response', 'HTTP/1.1 200', 2);
+    assert.equal(talk.conversation.openTransactions(), 1);
+    talk.say('response', ' OK\r\nContent-Length: 0\r\n\r\n', 2);
+    assert.equal(talk.conversation.openTransactions(), 0);
+  });
+
+  test('hands out the first transaction of an old connection after a second of silence', () => {
+    const talk = new Talk('boundary');
+    talk.exchange(5);
+    assert.equal(talk.recorder.seenCount, 1);
+    assert.equal(talk.conversation.openTransactions(), 1);
+    talk.conversation.settle?.(5 + SECOND - 1);
+    assert.equal(talk.recorder.transactions.length, 0);
+    talk.conversation.settle?.(5 + SECOND);
+    assert.equal(talk.recorder.transactions.length, 1);
+    assert.equal(talk.conversation.openTransactions(), 0);
+    talk.exchange(6 + SECOND);
+    assert.equal(talk.recorder.transactions.length, 2);
+  });
+
+  test('hands out the first transactions of an old connection when the client has waited three times', () => {
+    const talk = new Talk('boundary');
+    for (let turn = 0; turn < 3; turn++) talk.exchange(turn);
+    assert.equal(talk.recorder.transactions.length, 0);
+    talk.exchange(3);
+    assert.equal(talk.recorder.transactions.length, 4);
+  });
+
+  test('does not settle while an answer is outstanding', () => {
+    const talk = new Talk('boundary');
+    talk.exchange(1);
+    talk.say('request', 'GET / HTTP/1.1\r\n\r\n', 2);
+    talk.conversation.settle?.(9 * SECOND);
+    assert.equal(talk.recorder.transactions.length, 0);
+  });
+
+  test('that is closed takes what still comes as skipped, and closes once', () => {
+    const talk = new Talk('beginning');
+    talk.exchange(1);
+    talk.conversation.close('connection_closed', 2);
+    talk.conversation.close('connection_reset', 3);
+    talk.conversation.abandon();
+    talk.exchange(4);
+    talk.conversation.missing('request', 100, 110, 'ring_full', 5, owner);
+    assert.equal(talk.recorder.transactions.length, 1);
+    assert.equal(talk.recorder.figures.get('skipped'), 18 + 38 + 10);
+  });
+});
