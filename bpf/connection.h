@@ -270,11 +270,23 @@ static __always_inline bool meet(struct sock *sk, struct conn *conn, struct task
 		count(COUNTER_SELF, 1);
 		return false;
 	}
+	if (!(conn->flags & CONN_DECIDED)) {
+		if (BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock)) {
+			conn->flags |= CONN_DECIDED | CONN_IGNORED;
+			count(COUNTER_KERNEL_SOCKET, 1);
+			return false;
+		}
+		if (is_other_end_of_self(sk, conn)) {
+			conn->flags |= CONN_DECIDED | CONN_IGNORED;
+			count(COUNTER_SELF, 1);
+			return false;
+		}
+	}
 	known = bpf_map_lookup_elem(&processes, &tgid);
-	if (known && known->exec_id == exec_id) {
+	if (known && known->exec_id == exec_id && known->start_time == task->group_leader->start_boottime) {
 		rules = known->rules;
 	} else {
-		struct known_process fresh = { .exec_id = exec_id };
+		struct known_process fresh = { .exec_id = exec_id, .start_time = task->group_leader->start_boottime };
 
 		fresh.rules = rules = describe_process(time);
 		bpf_map_update_elem(&processes, &tgid, &fresh, BPF_ANY);
@@ -284,16 +296,6 @@ static __always_inline bool meet(struct sock *sk, struct conn *conn, struct task
 	if (conn->flags & CONN_DECIDED)
 		return true;
 	conn->flags |= CONN_DECIDED;
-	if (BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock)) {
-		conn->flags |= CONN_IGNORED;
-		count(COUNTER_KERNEL_SOCKET, 1);
-		return false;
-	}
-	if (is_other_end_of_self(sk, conn)) {
-		conn->flags |= CONN_IGNORED;
-		count(COUNTER_SELF, 1);
-		return false;
-	}
 	if (!passes_filters(sk, tgid, rules)) {
 		conn->flags |= CONN_IGNORED;
 		count(COUNTER_FILTERED, 1);

@@ -184,11 +184,16 @@ class RunningReceiver implements Receiver {
     clearInterval(this.#resyncTimer);
     while (this.#takeRounds(MAX_ROUNDS) === MAX_ROUNDS);
     pipeline.close();
-    ledger.kernelCounted(kernel.counters().shed, kernel.recursionMisses());
+    const counters = kernel.counters();
+    ledger.kernelCounted(counters.shed, kernel.recursionMisses());
     kernel.close();
     await exportPath.close(deadlineMs * (1 - CLOSING_SHARE));
-    logger.info('Ledger', { ...ledger.report(), exporters: exportPath.counters() });
+    logger.info('Ledger', { ...ledger.report(), exporters: exportPath.counters(), kernel: nonZero(counters) });
   }
+}
+
+function nonZero(counters: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
+  return Object.fromEntries(Object.entries(counters).filter(([, count]) => count !== 0));
 }
 
 function readText(path: string): string | undefined {

@@ -133,6 +133,11 @@ export class Connection implements ConversationSink {
     this.#isIgnored = true;
   }
 
+  /** Gives the conversation the time: what it holds in doubt may be settled by silence. */
+  settle(now: Nanoseconds): void {
+    if (!this.#isIgnored) this.#conversation?.settle?.(now);
+  }
+
   /** Hands over what waits, ready or not. */
   release(): void {
     const held = this.#held;

@@ -23,6 +23,8 @@ export interface ConnectionTableOptions {
 const LINGER_NS = 50e6;
 /** A response whose request event does not come is handed over after this time. */
 const MAX_HOLD_NS = 500e6;
+/** How often conversations are given the time. */
+const SETTLE_INTERVAL_NS = 500e6;
 /** Cookies of connections that we gave up, whose late events are no surprise. */
 const MAX_REMEMBERED = 65536;
 
@@ -44,6 +46,7 @@ export class ConnectionTable {
   readonly #ignored = new Set<ConnectionId>();
   readonly #holding = new Set<Connection>();
   #closing: Closing[] = [];
+  #settledAt: Nanoseconds = 0;
 
   constructor(options: ConnectionTableOptions) {
     this.#maxConnections = options.maxConnections;
@@ -119,6 +122,10 @@ export class ConnectionTable {
         this.#closing = this.#closing.filter((closing) => closing.time + LINGER_NS > now);
         for (const closing of ready) this.#finish(closing);
       }
+    }
+    if (now - this.#settledAt >= SETTLE_INTERVAL_NS) {
+      this.#settledAt = now;
+      for (const connection of this.#connections.values()) connection.settle(now);
     }
     for (const connection of this.#holding) {
       if (connection.isHolding && connection.lastTime + MAX_HOLD_NS > now) continue;

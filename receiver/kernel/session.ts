@@ -183,7 +183,8 @@ function attempt<T>(code: KernelErrorCode, attempted: string, action: () => T): 
     return action();
   } catch (error) {
     if (!(error instanceof NativeError)) throw error;
-    if (error.code === 'EPERM' || error.code === 'EACCES') {
+    // The verifier refuses with EACCES too; then its log says why.
+    if (error.code === 'EPERM' || (error.code === 'EACCES' && !capabilities().effective.has('CAP_BPF'))) {
       throw new ReceiverError('USM_PRIVILEGE_MISSING', { attempted, happened: error.message }, error);
     }
     if (error.code === 'ENOENT' && code === 'USM_BPF_LOAD') {
