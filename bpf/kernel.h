@@ -26,6 +26,7 @@ typedef _Bool bool;
 #define AF_INET6 10
 #define SOCK_STREAM 1
 #define IPPROTO_TCP 6
+#define IPPROTO_MPTCP 262
 
 #define MSG_OOB 0x1
 #define MSG_PEEK 0x2

@@ -134,9 +134,8 @@ int seed_sockets(struct bpf_iter__task_file *ctx)
 			count(COUNTER_SEEDED, 1);
 		return 0;
 	}
-	if (!is_tcp(sk))
-		return 0;
-	if (sk->__sk_common.skc_state == TCP_LISTEN) {
+	/* A multipath listener (Go's default) accepts plain connections too. */
+	if (sk->__sk_common.skc_state == TCP_LISTEN && (is_tcp(sk) || sk->sk_protocol == IPPROTO_MPTCP)) {
 		struct listener_key key = {
 			.netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum),
 			.port = sk->__sk_common.skc_num,
@@ -146,6 +145,8 @@ int seed_sockets(struct bpf_iter__task_file *ctx)
 		bpf_map_update_elem(&listeners, &key, &one, BPF_ANY);
 		return 0;
 	}
+	if (!is_tcp(sk))
+		return 0;
 	if (sk->__sk_common.skc_state == TCP_CLOSE || sk->__sk_common.skc_state == TCP_SYN_SENT)
 		return 0;
 	conn = adopt(sk, bpf_skc_to_tcp_sock(sk), RECEIVED, 0, false);

@@ -46,7 +46,8 @@ const MAX_STRANGE_TURNS = 16;
 export class Connection implements ConversationSink {
   #info: ConnectionInfo;
   readonly #context: ConnectionContext;
-  readonly #start: ConversationStart;
+  #start: ConversationStart;
+  readonly #lastFlow: OpenEvent['lastFlow'];
   readonly #received: Flow;
   readonly #sent: Flow;
   #conversation: Conversation | undefined;
@@ -67,7 +68,8 @@ export class Connection implements ConversationSink {
     this.#received = { position: open.receivedPosition, reported: open.receivedPosition, isResumed: false };
     this.#sent = { position: open.sentPosition, reported: open.sentPosition, isResumed: false };
     if (open.info.role !== 'unknown') this.#isRequestSent = open.info.role === 'client';
-    this.#start = startOf(open);
+    this.#lastFlow = open.lastFlow;
+    this.#start = startOf(open.info, open.lastFlow);
     this.#isStrange = this.#start !== 'beginning';
   }
 
@@ -338,6 +340,7 @@ export class Connection implements ConversationSink {
     const roleEvidence: RoleEvidence = 'grammar';
     this.#info = { ...this.#info, role, roleEvidence };
     this.#isRequestSent = role === 'client';
+    this.#start = startOf(this.#info, this.#lastFlow);
     this.release();
     return true;
   }
@@ -371,11 +374,12 @@ export class Connection implements ConversationSink {
   }
 }
 
-function startOf(open: OpenEvent): ConversationStart {
-  if (open.info.isFromStart) return 'beginning';
-  if (open.lastFlow === 'same_tick') return 'boundary';
-  const answered = open.info.role === 'client' ? 'received' : 'sent';
-  return open.info.role !== 'unknown' && open.lastFlow === answered ? 'boundary' : 'middle';
+/** Where the conversation is joined. An old connection whose last bytes were the server's, as far as is known, has answered. */
+function startOf(info: ConnectionInfo, lastFlow: OpenEvent['lastFlow']): ConversationStart {
+  if (info.isFromStart) return 'beginning';
+  if (lastFlow === 'same_tick') return 'boundary';
+  const answered = info.role === 'client' ? 'received' : 'sent';
+  return info.role !== 'unknown' && lastFlow === answered ? 'boundary' : 'middle';
 }
 
 function copyOf(event: IoEvent): IoEvent {
