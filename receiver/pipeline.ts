@@ -13,6 +13,7 @@ import { Decoder } from './kernel/decode.ts';
 import type { ConnectionId } from './model/connection.ts';
 import type { Transaction } from './model/transaction.ts';
 import { createHttpDescriber } from './protocols/http1/describe.ts';
+import { isOtlpExport } from './protocols/http1/otlp-export.ts';
 import { createHttp1 } from './protocols/http1/protocol.ts';
 import type { Ledger } from './telemetry/ledger.ts';
 import type { IdSource } from './telemetry/random-ids.ts';
@@ -54,7 +55,7 @@ export interface Pipeline {
 
 export function createPipeline(options: PipelineOptions): Pipeline {
   const { config, ledger, exportPath } = options;
-  const { http, capture, correlation, redaction } = config.usm;
+  const { filter, http, capture, correlation, redaction } = config.usm;
   const processes = createProcesses({ maxProcesses: MAX_PROCESSES });
   const resources = createResources({ host: options.host, version: options.version, maxProcesses: MAX_PROCESSES });
   const spans = createSpanBuilder({
@@ -100,6 +101,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   });
 
   function observe(transaction: Transaction): void {
+    if (!filter.otlp && isOtlpExport(transaction)) {
+      ledger.notExported('filtered', 1);
+      return;
+    }
     const built = spans.build(transaction, processes.lookup(transaction.process));
     if (built.kind === 'span') exportPath.push(built.span);
     else ledger.notExported(built.reason, 1);

@@ -29,6 +29,7 @@ export function resolveUsm(
       include: filter.include.map((rule, index) => resolveRule(rule, at(`filter::include::${index}`), problems)),
       exclude: filter.exclude.map((rule, index) => resolveRule(rule, at(`filter::exclude::${index}`), problems)),
       loopback: filter.loopback,
+      otlp: filter.otlp,
     },
     http: {
       maxHeadSizeBytes: resolveSize(http.max_head_size, at('http::max_head_size'), kib, 32 * kib, false, problems),

@@ -36,6 +36,8 @@ export interface FilterConfig {
   readonly exclude: readonly FilterRule[];
   /** False: connections between two loopback addresses are ignored. */
   readonly loopback: boolean;
+  /** True: OTLP/HTTP export requests are reported like any other. */
+  readonly otlp: boolean;
 }
 
 /** A rule matches when every list that is not empty has a match; an empty list is a key that was not given. */

@@ -50,7 +50,7 @@ export const usmSchema = {
         include: {
           type: 'array',
           items: filterRule,
-          maxItems: 64,
+          maxItems: 32,
           default: [],
           description:
             'Rules of which one must match. All keys of a rule must match; of each list, one entry. Empty: everything.',
@@ -58,11 +58,17 @@ export const usmSchema = {
         exclude: {
           type: 'array',
           items: filterRule,
-          maxItems: 64,
+          maxItems: 32,
           default: [],
           description: 'Rules of which none may match; wins over `include`.',
         },
         loopback: { type: 'boolean', default: true, description: 'Observe connections between loopback addresses.' },
+        otlp: {
+          type: 'boolean',
+          default: false,
+          description:
+            'Report OTLP/HTTP export requests (`POST /v1/traces` and its siblings) too. Without it telemetry on its way makes no telemetry: a Collector that forwards what we send would feed itself.',
+        },
       },
     },
     http: {

@@ -27,7 +27,8 @@ export interface HttpRequest {
   readonly forwarded: string | undefined;
   readonly xForwardedFor: string | undefined;
   readonly xForwardedProto: string | undefined;
-  readonly xForwardedHost: string | undefined;
+  /** Of the request body. */
+  readonly contentType: string | undefined;
   /** Payload bytes seen, without framing; `undefined` when the end of the body was not reached or bytes were lost in it. */
   readonly bodySize: number | undefined;
 }

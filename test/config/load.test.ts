@@ -38,7 +38,7 @@ test('a receiver without settings has all defaults', () => {
   assert.deepEqual(config, {
     usm: {
       id: 'usm',
-      filter: { include: [], exclude: [], loopback: true },
+      filter: { include: [], exclude: [], loopback: true, otlp: false },
       http: {
         maxHeadSizeBytes: 32768,
         knownMethods: ['CONNECT', 'DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT', 'QUERY', 'TRACE'],
@@ -117,6 +117,7 @@ service: { pipelines: { traces: { receivers: [usm/edge], exporters: [debug] } } 
       ],
       exclude: [{ ...none, executables: ['/usr/bin/curl'], cgroups: ['/system.slice/nginx.service', '/kubepods.slice'] }],
       loopback: false,
+      otlp: false,
     },
     http: { maxHeadSizeBytes: 16384, knownMethods: ['GET', 'BREW'] },
     capture: { ringBufferSizeBytes: 1048576, maxConnections: 10, drainIntervalMs: 1.5 },

@@ -52,7 +52,7 @@ function makeRules(random: Random): Json {
 }
 
 const usmChoice: Choice = {
-  filter: { include: makeRules, exclude: makeRules, loopback: booleans },
+  filter: { include: makeRules, exclude: makeRules, loopback: booleans, otlp: booleans },
   http: { max_head_size: [1024, '1KiB', '32KiB', 20000], known_methods: [['GET'], ['GET', 'BREW']] },
   capture: {
     ring_buffer_size: ['1MiB', '256MiB', 1048576],

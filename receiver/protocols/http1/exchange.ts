@@ -48,7 +48,7 @@ export function openExchange(
       forwarded: head.fieldText(Field.forwarded, bytes, last?.forwarded),
       xForwardedFor: head.fieldText(Field.xForwardedFor, bytes, last?.xForwardedFor),
       xForwardedProto: head.fieldText(Field.xForwardedProto, bytes, last?.xForwardedProto),
-      xForwardedHost: head.fieldText(Field.xForwardedHost, bytes, last?.xForwardedHost),
+      contentType: head.fieldText(Field.contentType, bytes, last?.contentType),
       bodySize: undefined,
     },
     isHead: head.isMethod(bytes, 'HEAD'),

@@ -27,7 +27,7 @@ export const Field = {
   forwarded: 4,
   xForwardedFor: 5,
   xForwardedProto: 6,
-  xForwardedHost: 7,
+  contentType: 7,
 } as const;
 export type Field = (typeof Field)[keyof typeof Field];
 const FIELD_COUNT = 8;
@@ -263,13 +263,13 @@ export class Head {
         return equalsIgnoringCase(bytes, nameFrom, nameTo, 'traceparent')
           ? this.#keepAll(Field.traceparent, bytes, from, end)
           : IGNORED;
+      case 12:
+        return equalsIgnoringCase(bytes, nameFrom, nameTo, 'content-type')
+          ? this.#keepFirst(Field.contentType, bytes, from, end)
+          : IGNORED;
       case 15:
         return equalsIgnoringCase(bytes, nameFrom, nameTo, 'x-forwarded-for')
           ? this.#keepAll(Field.xForwardedFor, bytes, from, end)
-          : IGNORED;
-      case 16:
-        return equalsIgnoringCase(bytes, nameFrom, nameTo, 'x-forwarded-host')
-          ? this.#keepAll(Field.xForwardedHost, bytes, from, end)
           : IGNORED;
       case 17:
         if (equalsIgnoringCase(bytes, nameFrom, nameTo, 'x-forwarded-proto')) {

@@ -52,7 +52,7 @@ export function transactionOf(variation: Variation = {}): Transaction {
       forwarded: undefined,
       xForwardedFor: undefined,
       xForwardedProto: undefined,
-      xForwardedHost: undefined,
+      contentType: undefined,
       bodySize: 0,
       ...variation.request,
     },
