@@ -263,7 +263,7 @@ extern struct ports_map remote_ports SEC(".maps");
 struct addresses_map {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1024);
+	__uint(max_entries, MAX_FILTER_VALUES);
 	__type(key, struct address_key);
 	__type(value, u64);
 };
@@ -271,7 +271,8 @@ extern struct addresses_map addresses SEC(".maps");
 
 struct pids_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, MAX_FILTER_VALUES);
 	__type(key, u32);
 	__type(value, u64);
 };
@@ -279,7 +280,8 @@ extern struct pids_map pids SEC(".maps");
 
 struct paths_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, MAX_FILTER_VALUES);
 	__type(key, struct path_key);
 	__type(value, u64);
 };

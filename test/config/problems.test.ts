@@ -139,7 +139,7 @@ test('values outside of what is allowed are named with what is', () => {
   ]);
   const rules = `filter: { include: [${new Array<string>(65).fill('{ pids: [1] }').join()}] }`;
   assert.deepEqual(problemsOf(around({ usm: rules })), [
-    'receivers::usm::filter::include: must have at most 64 entries, found 65',
+    'receivers::usm::filter::include: must have at most 32 entries, found 65',
   ]);
 });
 

@@ -96,6 +96,20 @@ test(
   },
 );
 
+test('a Collector that hands on over OTLP/HTTP: telemetry on its way makes no telemetry', { skip }, async (t) => {
+  const backend = await startCollector(t);
+  const collector = await startCollector(t, {
+    exporters: { otlphttp: { endpoint: `http://127.0.0.1:${backend.httpPort}`, compression: 'none' } },
+  });
+  const receiver = await startReceiver(t, { exporters: { otlp_grpc: { endpoint: `127.0.0.1:${collector.grpcPort}`, tls: { insecure: true } } } });
+  const server = await startServer(t, 'go');
+  const client = await startClient(t, 'python', server);
+  const truth = await client.run(planRequests(newRun(), 14, 'plain'));
+  const stopped = await receiver.stop();
+  assertBooks(stopped);
+  assert.equal(compareTruth(truth, stopped.spans, { silentPids: [receiver.pid, collector.pid, backend.pid] }), undefined);
+});
+
 test('a Collector that hands on to Jaeger: no loop', { skip }, async (t) => {
   const jaeger = await startJaeger(t);
   const collector = await startCollector(t, {

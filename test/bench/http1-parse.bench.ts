@@ -1,5 +1,5 @@
 // Cost of one keep-alive exchange through a conversation: a 200-byte GET with 8 fields, a 350-byte response head, a 200-byte body.
-// node test/bench/http1-parse.ts [exchanges] [rounds] prints nanoseconds per transaction, one line per round, and the median.
+// node test/bench/http1-parse.bench.ts [exchanges] [rounds] prints nanoseconds per transaction, one line per round, and the median.
 import type { ConnectionInfo } from '../../receiver/model/connection.ts';
 import type { ConversationSink } from '../../receiver/model/protocol.ts';
 import { createHttp1 } from '../../receiver/protocols/http1/protocol.ts';

@@ -1,5 +1,5 @@
 // Cost of encoding: spans of a busy HTTP server, 14 attributes each, as one OTLP request. Prints one line per run.
-// Run: node test/bench/otlp-encode.ts
+// Run: node test/bench/otlp-encode.bench.ts
 import { TraceRequestEncoder } from '../../receiver/export/otlp-protobuf.ts';
 import { TraceJsonEncoder } from '../../receiver/export/otlp-json.ts';
 import { SpanKind } from '../../receiver/model/span.ts';

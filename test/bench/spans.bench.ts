@@ -1,5 +1,5 @@
 // CPU per transaction from Transaction to Span: description by the conventions, resource, ids, correlation.
-//   node test/bench/spans.ts [transactions per round]
+//   node test/bench/spans.bench.ts [transactions per round]
 import { randomFillSync } from 'node:crypto';
 import { createCorrelation } from '../../receiver/attribution/correlation.ts';
 import { createResources } from '../../receiver/attribution/resources.ts';
