@@ -12,7 +12,7 @@ import type { Batch } from '../../receiver/model/span.ts';
 import { createPipeline } from '../../receiver/pipeline.ts';
 import { Ledger } from '../../receiver/telemetry/ledger.ts';
 import { createRandomIds } from '../../receiver/telemetry/random-ids.ts';
-import { RecordWriter } from './synthetic-events.ts';
+import { RecordWriter } from '../support/ring-records.ts';
 
 const CONNECTIONS = 64;
 const TRANSACTIONS = Number(process.env['BENCH_TRANSACTIONS'] ?? 1_000_000);
@@ -91,8 +91,8 @@ const pipeline = createPipeline({
 const writer = new RecordWriter(buffer, clock.originMonotonicNs);
 const received = new Array<number>(CONNECTIONS).fill(0);
 const sent = new Array<number>(CONNECTIONS).fill(0);
-writer.process('/usr/sbin/nginx');
-for (let c = 0; c < CONNECTIONS; c++) writer.connection(c + 1);
+writer.process({ executable: '/usr/sbin/nginx' });
+for (let c = 0; c < CONNECTIONS; c++) writer.connection({ cookie: c + 1 });
 pipeline.take(writer.size);
 writer.rewind();
 
@@ -105,9 +105,9 @@ while (done < TRANSACTIONS + warmUp) {
   let round = 0;
   while (writer.size < buffer.length - 4096) {
     const c = round % CONNECTIONS;
-    writer.io(c + 1, false, received[c] ?? 0, sent[c] ?? 0, request);
+    writer.io({ cookie: c + 1, isSent: false, position: received[c] ?? 0, otherPosition: sent[c] ?? 0, payload: request });
     received[c] = (received[c] ?? 0) + request.length;
-    writer.io(c + 1, true, sent[c] ?? 0, received[c] ?? 0, response);
+    writer.io({ cookie: c + 1, isSent: true, position: sent[c] ?? 0, otherPosition: received[c] ?? 0, payload: response });
     sent[c] = (sent[c] ?? 0) + response.length;
     round++;
   }

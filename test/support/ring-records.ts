@@ -1,0 +1,233 @@
+// Ring records as the kernel side writes them (bpf/event.h), each behind its length as the ring hands it over.
+import { RECORD_HEADER_SIZE } from '../../native/index.ts';
+import {
+  connectionEvent,
+  endEvent,
+  eventHeader,
+  eventKind,
+  ioEvent,
+  ioFlag,
+  processEvent,
+  processExitEvent,
+  walkEvent,
+} from '../../receiver/kernel/layout.ts';
+
+interface Common {
+  /** CLOCK_MONOTONIC; without it, a microsecond after the record before. */
+  readonly monotonicNs?: bigint;
+  readonly cpu?: number;
+  /** Without it, the next one of this CPU. */
+  readonly sequence?: number;
+}
+
+interface ByProcess extends Common {
+  readonly pid?: number;
+  readonly startTime?: number;
+}
+
+export interface IoRecord extends ByProcess {
+  readonly cookie: number;
+  readonly isSent: boolean;
+  readonly position: number;
+  readonly otherPosition?: number;
+  readonly payload?: Uint8Array;
+  /** Bytes that moved: the payload, unless more is told. */
+  readonly size?: number;
+  readonly captured?: number;
+  /** io_flag, besides IO_SENT; IO_START without it. */
+  readonly flags?: number;
+  /** enum missing_reason */
+  readonly missing?: number;
+  /** Bytes of earlier records behind the payload. */
+  readonly residue?: number;
+}
+
+export interface ConnectionRecord extends ByProcess {
+  readonly cookie: number;
+  readonly family?: number;
+  /** enum conn_role; the server's without it. */
+  readonly role?: number;
+  readonly evidence?: number;
+  readonly isFromStart?: boolean;
+  /** enum last_flow */
+  readonly last?: number;
+  readonly sentPosition?: number;
+  readonly receivedPosition?: number;
+  readonly netns?: number;
+  readonly local?: Uint8Array;
+  readonly peer?: Uint8Array;
+  readonly localPort?: number;
+  readonly peerPort?: number;
+  readonly localPath?: string;
+  readonly peerPath?: string;
+}
+
+export interface EndRecord extends ByProcess {
+  readonly cookie: number;
+  /** enum end_cause */
+  readonly cause: number;
+  readonly flags?: number;
+  readonly sentPosition?: number;
+  readonly receivedPosition?: number;
+  readonly error?: number;
+  readonly isExiting?: boolean;
+}
+
+export interface WalkRecord extends Common {
+  readonly cookie: number;
+  readonly isSent: boolean;
+  readonly position: number;
+  readonly end: number;
+  readonly next: number;
+  readonly body: number;
+}
+
+export interface ProcessRecord extends ByProcess {
+  readonly executable?: string;
+  readonly cgroup?: string;
+  readonly args?: readonly string[];
+  readonly environment?: readonly string[];
+  readonly comm?: string;
+}
+
+export const PID = 4242;
+export const START_TIME = 123_456_789;
+const AF_INET = 2;
+export const loopback = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1);
+const encoder = new TextEncoder();
+
+export class RecordWriter {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly #view: DataView;
+  readonly #sequences = new Map<number, number>();
+  #at = 0;
+  #time: bigint;
+
+  constructor(bytes: Uint8Array<ArrayBuffer>, originNs: bigint) {
+    this.bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#time = originNs;
+  }
+
+  get size(): number {
+    return this.#at;
+  }
+
+  rewind(): void {
+    this.#at = 0;
+  }
+
+  io(record: IoRecord): void {
+    const payload = record.payload ?? new Uint8Array();
+    const flags = (record.flags ?? ioFlag.start) | (record.isSent ? ioFlag.sent : 0) | ((record.missing ?? 0) << 4);
+    const at = this.#begin(eventKind.io, flags, ioEvent.sizeOf + payload.length + (record.residue ?? 0), record);
+    this.#u64(at + ioEvent.cookie, record.cookie);
+    this.#u64(at + ioEvent.position, record.position);
+    this.#u64(at + ioEvent.otherPosition, record.otherPosition ?? 0);
+    this.#process(at + ioEvent.tgid, at + ioEvent.startTime, record);
+    this.#view.setUint32(at + ioEvent.tid, record.pid ?? PID, true);
+    this.#view.setUint32(at + ioEvent.size, record.size ?? payload.length, true);
+    this.#view.setUint32(at + ioEvent.captured, record.captured ?? payload.length, true);
+    this.bytes.set(payload, at + ioEvent.sizeOf);
+  }
+
+  connection(record: ConnectionRecord): void {
+    const at = this.#begin(eventKind.connection, 0, connectionEvent.sizeOf, record);
+    this.#u64(at + connectionEvent.cookie, record.cookie);
+    this.#u64(at + connectionEvent.sentPosition, record.sentPosition ?? 0);
+    this.#u64(at + connectionEvent.receivedPosition, record.receivedPosition ?? 0);
+    this.#process(at + connectionEvent.tgid, at + connectionEvent.startTime, record);
+    this.#view.setUint32(at + connectionEvent.netns, record.netns ?? 0, true);
+    this.#view.setUint16(at + connectionEvent.family, record.family ?? AF_INET, true);
+    this.#view.setUint16(at + connectionEvent.localPort, record.localPort ?? 8080, true);
+    this.#view.setUint16(at + connectionEvent.peerPort, record.peerPort ?? 40_000, true);
+    this.bytes[at + connectionEvent.role] = record.role ?? 2;
+    this.bytes[at + connectionEvent.evidence] = record.evidence ?? 1;
+    this.bytes[at + connectionEvent.fromStart] = (record.isFromStart ?? true) ? 1 : 0;
+    this.bytes[at + connectionEvent.last] = record.last ?? 0;
+    this.bytes.set(record.local ?? loopback, at + connectionEvent.localAddress);
+    this.bytes.set(record.peer ?? loopback, at + connectionEvent.peerAddress);
+    const localPath = encoder.encode(record.localPath ?? '');
+    const peerPath = encoder.encode(record.peerPath ?? '');
+    this.bytes[at + connectionEvent.localPathSize] = localPath.length;
+    this.bytes[at + connectionEvent.peerPathSize] = peerPath.length;
+    this.bytes.set(localPath, at + connectionEvent.localPath);
+    this.bytes.set(peerPath, at + connectionEvent.peerPath);
+  }
+
+  end(record: EndRecord): void {
+    const at = this.#begin(eventKind.end, record.flags ?? 0, endEvent.sizeOf, record);
+    this.#u64(at + endEvent.cookie, record.cookie);
+    this.#u64(at + endEvent.sentPosition, record.sentPosition ?? 0);
+    this.#u64(at + endEvent.receivedPosition, record.receivedPosition ?? 0);
+    this.#process(at + endEvent.tgid, at + endEvent.startTime, record);
+    this.#view.setUint32(at + endEvent.error, record.error ?? 0, true);
+    this.bytes[at + endEvent.cause] = record.cause;
+    this.bytes[at + endEvent.exiting] = record.isExiting === true ? 1 : 0;
+  }
+
+  walk(record: WalkRecord): void {
+    const at = this.#begin(eventKind.walk, record.isSent ? ioFlag.sent : 0, walkEvent.sizeOf, record);
+    this.#u64(at + walkEvent.cookie, record.cookie);
+    this.#u64(at + walkEvent.position, record.position);
+    this.#u64(at + walkEvent.end, record.end);
+    this.#u64(at + walkEvent.next, record.next);
+    this.#u64(at + walkEvent.body, record.body);
+  }
+
+  process(record: ProcessRecord): void {
+    const parts = [
+      encoder.encode(record.executable ?? ''),
+      encoder.encode(record.cgroup ?? ''),
+      encoder.encode((record.args ?? []).map((text) => `${text}\0`).join('')),
+      encoder.encode((record.environment ?? []).map((text) => `${text}\0`).join('')),
+    ];
+    const size = parts.reduce((sum, part) => sum + part.length, processEvent.sizeOf);
+    const at = this.#begin(eventKind.process, 0, size, record);
+    this.#process(at + processEvent.tgid, at + processEvent.startTime, record);
+    let to = at + processEvent.sizeOf;
+    for (const [index, part] of parts.entries()) {
+      this.#view.setUint32(at + processEvent.executableSize + 4 * index, part.length, true);
+      this.bytes.set(part, to);
+      to += part.length;
+    }
+    this.bytes.set(encoder.encode(record.comm ?? '').subarray(0, 16), at + processEvent.comm);
+  }
+
+  processExit(record: ByProcess): void {
+    const at = this.#begin(eventKind.processExit, 0, processExitEvent.sizeOf, record);
+    this.#process(at + processExitEvent.tgid, at + processExitEvent.startTime, record);
+  }
+
+  /** A record of any kind and any bytes behind its header. */
+  other(kind: number, flags: number, rest: Uint8Array): void {
+    const at = this.#begin(kind, flags, eventHeader.sizeOf + rest.length, {});
+    this.bytes.set(rest, at + eventHeader.sizeOf);
+  }
+
+  #begin(kind: number, flags: number, length: number, common: Common): number {
+    const at = this.#at + RECORD_HEADER_SIZE;
+    this.#at = at + ((length + 7) & ~7);
+    this.bytes.fill(0, at - RECORD_HEADER_SIZE, this.#at);
+    this.#view.setUint32(at - RECORD_HEADER_SIZE, length, true);
+    this.#time = common.monotonicNs ?? this.#time + 1000n;
+    this.#view.setBigUint64(at + eventHeader.time, this.#time, true);
+    const cpu = common.cpu ?? 0;
+    const sequence = common.sequence ?? this.#sequences.get(cpu) ?? 0;
+    this.#sequences.set(cpu, (sequence + 1) >>> 0);
+    this.#view.setUint32(at + eventHeader.sequence, sequence, true);
+    this.#view.setUint16(at + eventHeader.cpu, cpu, true);
+    this.bytes[at + eventHeader.kind] = kind;
+    this.bytes[at + eventHeader.flags] = flags;
+    return at;
+  }
+
+  #process(pidAt: number, startTimeAt: number, record: ByProcess): void {
+    this.#view.setUint32(pidAt, record.pid ?? PID, true);
+    this.#u64(startTimeAt, record.startTime ?? START_TIME);
+  }
+
+  #u64(at: number, value: number): void {
+    this.#view.setBigUint64(at, BigInt(value), true);
+  }
+}
