@@ -98,6 +98,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       ledger.eventsDropped('ring_full', count);
       options.onEventsDropped(count);
     },
+    malformed: () => {
+      ledger.eventsDropped('malformed', 1);
+    },
   });
 
   function observe(transaction: Transaction): void {

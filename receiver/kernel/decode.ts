@@ -4,7 +4,18 @@ import type { ConnectionInfo, Endpoint, Role, RoleEvidence } from '../model/conn
 import type { ProcessId, ProcessImage } from '../model/process.ts';
 import type { LossReason } from '../model/protocol.ts';
 import type { EndEvent, IoEvent, OpenEvent, WalkEvent } from '../model/stream-event.ts';
-import { connectionEvent, endEvent, eventHeader, eventKind, ioEvent, ioFlag, processEvent, processExitEvent, walkEvent } from './layout.ts';
+import {
+  connectionEvent,
+  endCause,
+  endEvent,
+  eventHeader,
+  eventKind,
+  ioEvent,
+  ioFlag,
+  processEvent,
+  processExitEvent,
+  walkEvent,
+} from './layout.ts';
 
 /** Who is told of each record. The IoEvent is one object, reused: it holds only during the call. */
 export interface EventHandler {
@@ -14,8 +25,10 @@ export interface EventHandler {
   walked(event: WalkEvent): void;
   processStarted(image: ProcessImage): void;
   processExited(process: ProcessId, time: number): void;
-  /** `count` records of one CPU never arrived. */
+  /** `count` records never arrived. */
   dropped(count: number): void;
+  /** A record was not what its kind must be. */
+  malformed(): void;
 }
 
 /** Missing reasons by their number in bpf/event.h (enum missing_reason). */
@@ -32,6 +45,17 @@ const ROLES: readonly Role[] = ['unknown', 'client', 'server'];
 const EVIDENCE: readonly RoleEvidence[] = ['none', 'tcp_state', 'listener', 'unix_address'];
 const LAST_FLOWS = ['unknown', 'sent', 'received', 'same_tick'] as const;
 const END_CAUSES = ['closed', 'eof', 'shutdown', 'closed', 'error'] as const;
+/** Size of a record of each kind without what may follow; 0: a kind that is not ours. */
+const SMALLEST = Uint16Array.of(
+  0,
+  ioEvent.sizeOf,
+  connectionEvent.sizeOf,
+  endEvent.sizeOf,
+  walkEvent.sizeOf,
+  processEvent.sizeOf,
+  processExitEvent.sizeOf,
+);
+const UNIX_PATH_SIZE = connectionEvent.peerPath - connectionEvent.localPath;
 const AF_UNIX = 1;
 const AF_INET6 = 10;
 /** Process identities kept, so that one object serves all events of a process. */
@@ -47,6 +71,8 @@ export class Decoder {
   readonly #originLow: number;
   readonly #sequences: Uint32Array;
   readonly #isCpuKnown: Uint8Array;
+  /** Holes in the sequences of this batch. */
+  #holes = 0;
   readonly #processes = new Map<number, ProcessId>();
   readonly #io: IoEvent;
 
@@ -83,25 +109,41 @@ export class Decoder {
     let count = 0;
     while (at < size) {
       const length = this.#words[at >> 2] ?? 0;
+      if (length > size - at - RECORD_HEADER_SIZE) {
+        this.#handler.malformed();
+        break;
+      }
       this.#record(at + RECORD_HEADER_SIZE, length);
       at += (RECORD_HEADER_SIZE + length + 7) & ~7;
       count++;
+    }
+    if (this.#holes > 0) {
+      this.#handler.dropped(this.#holes);
+      this.#holes = 0;
     }
     return count;
   }
 
   #record(at: number, length: number): void {
+    if (length < eventHeader.sizeOf) {
+      this.#handler.malformed();
+      return;
+    }
     this.#followSequence(at);
     const kind = this.#bytes[at + eventHeader.kind] ?? 0;
+    if (length < (SMALLEST[kind] ?? 0)) {
+      this.#handler.malformed();
+      return;
+    }
     switch (kind) {
       case eventKind.io:
-        this.#decodeIo(at);
+        this.#decodeIo(at, length);
         return;
       case eventKind.connection:
         this.#handler.open(this.#decodeOpen(at));
         return;
       case eventKind.end:
-        this.#handler.end(this.#decodeEnd(at));
+        if (!this.#isEmptyWrite(at)) this.#handler.end(this.#decodeEnd(at));
         return;
       case eventKind.walk:
         this.#handler.walked(this.#decodeWalk(at));
@@ -121,13 +163,20 @@ export class Decoder {
   #followSequence(at: number): void {
     const cpu = (this.#bytes[at + eventHeader.cpu] ?? 0) | ((this.#bytes[at + eventHeader.cpu + 1] ?? 0) << 8);
     const sequence = this.#u32(at + eventHeader.sequence);
-    const expected = this.#sequences[cpu] ?? 0;
-    if (sequence !== expected && this.#isCpuKnown[cpu] === 1) this.#handler.dropped((sequence - expected) >>> 0);
+    const ahead = (sequence - (this.#sequences[cpu] ?? 0)) | 0;
+    if (this.#isCpuKnown[cpu] === 1 && ahead !== 0) {
+      if (ahead < 0) {
+        // A program that was interrupted between taking its number and its place in the ring, by another: it was no hole.
+        if (this.#holes > 0) this.#holes--;
+        return;
+      }
+      this.#holes += ahead;
+    }
     this.#isCpuKnown[cpu] = 1;
     this.#sequences[cpu] = sequence + 1;
   }
 
-  #decodeIo(at: number): void {
+  #decodeIo(at: number, length: number): void {
     const io = this.#io;
     const flags = this.#bytes[at + eventHeader.flags] ?? 0;
     io.connection = this.#u64(at + ioEvent.cookie);
@@ -143,7 +192,8 @@ export class Decoder {
     io.captured = this.#u32(at + ioEvent.captured);
     io.missing = LOSS_REASONS[flags >> 4];
     io.from = at + ioEvent.sizeOf;
-    this.#handler.io(io);
+    if (io.captured > length - ioEvent.sizeOf || io.captured > io.size) this.#handler.malformed();
+    else this.#handler.io(io);
   }
 
   #decodeOpen(at: number): OpenEvent {
@@ -176,6 +226,11 @@ export class Decoder {
     };
   }
 
+  /** A write of no bytes returns 0 too, and ends nothing. */
+  #isEmptyWrite(at: number): boolean {
+    return this.#bytes[at + endEvent.cause] === endCause.eof && ((this.#bytes[at + eventHeader.flags] ?? 0) & ioFlag.sent) !== 0;
+  }
+
   #decodeEnd(at: number): EndEvent {
     return {
       connection: this.#u64(at + endEvent.cookie),
@@ -202,9 +257,9 @@ export class Decoder {
 
   #decodeProcess(at: number, end: number): ProcessImage {
     const executable = at + processEvent.sizeOf;
-    const cgroup = executable + this.#u32(at + processEvent.executableSize);
-    const args = cgroup + this.#u32(at + processEvent.cgroupSize);
-    const environment = args + this.#u32(at + processEvent.argsSize);
+    const cgroup = Math.min(end, executable + this.#u32(at + processEvent.executableSize));
+    const args = Math.min(end, cgroup + this.#u32(at + processEvent.cgroupSize));
+    const environment = Math.min(end, args + this.#u32(at + processEvent.argsSize));
     const environmentEnd = Math.min(end, environment + this.#u32(at + processEvent.environmentSize));
     const { pid, startTime } = this.#process(this.#u32(at + processEvent.tgid), this.#u64(at + processEvent.startTime));
     return {
@@ -258,7 +313,8 @@ export class Decoder {
     return formatIpv6(bytes.subarray(at, at + 16));
   }
 
-  #unixEndpoint(at: number, size: number): Endpoint {
+  #unixEndpoint(at: number, pathSize: number): Endpoint {
+    const size = Math.min(pathSize, UNIX_PATH_SIZE);
     if (size === 0) return { address: '', port: 0 };
     if (this.#bytes[at] === 0) return { address: `@${this.#latin1(at + 1, at + size)}`, port: 0 };
     return { address: this.#text(at, at + size), port: 0 };
@@ -277,7 +333,7 @@ export class Decoder {
 
   #strings(from: number, to: number): string[] {
     const strings: string[] = [];
-    for (let at = from; at < to; ) {
+    for (let at = from; at < to;) {
       const zero = this.#bytes.indexOf(0, at);
       const end = zero < 0 || zero > to ? to : zero;
       strings.push(this.#text(at, end));
@@ -289,7 +345,7 @@ export class Decoder {
   /** Only OTEL_*: the rest of an environment is nobody's business. */
   #openTelemetryVariables(from: number, to: number): ReadonlyMap<string, string> {
     const variables = new Map<string, string>();
-    for (let at = from; at < to; ) {
+    for (let at = from; at < to;) {
       const zero = this.#bytes.indexOf(0, at);
       const end = zero < 0 || zero > to ? to : zero;
       // 'O', 'T' and a text of reasonable length: no string is made of anything else.
