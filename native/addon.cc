@@ -1,6 +1,7 @@
 // The module: libbpf in, bytes out. index.ts is its only user.
 #include <napi.h>
 
+#include "allocator.h"
 #include "host.h"
 #include "libbpf_log.h"
 #include "ring_wrap.h"
@@ -13,6 +14,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("Session", usm::SessionWrap::Define(env));
   exports.Set("Ring", usm::RingWrap::Define(env));
   exports.Set("Stats", usm::StatsWrap::Define(env));
+  exports.Set("limitAllocator", Napi::Function::New<usm::LimitAllocator>(env, "limitAllocator"));
   exports.Set("describeHost", Napi::Function::New<usm::DescribeHost>(env, "describeHost"));
   return exports;
 }

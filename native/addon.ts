@@ -58,6 +58,7 @@ export interface Addon {
   readonly Session: new () => NativeSession;
   readonly Ring: new () => NativeRing;
   readonly Stats: new () => NativeStats;
+  limitAllocator(limits: { mmapThreshold: number; trimThreshold: number; arenas: number }): boolean;
   describeHost(): {
     kernelRelease: string;
     machine: string;

@@ -304,6 +304,19 @@ export function enableStats(): { close(): void } {
   };
 }
 
+export interface AllocatorLimits {
+  /** Bytes; larger blocks are given back to the kernel as they are freed. */
+  readonly mmapThreshold: number;
+  /** Bytes of free memory at the top of the heap that are kept. */
+  readonly trimThreshold: number;
+  readonly arenas: number;
+}
+
+/** Sets how much freed memory the C library keeps, for the whole process. False where it has no such knobs (musl). */
+export function limitAllocator(limits: AllocatorLimits): boolean {
+  return loadAddon().limitAllocator(limits);
+}
+
 /** Facts for a good error message. */
 export function capabilities(): Capabilities {
   const { effective, ...host } = loadAddon().describeHost();

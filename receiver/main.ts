@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=2
 // The command: arguments, signals and exit codes. The only file that touches `process`.
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';

@@ -2,7 +2,7 @@
 import { randomFillSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import * as os from 'node:os';
-import { capabilities } from '../native/index.ts';
+import { capabilities, limitAllocator } from '../native/index.ts';
 import { readHost } from './attribution/host.ts';
 import { version } from './cli/version.ts';
 import type { Clock } from './clock.ts';
@@ -32,6 +32,8 @@ export interface Receiver {
 
 /** The semantic conventions that the spans follow. */
 const SCHEMA_URL = 'https://opentelemetry.io/schemas/1.40.0';
+/** Batches are blocks of some 100 KiB that come and go: kept by the allocator they would double what is resident. */
+const ALLOCATOR_LIMITS = { mmapThreshold: 64 * 1024, trimThreshold: 128 * 1024, arenas: 2 };
 /** What one round of draining takes at most; more is left for the next turn of the event loop. */
 const BUFFER_SIZE = 1024 * 1024;
 const MAX_ROUNDS = 8;
@@ -45,6 +47,7 @@ const CLOSING_SHARE = 0.1;
 
 export async function startReceiver(options: ReceiverOptions): Promise<Receiver> {
   const { config, logger, clock } = options;
+  limitAllocator(ALLOCATOR_LIMITS);
   const ledger = new Ledger();
   const scope = { name: SCOPE_NAME, version, schemaUrl: SCHEMA_URL };
   const timers = createTimers();

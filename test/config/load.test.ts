@@ -9,7 +9,7 @@ const queueDefaults = {
   numConsumers: 10,
   queueSize: 65536,
   sizer: 'items',
-  batch: { flushTimeoutMs: 200, minSize: 2048, maxSize: 4096 },
+  batch: { flushTimeoutMs: 200, minSize: 512, maxSize: 4096 },
 };
 const retryDefaults = {
   enabled: true,

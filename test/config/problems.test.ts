@@ -263,11 +263,11 @@ test('rules between the keys of an exporter', () => {
     ],
     [
       'otlp: { endpoint: "h:1", sending_queue: { sizer: items, queue_size: 9 } }',
-      'exporters::otlp::sending_queue: `min_size` (2048) must be less than or equal to `queue_size` (9)',
+      'exporters::otlp::sending_queue: `min_size` (512) must be less than or equal to `queue_size` (9)',
     ],
     [
       'otlp: { endpoint: "h:1", sending_queue: { batch: { max_size: 9 } } }',
-      'exporters::otlp::sending_queue::batch: `max_size` (9) must be greater or equal to `min_size` (2048)',
+      'exporters::otlp::sending_queue::batch: `max_size` (9) must be greater or equal to `min_size` (512)',
     ],
     [
       'otlp: { endpoint: "h:1", sending_queue: { batch: { flush_timeout: 0 } } }',
