@@ -182,7 +182,7 @@ export class RecordWriter {
       encoder.encode((record.args ?? []).map((text) => `${text}\0`).join('')),
       encoder.encode((record.environment ?? []).map((text) => `${text}\0`).join('')),
     ];
-    const size = parts.reduce((sum, part) => sum + part.length, processEvent.sizeOf);
+    const size = parts.reduce<number>((sum, part) => sum + part.length, processEvent.sizeOf);
     const at = this.#begin(eventKind.process, 0, size, record);
     this.#process(at + processEvent.tgid, at + processEvent.startTime, record);
     let to = at + processEvent.sizeOf;
