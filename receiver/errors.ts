@@ -50,8 +50,8 @@ export const errorCodes = {
     remedy: 'run a kernel built with CONFIG_DEBUG_INFO_BTF=y, as all current distributions ship',
   },
   USM_PRIVILEGE_MISSING: {
-    meaning: 'The process may not load BPF programs or may not see other processes.',
-    remedy: 'run as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE',
+    meaning: 'The process may not load BPF programs.',
+    remedy: 'run as root, or with CAP_BPF and CAP_PERFMON',
   },
   USM_BPF_LOAD: {
     meaning: 'The kernel refused to load the BPF programs or to create their maps.',

@@ -8,6 +8,8 @@ cd "$(dirname "$0")/.."
 build_packages=(clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libuv1-dev g++ make)
 test_packages=(clang-format nginx-light curl wrk iproute2 python3 golang-go procps)
 
+go_needed=1.26.8
+
 packages=("${build_packages[@]}")
 [[ "${1:-}" == --test ]] && packages+=("${test_packages[@]}")
 
@@ -46,6 +48,22 @@ install_packages() {
 	fi
 }
 
+# The Go peers want a newer Go than Debian has; any Go can fetch another as a module.
+install_go() {
+	local version machine directory
+	version=$(go env GOVERSION 2>/dev/null || go version | awk '{ print $3 }')
+	[[ -x .cache/go/bin/go || "$(printf '%s\n' "go$go_needed" "$version" | sort -V | head -n 1)" == "go$go_needed" ]] && return 0
+	echo "setup: installing Go $go_needed (found $version)"
+	machine=$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
+	directory=$(cd "$(mktemp -d)" && GOFLAGS=-mod=mod go mod download -json "golang.org/toolchain@v0.0.1-go$go_needed.linux-$machine" |
+		sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
+	# A module's files come without their permission to run.
+	chmod -R u+w "$directory"
+	chmod +x "$directory"/bin/* "$directory"/pkg/tool/*/*
+	mkdir -p .cache
+	ln -sfn "$directory" .cache/go
+}
+
 install_modules() {
 	local stamp=node_modules/.installed-lock.json
 	cmp -s package-lock.json "$stamp" && return 0
@@ -60,3 +78,4 @@ else
 	install_packages
 fi
 install_modules
+if [[ "${1:-}" == --test ]]; then install_go; fi

@@ -8,6 +8,7 @@ log=build/test.log
 failed=()
 
 scripts/setup.sh --test
+[[ ! -d .cache/go/bin ]] || export PATH="$PWD/.cache/go/bin:$PATH" GOTOOLCHAIN=local
 scripts/build.sh
 make -s -C test/native
 : >"$log"

@@ -29,7 +29,7 @@ const rules: readonly Rule[] = [
   { of: 'receiver/kernel/', files: [...common, 'native/index.ts'], packages: ['node:'] },
   { of: 'receiver/telemetry/', files: outbound, packages: ['node:'] },
   { of: 'receiver/export/', files: outbound, packages: ['node:', '@grpc/grpc-js'] },
-  { of: 'receiver/config/', files: common, packages: ['node:', 'yaml', 'ajv'] },
+  { of: 'receiver/config/', files: common, packages: ['node:', 'yaml'] },
   { of: 'receiver/cli/', files: [...common, 'receiver/config/'], packages: [] },
   { of: 'receiver/errors.ts', files: [], packages: [] },
   { of: 'receiver/clock.ts', files: [], packages: [] },
