@@ -16,6 +16,7 @@ import type {
 import type { Abort, Nanoseconds, Transaction } from '../model/transaction.ts';
 import type { Controls } from './controls.ts';
 import type { IoEvent, OpenEvent, WalkEvent } from '../model/stream-event.ts';
+import { WaitingEvents } from './waiting.ts';
 
 export interface ConnectionContext {
   readonly protocols: readonly Protocol[];
@@ -31,15 +32,12 @@ export interface ConnectionContext {
 interface Flow {
   /** Next position to hand over. */
   position: number;
-  /** What the kernel was last told of it. */
-  reported: number;
+  /** Its copy window opened here: at the last turn, or where the kernel was last told that it was followed. */
+  windowStart: number;
   /** Events were lost: the next hole is theirs. */
   isResumed: boolean;
 }
 
-/** Events that wait, at most, on one connection. */
-const MAX_HELD_EVENTS = 64;
-const MAX_HELD_BYTES = 512 * 1024;
 /** An old connection that shows nothing like HTTP at so many turns is not HTTP. */
 const MAX_STRANGE_TURNS = 16;
 
@@ -54,19 +52,19 @@ export class Connection implements ConversationSink {
   /** The request side is what this socket sends (client) or receives (server); undefined until the role is known. */
   #isRequestSent: boolean | undefined;
   #isIgnored = false;
-  #held: IoEvent[] = [];
-  #heldBytes = 0;
+  readonly #waiting = new WaitingEvents();
   /** Older than the receiver, and nothing proven yet. */
   #isStrange: boolean;
   #strangeTurns = 0;
   #lastSide: Side | undefined;
+  #isLastSent: boolean | undefined;
   #lastTime: Nanoseconds = 0;
 
   constructor(open: OpenEvent, context: ConnectionContext) {
     this.#info = open.info;
     this.#context = context;
-    this.#received = { position: open.receivedPosition, reported: open.receivedPosition, isResumed: false };
-    this.#sent = { position: open.sentPosition, reported: open.sentPosition, isResumed: false };
+    this.#received = { position: open.receivedPosition, windowStart: open.receivedPosition, isResumed: false };
+    this.#sent = { position: open.sentPosition, windowStart: open.sentPosition, isResumed: false };
     if (open.info.role !== 'unknown') this.#isRequestSent = open.info.role === 'client';
     this.#lastFlow = open.lastFlow;
     this.#start = startOf(open.info, open.lastFlow);
@@ -82,7 +80,7 @@ export class Connection implements ConversationSink {
   }
 
   get isHolding(): boolean {
-    return this.#held.length > 0;
+    return !this.#waiting.isEmpty;
   }
 
   get openTransactions(): number {
@@ -91,42 +89,34 @@ export class Connection implements ConversationSink {
 
   io(event: IoEvent): void {
     this.#lastTime = event.time;
+    if (event.isResumed) this.#received.isResumed = this.#sent.isResumed = true;
     if (this.#isRequestSent === undefined && !this.#resolveRole(event)) return;
     if (this.#mustWait(event)) {
       this.#hold(event);
       return;
     }
     this.#deliver(event);
-    if (this.#held.length > 0) this.#releaseReady();
+    if (!this.#waiting.isEmpty) this.#releaseReady();
   }
 
   walked(event: WalkEvent): void {
-    this.release();
-    const flow = event.isSent ? this.#sent : this.#received;
-    const side = this.#sideOf(event.isSent);
-    if (this.#isIgnored || event.end < flow.position) return;
-    this.#context.books.bytesSeen(event.end - flow.position);
-    const conversation = this.#conversation;
-    if (conversation === undefined) {
-      this.#context.books.bytesSkipped(event.end - flow.position);
-    } else {
-      if (event.position > flow.position) this.#missing(flow, side, event.position, 'capture_window', event.time);
-      const remaining = Math.max(0, event.next - 2 - event.end);
-      conversation.chunksWalked(side, event.position, event.end, event.body - remaining, remaining, event.time);
-    }
-    flow.position = event.end;
+    this.#lastTime = event.time;
+    if (this.#isRequestSent === undefined) this.#passOverWaiting();
+    else if (event.isSent !== this.#isRequestSent) this.release();
+    this.#walk(event, event.isSent ? this.#sent : this.#received);
+    if (!this.#waiting.isEmpty) this.#releaseReady();
   }
 
   /** One direction ends: nothing more is received, or sent. */
   end(isSent: boolean, time: Nanoseconds): void {
-    this.release();
     this.#lastTime = time;
-    if (this.#isRequestSent !== undefined) this.#conversation?.end(this.#sideOf(isSent), time);
+    if (this.#waiting.isEmpty) this.#end(isSent, time);
+    else this.#waiting.addEnd({ isSent, time });
   }
 
   /** The connection is over; the kernel's final positions account for what moved unseen. */
   close(cause: Abort, time: Nanoseconds, receivedPosition: number, sentPosition: number): void {
-    this.release();
+    this.#releaseAll();
     if (this.#isIgnored) return;
     this.#reach(this.#received, false, receivedPosition, time);
     this.#reach(this.#sent, true, sentPosition, time);
@@ -140,18 +130,16 @@ export class Connection implements ConversationSink {
     if (!this.#isIgnored) this.#conversation?.settle?.(now);
   }
 
-  /** Hands over what waits, ready or not. */
+  /** Hands over what waits, ready or not. What waits for the role goes on waiting: nobody knows yet whose it is. */
   release(): void {
-    const held = this.#held;
-    if (held.length === 0) return;
-    this.#held = [];
-    this.#heldBytes = 0;
-    for (const event of held) this.#deliver(event);
+    if (this.#isRequestSent === undefined) return;
+    for (let event = this.#waiting.take(); event !== undefined; event = this.#waiting.take()) this.#deliver(event);
+    this.#releaseEnds();
   }
 
   /** The receiver stops. */
   abandon(): void {
-    this.release();
+    this.#releaseAll();
     this.#conversation?.abandon();
     this.#conversation = undefined;
     this.#isIgnored = true;
@@ -214,13 +202,14 @@ export class Connection implements ConversationSink {
       if (end > flow.position) this.#reach(flow, event.isSent, end, event.time, 'unordered_io');
       return;
     }
-    if (event.isResumed) this.#received.isResumed = this.#sent.isResumed = true;
     if (event.position > flow.position) {
       this.#reach(flow, event.isSent, event.position, event.time, flow.isResumed ? 'ring_full' : 'unseen_io');
     }
     flow.isResumed = false;
     this.#context.books.bytesSeen(event.size);
     flow.position = end;
+    if (event.isSent !== this.#isLastSent) flow.windowStart = event.position;
+    this.#isLastSent = event.isSent;
     if (this.#isStrange) this.#countStrangeTurn(event, side);
     const conversation = this.#isIgnored ? undefined : (this.#conversation ?? this.#decide(event, side));
     if (conversation === undefined) {
@@ -233,13 +222,37 @@ export class Connection implements ConversationSink {
       conversation.data(side, bytes, from, from + event.captured, event.position, event.isIoStart, event.time, event.process);
     }
     if (end > dataEnd) conversation.missing(side, dataEnd, end, event.missing ?? 'unseen_io', event.time, event.process);
-    if (end - flow.reported > this.#context.windowSize / 4 && event.captured > 0) {
-      flow.reported = end;
-      // The kernel opens a window by itself whenever the direction turns: only a long run is worth a word.
-      if (!event.isIoStart || event.size > this.#context.windowSize / 16) {
-        this.#context.controls.parsed(this.#info.id, event.isSent, end);
+    if (event.captured > 0 && end - flow.windowStart > this.#context.windowSize / 4) {
+      flow.windowStart = end;
+      this.#context.controls.parsed(this.#info.id, event.isSent, end);
+    }
+  }
+
+  #walk(event: WalkEvent, flow: Flow): void {
+    if (this.#isIgnored || event.end <= flow.position) return;
+    const { books } = this.#context;
+    const conversation = this.#conversation;
+    books.bytesSeen(event.end - flow.position);
+    if (conversation === undefined) {
+      books.bytesSkipped(event.end - flow.position);
+    } else {
+      const side = this.#sideOf(event.isSent);
+      if (event.position > flow.position) {
+        this.#missing(flow, side, event.position, flow.isResumed ? 'ring_full' : 'unseen_io', event.time);
+      }
+      if (event.position === flow.position) {
+        const remaining = Math.max(0, event.next - 2 - event.end);
+        conversation.chunksWalked(side, event.position, event.end, event.body - remaining, remaining, event.time);
+      } else {
+        this.#missing(flow, side, event.end, 'unordered_io', event.time);
       }
     }
+    flow.isResumed = false;
+    flow.position = event.end;
+  }
+
+  #end(isSent: boolean, time: Nanoseconds): void {
+    if (this.#isRequestSent !== undefined) this.#conversation?.end(this.#sideOf(isSent), time);
   }
 
   /** Bytes up to `position` moved without an event. */
@@ -265,27 +278,36 @@ export class Connection implements ConversationSink {
    */
   #mustWait(event: IoEvent): boolean {
     if (this.#isIgnored || event.isSent === this.#isRequestSent) return false;
-    if (this.#held.length > 0) return true;
+    if (!this.#waiting.isEmpty) return true;
     const requests = event.isSent ? this.#received : this.#sent;
     if (event.otherPosition <= requests.position) return false;
     return this.#conversation === undefined || !this.#conversation.hasOutstandingRequest();
   }
 
   #hold(event: IoEvent): void {
-    if (this.#held.length >= MAX_HELD_EVENTS || this.#heldBytes + event.captured > MAX_HELD_BYTES) {
-      this.release();
-      this.#deliver(event);
-      return;
-    }
-    this.#held.push(copyOf(event));
-    this.#heldBytes += event.captured;
+    if (this.#waiting.add(event)) return;
+    this.release();
+    this.#deliver(event);
   }
 
   #releaseReady(): void {
-    const first = this.#held[0];
-    if (first === undefined) return;
-    const requests = first.isSent ? this.#received : this.#sent;
-    if (first.otherPosition <= requests.position || this.#conversation?.hasOutstandingRequest() === true) this.release();
+    for (let first = this.#waiting.first; first !== undefined; first = this.#waiting.first) {
+      const requests = first.isSent ? this.#received : this.#sent;
+      const isReady = first.otherPosition <= requests.position || this.#conversation?.hasOutstandingRequest() === true;
+      if (!isReady && !this.#isIgnored) return;
+      this.#waiting.take();
+      this.#deliver(first);
+    }
+    this.#releaseEnds();
+  }
+
+  #releaseAll(): void {
+    this.release();
+    this.#passOverWaiting();
+  }
+
+  #releaseEnds(): void {
+    for (let end = this.#waiting.takeEnd(); end !== undefined; end = this.#waiting.takeEnd()) this.#end(end.isSent, end.time);
   }
 
   // Protocol and role
@@ -311,12 +333,14 @@ export class Connection implements ConversationSink {
     for (const protocol of this.#context.protocols) {
       if (protocol.recognise('request', event.bytes, event.from, event.from + event.captured) !== 'no') return;
     }
-    if (++this.#strangeTurns > MAX_STRANGE_TURNS) this.giveUp('not_http');
+    if (++this.#strangeTurns <= MAX_STRANGE_TURNS) return;
+    this.#conversation?.abandon();
+    this.giveUp('not_http');
   }
 
   /** For sockets whose role the kernel could not tell: the side that speaks HTTP requests is the client's. False: wait for more. */
   #resolveRole(event: IoEvent): boolean {
-    const bytes = this.#prefix(event);
+    const bytes = this.#waiting.bytesBefore(event);
     let isUndecided = event.captured === 0;
     for (const protocol of this.#context.protocols) {
       const asRequest = protocol.recognise('request', bytes, 0, bytes.length);
@@ -325,13 +349,11 @@ export class Connection implements ConversationSink {
       if (asResponse !== 'no' && asRequest === 'no') return this.#adoptRole(event.isSent ? 'server' : 'client');
       if (asRequest === 'more' && asResponse === 'more') isUndecided = true;
     }
-    if (isUndecided && this.#held.length < MAX_HELD_EVENTS) {
-      this.#held.push(copyOf(event));
-      this.#heldBytes += event.captured;
-      return false;
-    }
+    if (isUndecided && this.#waiting.add(event)) return false;
     // Neither: it stays unknown which end asks, but also that anything is asked.
-    if (this.#start === 'beginning' || ++this.#strangeTurns > MAX_STRANGE_TURNS) this.giveUp('not_http');
+    if (event.isSent !== this.#isLastSent) this.#strangeTurns++;
+    if (this.#start === 'beginning' || this.#strangeTurns > MAX_STRANGE_TURNS) this.giveUp('not_http');
+    this.#passOverWaiting();
     this.#passOver(event);
     return false;
   }
@@ -345,24 +367,19 @@ export class Connection implements ConversationSink {
     return true;
   }
 
-  #passOver(event: IoEvent): void {
-    for (const waiting of [...this.#held, event]) {
-      const flow = waiting.isSent ? this.#sent : this.#received;
-      const end = waiting.position + waiting.size;
-      if (end <= flow.position) continue;
-      this.#context.books.bytesSeen(end - flow.position);
-      this.#context.books.bytesSkipped(end - flow.position);
-      flow.position = end;
-    }
-    this.#held = [];
-    this.#heldBytes = 0;
+  #passOverWaiting(): void {
+    for (let event = this.#waiting.take(); event !== undefined; event = this.#waiting.take()) this.#passOver(event);
+    while (this.#waiting.takeEnd() !== undefined);
   }
 
-  /** The bytes of this event behind those of the same flow that wait already. */
-  #prefix(event: IoEvent): Uint8Array {
-    const own = event.bytes.subarray(event.from, event.from + event.captured);
-    const earlier = this.#held.filter((held) => held.isSent === event.isSent).map((held) => held.bytes);
-    return earlier.length === 0 ? own : Buffer.concat([...earlier, own]);
+  #passOver(event: IoEvent): void {
+    const flow = event.isSent ? this.#sent : this.#received;
+    const end = event.position + event.size;
+    this.#isLastSent = event.isSent;
+    if (end <= flow.position) return;
+    this.#context.books.bytesSeen(end - flow.position);
+    this.#context.books.bytesSkipped(end - flow.position);
+    flow.position = end;
   }
 
   #sideOf(isSent: boolean): Side {
@@ -380,8 +397,4 @@ function startOf(info: ConnectionInfo, lastFlow: OpenEvent['lastFlow']): Convers
   if (lastFlow === 'same_tick') return 'boundary';
   const answered = info.role === 'client' ? 'received' : 'sent';
   return info.role !== 'unknown' && lastFlow === answered ? 'boundary' : 'middle';
-}
-
-function copyOf(event: IoEvent): IoEvent {
-  return { ...event, bytes: event.bytes.slice(event.from, event.from + event.captured), from: 0 };
 }

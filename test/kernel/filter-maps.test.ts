@@ -90,7 +90,7 @@ function matches(rule: FilterRule, s: Subject): boolean {
   const inRange = (ranges: FilterRule['localPorts'], port: number): boolean =>
     ranges.some(({ first, last }) => first <= port && port <= last);
   const isBelow = (cgroup: string): boolean => s.cgroup === cgroup || s.cgroup.startsWith(`${cgroup}/`);
-  const wants = <T>(list: readonly T[], isMatch: boolean): boolean => list.length === 0 || isMatch;
+  const wants = (list: readonly unknown[], isMatch: boolean): boolean => list.length === 0 || isMatch;
   return (
     wants(rule.localPorts, !s.isUnix && inRange(rule.localPorts, s.localPort)) &&
     wants(rule.remotePorts, !s.isUnix && inRange(rule.remotePorts, s.remotePort)) &&
