@@ -1,0 +1,298 @@
+// Receivers that come and go while connections stay: what is older than a receiver is found again at its next turn, and what begins
+// after the ready message is seen from its first byte.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import http from 'node:http';
+import net from 'node:net';
+import { test, type TestContext } from 'node:test';
+import { startRawPair, type RawPeer } from '../traffic/raw.ts';
+import { asExpected, newRun, startClient, startServer, type ClientKind, type EchoServer } from '../traffic/traffic.ts';
+import { planRequests, type Exchange, type PlannedRequest } from '../traffic/truth.ts';
+import { compareTruth } from './compare.ts';
+import { assertBooks, kernelTestSkip, startReceiver, type Stopped } from './harness.ts';
+import { targetOf } from './spans.ts';
+import { waitFor } from './wait.ts';
+
+const skip = kernelTestSkip();
+
+/** What one client did in one go, over its one connection. */
+interface Batch {
+  readonly startedAt: number;
+  readonly endedAt: number;
+  readonly exchanges: readonly Exchange[];
+}
+
+interface Traffic {
+  readonly kind: ClientKind;
+  readonly batches: Batch[];
+  stop(): Promise<void>;
+}
+
+const batchSize = 4;
+
+/** A client that asks all the time, over one connection that stays. */
+async function startTraffic(t: TestContext, kind: 'node' | 'go' | 'io'): Promise<Traffic> {
+  const server = await startServer(t, kind);
+  const client = await startClient(t, kind, server);
+  const batches: Batch[] = [];
+  let isStopping = false;
+  const loop = async (): Promise<void> => {
+    while (!isStopping) {
+      const startedAt = performance.now();
+      const exchanges = await client.run(planRequests(newRun(), batchSize, 'plain'));
+      batches.push({ startedAt, endedAt: performance.now(), exchanges });
+    }
+  };
+  const running = loop();
+  running.catch(() => {}); // stop() tells
+  return {
+    kind,
+    batches,
+    stop() {
+      isStopping = true;
+      return running;
+    },
+  };
+}
+
+/** A receiver's life. */
+interface Run {
+  readonly startedAt: number;
+  readonly readyAt: number;
+  readonly stoppedAt: number;
+  readonly endedAt: number;
+  readonly stopped: Stopped;
+}
+
+/** Nothing wrong and nothing extra in all of it, nothing missing of what must be there. */
+function differenceOf(stopped: Stopped, may: readonly Exchange[], must: readonly Exchange[]): string | undefined {
+  const wrong = compareTruth(may, stopped.spans, { mayMiss: true });
+  const ids = new Set(must.map(({ id }) => id));
+  const spans = stopped.spans.filter((span) => ids.has(/id=([^&]*)/.exec(targetOf(span))?.[1] ?? ''));
+  const missing = compareTruth(must, spans);
+  return wrong ?? missing;
+}
+
+test('receivers that restart under steady keep-alive traffic see everything behind the first turn', { skip }, async (t) => {
+  const restarts = 20;
+  const clients = await Promise.all((['node', 'go', 'io'] as const).map((kind) => startTraffic(t, kind)));
+  const runs: Run[] = [];
+  for (let i = 0; i < restarts; i++) {
+    const startedAt = performance.now();
+    const receiver = await startReceiver(t);
+    const readyAt = performance.now();
+    const wanted = clients.map(({ batches }) => batches.length + 10);
+    await waitFor('ten batches of each client', () => clients.every(({ batches }, k) => batches.length >= wanted[k]!), 30_000);
+    const stoppedAt = performance.now();
+    const stopped = await receiver.stop();
+    runs.push({ stopped, startedAt, readyAt, stoppedAt, endedAt: performance.now() });
+  }
+  await Promise.all(clients.map((client) => client.stop()));
+  const problems: string[] = [];
+  for (const [i, { stopped, startedAt, readyAt, stoppedAt, endedAt }] of runs.entries()) {
+    assertBooks(stopped);
+    const may: Exchange[] = [];
+    const must: Exchange[] = [];
+    for (const { kind, batches } of clients) {
+      const within = batches.filter((batch) => batch.endedAt >= startedAt && batch.startedAt <= endedAt);
+      may.push(...within.flatMap(({ exchanges }) => exchanges));
+      // Behind the first turn after the ready message, and before the signal.
+      const whole = within.filter((batch) => batch.startedAt > readyAt && batch.endedAt < stoppedAt).slice(1);
+      assert.ok(whole.length > 0, `run ${i}: the ${kind} client was busy`);
+      must.push(...whole.flatMap(({ exchanges }) => exchanges));
+    }
+    const difference = differenceOf(stopped, may, must);
+    if (difference !== undefined) problems.push(`run ${i}: ${difference}\nledger: ${JSON.stringify(stopped.ledger)}`);
+  }
+  assert.equal(problems.length, 0, problems.join('\n'));
+});
+
+interface Pair {
+  readonly server: RawPeer;
+  readonly client: RawPeer;
+}
+
+/** A few ticks of the kernel's coarse clock. */
+async function passTicks(): Promise<void> {
+  const until = performance.now() + 20;
+  await waitFor('ticks to pass', () => performance.now() > until);
+}
+
+interface ExchangeOptions {
+  /** Where the request is cut into several writes. */
+  readonly cut?: readonly number[];
+  readonly isSlow?: boolean;
+}
+
+/** One exchange between raw peers; its truth. */
+async function exchange({ server, client }: Pair, { cut = [], isSlow = false }: ExchangeOptions = {}): Promise<Exchange> {
+  const id = newRun();
+  const target = `/raw?id=${id}&`;
+  const head = `GET ${target} HTTP/1.1\r\nHost: raw\r\n\r\n`;
+  let from = 0;
+  for (const to of [...cut, head.length]) {
+    await client.send(head.slice(from, to));
+    await server.expect(to - from);
+    from = to;
+  }
+  if (isSlow) await passTicks();
+  const answer = 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello';
+  await server.send(answer);
+  await client.expect(answer.length);
+  return {
+    id,
+    method: 'GET',
+    target,
+    status: 200,
+    requestBodySize: 0,
+    responseBodySize: 5,
+    transport: 'tcp',
+    server: { pid: server.pid, service: 'raw-peer' },
+    client: { pid: client.pid, service: 'raw-peer' },
+  };
+}
+
+const responseLike = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n';
+const requestLike = 'GET /decoy HTTP/1.1\r\nHost: decoy\r\n\r\n';
+
+interface State {
+  readonly title: string;
+  readonly earlier?: ExchangeOptions;
+  before?(pair: Pair): Promise<void>;
+  behind?(pair: Pair): Promise<void>;
+  readonly later?: ExchangeOptions;
+}
+
+/** What each connection is in the middle of when the receiver starts, and how that goes on. */
+const states: readonly State[] = [
+  { title: 'nothing' },
+  { title: 'nothing, after an answer that took its time', earlier: { isSlow: true } },
+  { title: 'nothing, and the next head comes in pieces', later: { cut: [1, 20] } },
+  { title: 'nothing after a slow answer, and the next head comes in pieces', earlier: { isSlow: true }, later: { cut: [1, 20] } },
+  ...[responseLike, requestLike, 'abc', 'HTTP/1.1 5', '\r\n\r\n'].flatMap((body) => [
+    {
+      title: `a request body, the rest of which is ${JSON.stringify(body)}`,
+      async before({ server, client }: Pair) {
+        const head = `POST /cut HTTP/1.1\r\nHost: raw\r\nContent-Length: ${body.length + 1}\r\n\r\n-`;
+        await client.send(head);
+        await server.expect(head.length);
+      },
+      async behind({ server, client }: Pair) {
+        await client.send(body);
+        await server.expect(body.length);
+        await server.send(responseLike);
+        await client.expect(responseLike.length);
+      },
+    },
+    {
+      title: `a response body, the rest of which is ${JSON.stringify(body)}`,
+      async before({ server, client }: Pair) {
+        const head = 'GET /cut HTTP/1.1\r\nHost: raw\r\n\r\n';
+        await client.send(head);
+        await server.expect(head.length);
+        const answer = `HTTP/1.1 200 OK\r\nContent-Length: ${body.length + 1}\r\n\r\n-`;
+        await server.send(answer);
+        await client.expect(answer.length);
+      },
+      async behind({ server, client }: Pair) {
+        await server.send(body);
+        await client.expect(body.length);
+      },
+    },
+  ]),
+];
+
+test('a body under way that looks like a request is none, however fast all went before', { skip }, async (t) => {
+  // Both ends in this process: the head goes out with the answer before it, within one tick of the kernel's coarse clock.
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const connections: { near: net.Socket; far: net.Socket }[] = [];
+  for (let i = 0; i < 20; i++) {
+    const accepted = once(server, 'connection') as Promise<[net.Socket]>;
+    const near = net.connect((server.address() as net.AddressInfo).port, '127.0.0.1').setNoDelay();
+    const [far] = await accepted;
+    far.setNoDelay();
+    connections.push({ near, far });
+    t.after(() => near.destroy());
+    const head = `POST /cut HTTP/1.1\r\nHost: raw\r\nContent-Length: ${requestLike.length}\r\n\r\n`;
+    far.once('data', () => far.write(responseLike));
+    near.write('GET /first HTTP/1.1\r\nHost: raw\r\n\r\n');
+    await once(near, 'data');
+    near.write(head);
+    await once(far, 'data');
+  }
+  const receiver = await startReceiver(t);
+  for (const { near, far } of connections) {
+    near.write(requestLike);
+    await once(far, 'data');
+    far.write(responseLike);
+    await once(near, 'data');
+  }
+  const stopped = await receiver.stop();
+  assertBooks(stopped);
+  assert.equal(compareTruth([], stopped.spans, { silentPids: [process.pid] }), undefined);
+});
+
+test('whatever begins after the ready message is seen, at every start', { skip }, async (t) => {
+  const starts = 60;
+  const server = await startServer(t, 'go');
+  for (let i = 0; i < starts; i++) {
+    const receiver = await startReceiver(t);
+    const requests = planRequests(newRun(), 16, 'bodiless');
+    const truth = await Promise.all(requests.map((request) => askOnce(server, request)));
+    const stopped = await receiver.stop();
+    const difference = compareTruth(truth, stopped.spans);
+    if (difference !== undefined) assert.fail(`start ${i}: ${difference}\nledger: ${JSON.stringify(stopped.ledger)}`);
+    assertBooks(stopped);
+  }
+});
+
+/** From this process, over a connection of its own. */
+async function askOnce(server: EchoServer, request: PlannedRequest): Promise<Exchange> {
+  const asked = http.request({
+    agent: false,
+    port: server.port,
+    host: '127.0.0.1',
+    method: request.method,
+    path: request.target,
+  });
+  const answered = once(asked, 'response') as Promise<[http.IncomingMessage]>;
+  asked.end();
+  const [answer] = await answered;
+  let responseBodySize = 0;
+  for await (const chunk of answer) responseBodySize += (chunk as Buffer).length;
+  const client = { pid: process.pid, service: undefined };
+  return asExpected(
+    request,
+    { status: answer.statusCode, responseBodySize },
+    'tcp',
+    { pid: server.pid, service: server.service },
+    client,
+  );
+}
+
+test('connections are found again whatever they were in the middle of', { skip }, async (t) => {
+  const pairs = await Promise.all(states.map(() => startRawPair(t)));
+  for (const [i, state] of states.entries()) {
+    await exchange(pairs[i]!, state.earlier);
+    await state.before?.(pairs[i]!);
+  }
+  const receiver = await startReceiver(t);
+  const truths: Exchange[][] = [];
+  for (const [i, state] of states.entries()) {
+    const pair = pairs[i]!;
+    await state.behind?.(pair);
+    const truth: Exchange[] = [];
+    for (let n = 0; n < 5; n++) truth.push(await exchange(pair, state.later));
+    truths.push(truth);
+  }
+  const stopped = await receiver.stop();
+  assertBooks(stopped);
+  for (const [i, { title }] of states.entries()) {
+    await t.test(title, () => {
+      const difference = compareTruth(truths[i]!, stopped.spans);
+      if (difference !== undefined) assert.fail(difference);
+    });
+  }
+});
