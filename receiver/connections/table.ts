@@ -27,12 +27,13 @@ const MAX_HOLD_NS = 500e6;
 const SETTLE_INTERVAL_NS = 500e6;
 /** Cookies of connections that we gave up, whose late events are no surprise. */
 const MAX_REMEMBERED = 65536;
+/** Cookies of connections that have ended, whose late events are nobody else's. */
+const MAX_ENDED = 8192;
 
 const ECONNRESET = 104;
 const EPIPE = 32;
 
 interface Closing {
-  readonly connection: Connection;
   readonly cause: Abort;
   readonly time: Nanoseconds;
   readonly receivedPosition: number;
@@ -45,7 +46,11 @@ export class ConnectionTable {
   readonly #maxConnections: number;
   readonly #ignored = new Set<ConnectionId>();
   readonly #holding = new Set<Connection>();
-  #closing: Closing[] = [];
+  readonly #ended = new Set<ConnectionId>();
+  /** In the order in which their ends were told. */
+  readonly #closing = new Map<Connection, Closing>();
+  /** Unknown to the kernel at a time up to which not all events had been handed in. */
+  readonly #gone = new Map<Connection, Nanoseconds>();
   #settledAt: Nanoseconds = 0;
 
   constructor(options: ConnectionTableOptions) {
@@ -68,13 +73,16 @@ export class ConnectionTable {
 
   open(event: OpenEvent): void {
     const { books } = this.#context;
+    const { id } = event.info;
+    // Two threads that do the first I/O at once may both tell of it, or one may be overtaken by the other's bytes.
+    if (this.#connections.has(id) || this.#ignored.has(id)) return;
     books.connectionSeen();
     if (this.#connections.size >= this.#maxConnections) {
       books.connectionShed('too_many_connections');
-      this.#forget(event.info.id);
+      this.#forget(id);
       return;
     }
-    this.#connections.set(event.info.id, new Connection(event, this.#context));
+    this.#connections.set(id, new Connection(event, this.#context));
   }
 
   io(event: IoEvent): void {
@@ -116,12 +124,13 @@ export class ConnectionTable {
 
   /** Finishes what has lingered or waited long enough. `now`: pipeline time up to which events have been handed in. */
   tick(now: Nanoseconds): void {
-    if (this.#closing.length > 0) {
-      const ready = this.#closing.filter((closing) => closing.time + LINGER_NS <= now);
-      if (ready.length > 0) {
-        this.#closing = this.#closing.filter((closing) => closing.time + LINGER_NS > now);
-        for (const closing of ready) this.#finish(closing);
-      }
+    for (const [connection, closing] of this.#closing) {
+      if (closing.time + LINGER_NS > now) break;
+      this.#finish(connection, closing);
+    }
+    for (const [connection, time] of this.#gone) {
+      if (time + LINGER_NS > now) break;
+      this.#finishGone(connection, time);
     }
     if (now - this.#settledAt >= SETTLE_INTERVAL_NS) {
       this.#settledAt = now;
@@ -134,55 +143,70 @@ export class ConnectionTable {
     }
   }
 
-  /** `live`: connections that the kernel still knew at `time`. The others are gone without a word (UNIX sockets, lost events). */
+  /**
+   * `live`: connections that the kernel still knew at `time`. The others are gone without a word (UNIX sockets, lost events), but what
+   * they did may be in the ring still, so that they end only with a later {@link tick}.
+   */
   sweep(live: ReadonlySet<ConnectionId>, time: Nanoseconds): void {
     for (const [id, connection] of this.#connections) {
-      if (live.has(id) || connection.lastTime > time) continue;
-      this.#connections.delete(id);
-      this.#context.controls.release(id);
-      connection.close('connection_closed', connection.lastTime, 0, 0);
+      if (live.has(id) || connection.lastTime > time || this.#gone.has(connection)) continue;
+      this.#gone.set(connection, time);
     }
   }
 
-  /** True if somebody's end would go unnoticed without {@link sweep}. */
+  /** True while there is a connection whose end {@link sweep} may have to find: of any, the event may be lost. */
   needsSweep(): boolean {
-    for (const connection of this.#connections.values()) if (connection.info.transport === 'unix') return true;
-    return false;
+    return this.#connections.size > 0;
   }
 
-  /** The receiver stops: what lingers is finished, what is open is counted. */
+  /** The receiver stops, and all events have been handed in: what lingers is finished, what is open is counted. */
   close(): void {
-    for (const closing of this.#closing) this.#finish(closing);
-    this.#closing = [];
+    for (const [connection, closing] of this.#closing) this.#finish(connection, closing);
+    for (const [connection, time] of this.#gone) this.#finishGone(connection, time);
     for (const connection of this.#connections.values()) connection.abandon();
     this.#connections.clear();
+    this.#holding.clear();
   }
 
   #close(connection: Connection, cause: Abort, event: EndEvent): void {
+    // The first cause counts: a reset is followed by the end of the socket.
+    if (this.#closing.has(connection)) return;
     const { time, receivedPosition, sentPosition } = event;
-    this.#closing.push({ connection, cause, time, receivedPosition, sentPosition });
+    this.#closing.set(connection, { cause, time, receivedPosition, sentPosition });
   }
 
-  #finish(closing: Closing): void {
-    const { connection, cause, time, receivedPosition, sentPosition } = closing;
+  #finish(connection: Connection, closing: Closing): void {
+    const { cause, time, receivedPosition, sentPosition } = closing;
     const { id } = connection.info;
-    // The first cause counts: a reset is followed by the end of the socket.
+    this.#closing.delete(connection);
+    this.#gone.delete(connection);
+    this.#holding.delete(connection);
     if (this.#connections.get(id) !== connection) return;
     this.#connections.delete(id);
-    this.#holding.delete(connection);
     this.#context.controls.release(id);
+    remember(this.#ended, id, MAX_ENDED);
     connection.close(cause, time, receivedPosition, sentPosition);
   }
 
-  /** An event of a connection that we do not know: given up already, or its beginning was lost. */
+  #finishGone(connection: Connection, time: Nanoseconds): void {
+    this.#gone.delete(connection);
+    // Its end was in the ring, or it was not gone.
+    if (this.#closing.has(connection) || connection.lastTime > time) return;
+    this.#finish(connection, { cause: 'connection_closed', time: connection.lastTime, receivedPosition: 0, sentPosition: 0 });
+  }
+
+  /** An event of a connection that we do not know: given up already, over, or its beginning was lost. */
   #strange(event: IoEvent): void {
     const { books } = this.#context;
     books.bytesSeen(event.size);
     if (this.#ignored.has(event.connection)) {
       books.bytesSkipped(event.size);
+      // The kernel has not heard of it, or its slot was another one's.
+      this.#context.controls.ignore(event.connection);
       return;
     }
     books.bytesLost('connection_unknown', event.size);
+    if (this.#ended.has(event.connection)) return;
     books.connectionSeen();
     books.connectionShed('ring_full');
     this.#forget(event.connection);
@@ -191,12 +215,17 @@ export class ConnectionTable {
   #forget(id: ConnectionId): void {
     this.#connections.delete(id);
     this.#context.controls.ignore(id);
-    this.#ignored.add(id);
-    if (this.#ignored.size <= MAX_REMEMBERED) return;
-    for (const oldest of this.#ignored) {
-      this.#ignored.delete(oldest);
-      break;
-    }
+    remember(this.#ignored, id, MAX_REMEMBERED);
+  }
+}
+
+/** Adds to a set that forgets its oldest. */
+function remember(set: Set<ConnectionId>, id: ConnectionId, limit: number): void {
+  set.add(id);
+  if (set.size <= limit) return;
+  for (const oldest of set) {
+    set.delete(oldest);
+    return;
   }
 }
 
