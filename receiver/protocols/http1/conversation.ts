@@ -597,8 +597,8 @@ export class Http1Conversation implements Conversation {
 
   // Endings and accounts
 
-  #giveUp(reason: GiveUpReason, dropReason: 'malformed_message' | 'bytes_lost' | 'queue_full' = 'malformed_message'): void {
-    this.#matcher.dropAll(reason === 'too_many_pipelined' ? 'queue_full' : dropReason);
+  #giveUp(reason: GiveUpReason, dropReason: 'malformed_message' | 'bytes_lost' = 'malformed_message'): void {
+    this.#matcher.dropAll(reason === 'too_many_pipelined' ? 'too_many_pipelined' : dropReason);
     this.#finish(false);
     this.#sink.giveUp(reason);
   }
