@@ -53,7 +53,7 @@ export class Connection implements ConversationSink {
   #isRequestSent: boolean | undefined;
   #isIgnored = false;
   readonly #waiting = new WaitingEvents();
-  /** Older than the receiver, and nothing proven yet. */
+  /** Older than the receiver, or its first bytes are unknown; and nothing proven yet. */
   #isStrange: boolean;
   #strangeTurns = 0;
   #lastSide: Side | undefined;
@@ -95,6 +95,9 @@ export class Connection implements ConversationSink {
       this.#hold(event);
       return;
     }
+    const { first } = this.#waiting;
+    // These bytes had moved when the response that waits was seen; the call that moved them only returned later.
+    if (first !== undefined && event.position + event.size <= first.otherPosition) event.time = Math.min(event.time, first.time);
     this.#deliver(event);
     if (!this.#waiting.isEmpty) this.#releaseReady();
   }
@@ -259,11 +262,13 @@ export class Connection implements ConversationSink {
   #reach(flow: Flow, isSent: boolean, position: number, time: Nanoseconds, reason: LossReason = 'unseen_io'): void {
     if (position <= flow.position) return;
     this.#context.books.bytesSeen(position - flow.position);
-    if (this.#conversation === undefined || this.#isIgnored) {
+    if (this.#isIgnored || this.#isRequestSent === undefined) {
       this.#context.books.bytesSkipped(position - flow.position);
       flow.position = position;
       return;
     }
+    // What was missed may have been the first request.
+    this.#conversation ??= this.#openInMiddle();
     this.#missing(flow, this.#sideOf(isSent), position, reason, time);
   }
 
@@ -314,15 +319,27 @@ export class Connection implements ConversationSink {
 
   /** Chooses a protocol at the first bytes. Undefined: none, the connection is not ours to read. */
   #decide(event: IoEvent, side: Side): Conversation | undefined {
-    // In the middle of a connection anything may come first, and unreadable first bytes say nothing: the protocol finds its way.
-    const isBeginning = this.#start === 'beginning' && event.captured > 0;
+    if (this.#start === 'beginning' && event.captured === 0) return (this.#conversation = this.#openInMiddle());
     for (const protocol of this.#context.protocols) {
-      if (isBeginning && protocol.recognise(side, event.bytes, event.from, event.from + event.captured) === 'no') continue;
-      this.#conversation = protocol.open(this.#info, isBeginning || this.#start !== 'beginning' ? this.#start : 'middle', this);
+      // In the middle of a connection anything may come first: the protocol finds its way.
+      if (
+        this.#start === 'beginning' &&
+        protocol.recognise(side, event.bytes, event.from, event.from + event.captured) === 'no'
+      ) {
+        continue;
+      }
+      this.#conversation = protocol.open(this.#info, this.#start, this);
       return this.#conversation;
     }
     this.giveUp('not_http');
     return undefined;
+  }
+
+  /** The first bytes are unknown. */
+  #openInMiddle(): Conversation | undefined {
+    if (this.#start === 'beginning') this.#start = 'middle';
+    this.#isStrange = true;
+    return this.#context.protocols[0]?.open(this.#info, this.#start, this);
   }
 
   /** A turn of an old connection that does not begin like a request: after some of them it is not HTTP. */

@@ -168,6 +168,14 @@ describe('a response before its request', () => {
     assert.deepEqual(lostAtEnd(bench), {});
   });
 
+  test('shows that the request was there before it, whatever its event says', () => {
+    const { bench, socket } = setUp('client');
+    const request = socket.event(true, get('/a'), { time: 900 });
+    socket.received(ok(), { time: 500 });
+    bench.table.io(request);
+    assert.deepEqual([bench.transactions[0]?.start, bench.transactions[0]?.end], [500, 500]);
+  });
+
   test('waits also at the beginning of the connection', () => {
     const { bench, socket } = setUp('client');
     const request = socket.event(true, get('/a'));
