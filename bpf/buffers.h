@@ -67,7 +67,8 @@ static long sum_vector(u32 index, struct sum_ctx *sum)
 {
 	struct user_iovec vector;
 
-	if (index >= sum->count || bpf_probe_read_user(&vector, sizeof(vector), (void *)(sum->vectors + index * sizeof(vector))))
+	if (index >= sum->count ||
+	    bpf_probe_read_user(&vector, sizeof(vector), (void *)(sum->vectors + index * sizeof(vector))))
 		return 1;
 	sum->total += vector.size;
 	return 0;

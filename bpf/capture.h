@@ -44,7 +44,8 @@ static __always_inline void copy_piece(struct scratch *scratch)
 		piece = SEGMENT_SIZE - fill;
 	if (piece > SEGMENT_SIZE) /* for the verifier */
 		return;
-	if (bpf_probe_read_user(scratch->io.data + fill, piece, (void *)(capture->address + (capture->low - capture->at)))) {
+	if (bpf_probe_read_user(scratch->io.data + fill, piece,
+				(void *)(capture->address + (capture->low - capture->at)))) {
 		capture->missing = MISSING_FAULT;
 		capture->to = capture->low; /* done */
 		capture->high = capture->low;
@@ -90,7 +91,8 @@ static long copy_step(u32 index, struct copy_context *context)
 	}
 	if (context->vector_end >= capture->to || capture->vector >= capture->vector_count)
 		return 1;
-	if (bpf_probe_read_user(&vector, sizeof(vector), (void *)(capture->vectors + capture->vector * sizeof(vector)))) {
+	if (bpf_probe_read_user(&vector, sizeof(vector),
+				(void *)(capture->vectors + capture->vector * sizeof(vector)))) {
 		capture->missing = MISSING_FAULT;
 		return 1;
 	}
@@ -112,7 +114,8 @@ static __always_inline void copy_all(struct scratch *scratch)
 		take_vector(capture, capture->vectors, capture->end - capture->at);
 		context.vector_end = capture->end;
 		copy_piece(scratch);
-	} else if (vectors <= FEW_VECTORS && !bpf_probe_read_user(few, vectors * sizeof(few[0]), (void *)capture->vectors)) {
+	} else if (vectors <= FEW_VECTORS &&
+		   !bpf_probe_read_user(few, vectors * sizeof(few[0]), (void *)capture->vectors)) {
 		/* The usual case, a head and a body: one read for all vectors, and no callback. */
 		for (u32 i = 0; i < FEW_VECTORS; i++) {
 			if (i >= vectors || context.vector_end >= capture->to)

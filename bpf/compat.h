@@ -97,7 +97,8 @@ static __always_inline enum buffer_kind buffer_kind(struct task_struct *task, st
 
 extern void *bpf_rdonly_cast(const void *pointer, __u32 type) __ksym;
 
-/* What bpf_skc_to_tcp_sock() does for a socket that is known to be TCP, without the call: the verifier turns it into a move. */
+/* What bpf_skc_to_tcp_sock() does for a socket that is known to be TCP, without the call: the verifier turns it into a
+ * move. */
 static __always_inline struct tcp_sock *as_tcp_sock(struct sock *sk)
 {
 	return bpf_rdonly_cast(sk, bpf_core_type_id_kernel(struct tcp_sock));

@@ -68,7 +68,8 @@ static __always_inline bool fin_sent(struct sock *sk)
 }
 
 /* The kernel's own count of bytes since `flow` was last looked at, without a FIN at their end. */
-static __always_inline u32 bytes_since(struct sock *sk, struct tcp_sock *tcp, struct flow *flow, u32 direction, u32 moved)
+static __always_inline u32 bytes_since(struct sock *sk, struct tcp_sock *tcp, struct flow *flow, u32 direction,
+				       u32 moved)
 {
 	u32 now = direction == SENT ? tcp->write_seq : tcp->copied_seq;
 	u32 delta = now - flow->seq;
@@ -93,7 +94,8 @@ static __always_inline u64 position_now(struct sock *sk, struct tcp_sock *tcp, s
  * size. Less than `size` means that another thread moved bytes of the same
  * direction meanwhile: then nobody can tell whose came first.
  */
-static __always_inline u64 advance(struct sock *sk, struct tcp_sock *tcp, struct flow *flow, u32 direction, u32 size, u8 *flags)
+static __always_inline u64 advance(struct sock *sk, struct tcp_sock *tcp, struct flow *flow, u32 direction, u32 size,
+				   u8 *flags)
 {
 	u64 start;
 	u32 delta;
@@ -141,7 +143,8 @@ static __always_inline void read_positions(struct sock *sk, struct tcp_sock *tcp
  * the I/O that brings it to our notice. A UNIX socket has no counts: it is
  * new if it turns up after the seeding.
  */
-static __always_inline struct conn *adopt(struct sock *sk, struct tcp_sock *tcp, u32 direction, u32 pending, bool is_new)
+static __always_inline struct conn *adopt(struct sock *sk, struct tcp_sock *tcp, u32 direction, u32 pending,
+					  bool is_new)
 {
 	struct conn *conn = bpf_sk_storage_get(&conns, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 

@@ -78,23 +78,23 @@ static __always_inline void shed(struct conn *conn, u64 lost)
  * A reservation's size must be a constant, so there are sizes to choose from;
  * what is behind `captured` are bytes of earlier records.
  */
-#define SEND_SMALL(capacity)                                                                              \
-	if (size <= (capacity)) {                                                                         \
-		struct {                                                                                  \
-			struct io_event event;                                                            \
-			u8 data[capacity];                                                                \
-		} *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);                               \
-		if (!record)                                                                              \
-			goto full;                                                                        \
-		fill_io(&record->event, moved);                                                           \
-		record->event.size = size;                                                                \
-		record->event.captured = size;                                                            \
-		if (bpf_probe_read_user(record->data, size, (void *)address)) {                           \
-			record->event.captured = 0;                                                       \
-			record->event.header.flags |= MISSING_FAULT << 4;                                 \
-		}                                                                                         \
-		bpf_ringbuf_submit(record, wakeup(&record->event.header, moved->wake));                   \
-		return 0;                                                                                 \
+#define SEND_SMALL(capacity)                                                            \
+	if (size <= (capacity)) {                                                       \
+		struct {                                                                \
+			struct io_event event;                                          \
+			u8 data[capacity];                                              \
+		} *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);             \
+		if (!record)                                                            \
+			goto full;                                                      \
+		fill_io(&record->event, moved);                                         \
+		record->event.size = size;                                              \
+		record->event.captured = size;                                          \
+		if (bpf_probe_read_user(record->data, size, (void *)address)) {         \
+			record->event.captured = 0;                                     \
+			record->event.header.flags |= MISSING_FAULT << 4;               \
+		}                                                                       \
+		bpf_ringbuf_submit(record, wakeup(&record->event.header, moved->wake)); \
+		return 0;                                                               \
 	}
 
 static __always_inline int send_small(const struct moved *moved, u64 address)
@@ -147,7 +147,8 @@ static __always_inline int send_large(const struct moved *moved, const struct bu
 
 static __always_inline int send(struct moved *moved, struct buffers *buffers, u64 limit)
 {
-	/* Beyond the window we go on while the ring has room: user space is on its way, and what is not copied may be framing. */
+	/* Beyond the window we go on while the ring has room: user space is on its way, and what is not copied may be
+	 * framing. */
 	moved->to = moved->end;
 	if (moved->end > limit && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_size / 2)
 		moved->to = limit;

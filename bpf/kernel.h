@@ -100,7 +100,6 @@ struct sock {
 
 struct tcp_ulp_ops;
 
-
 struct inet_connection_sock {
 	const struct tcp_ulp_ops *icsk_ulp_ops;
 	struct {

@@ -34,7 +34,8 @@ const volatile u64 any_cgroup = 0;
 u32 self_tgid = 0;
 u32 is_seeded = 0;
 
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
+char LICENSE[] SEC("license")
+= "Dual BSD/GPL";
 
 /* The wire types that no map holds: named here so that BTF describes them to user space. */
 struct wire_types {

@@ -62,7 +62,8 @@ struct walk_context {
 	struct walker *walker;
 };
 
-/* One step: the next vector, or what this one has of the next chunk-size line (writers may put digits and CRLF in two vectors). */
+/* One step: the next vector, or what this one has of the next chunk-size line (writers may put digits and CRLF in two
+ * vectors). */
 static long walk_step(u32 index, struct walk_context *context)
 {
 	struct walker *walker = context->walker;
@@ -77,7 +78,8 @@ static long walk_step(u32 index, struct walk_context *context)
 	if (at >= walker->at + walker->size) {
 		walker->at += walker->size;
 		if (walker->vector >= walker->vector_count ||
-		    bpf_probe_read_user(&vector, sizeof(vector), (void *)(walker->vectors + walker->vector * sizeof(vector))))
+		    bpf_probe_read_user(&vector, sizeof(vector),
+					(void *)(walker->vectors + walker->vector * sizeof(vector))))
 			return 1;
 		walker->vector++;
 		walker->address = vector.base;
@@ -205,7 +207,8 @@ static long head_step(u32 index, struct head_context *context)
 	return found || context->at >= context->size;
 }
 
-/* Size of the head that an I/O of `size` bytes begins with, or 0: none that could be told. Not static: verified by itself. */
+/* Size of the head that an I/O of `size` bytes begins with, or 0: none that could be told. Not static: verified by
+ * itself. */
 __noinline u32 guess_head(u64 address, u32 vectors, u32 size)
 {
 	struct head_context context = { .scratch = get_scratch() };
