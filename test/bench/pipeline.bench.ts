@@ -127,8 +127,10 @@ await exportPath.flush(5000);
 pipeline.close();
 const measured = done - warmUp;
 const report = ledger.report();
-console.log(`pipeline: ${(spent * 1000 / measured).toFixed(2)} µs wall, ${(cpu / measured).toFixed(2)} µs CPU per transaction`);
+console.log(`pipeline: ${((spent * 1000) / measured).toFixed(2)} µs wall, ${(cpu / measured).toFixed(2)} µs CPU per transaction`);
 console.log(`pipeline: ${Math.round((measured / spent) * 1000)} transactions/s on one core`);
-console.log(`pipeline: ${(encodedBytes / done).toFixed(0)} OTLP bytes per span; ${Math.round(process.memoryUsage().rss / 1e6)} MB resident`);
+console.log(
+  `pipeline: ${(encodedBytes / done).toFixed(0)} OTLP bytes per span; ${Math.round(process.memoryUsage().rss / 1e6)} MB resident`,
+);
 console.log(`pipeline: seen ${report.transactions.seen}, exported ${report.transactions.exported}, balanced ${report.balanced}`);
 process.exit(report.balanced && report.transactions.exported === done ? 0 : 1);

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -68,10 +69,11 @@ int main(int argc, char **argv)
 	static char buffer[1 << 16];
 	uint64_t sent = 0, answered = 0, late = 0, errors = 0;
 
+	prctl(PR_SET_TIMERSLACK, 1);
 	inet_pton(AF_INET, argv[1], &address.sin_addr);
 	int request_size = snprintf(request, sizeof(request),
-				    "GET %s HTTP/1.1\r\nHost: %s:%s\r\nUser-Agent: fixed-rate\r\nAccept: */*\r\n\r\n", path, argv[1],
-				    argv[2]);
+				    "GET %s HTTP/1.1\r\nHost: %s:%s\r\nUser-Agent: fixed-rate\r\nAccept: */*\r\n\r\n",
+				    path, argv[1], argv[2]);
 	for (int i = 0; i < count; i++) {
 		int one = 1;
 		struct epoll_event event = { .events = EPOLLIN, .data.u32 = i };
@@ -108,7 +110,12 @@ int main(int argc, char **argv)
 			late++;
 		if (now >= end && answered + errors >= sent)
 			break;
-		int n = epoll_wait(poll, events, 256, 1);
+		/* Until the next one is due, so that requests come one by one and not in bursts of a clock tick. */
+		uint64_t next = begin + (uint64_t)((due + 1) * 1e9 / rate), wait = 1000000;
+		if (idle_count > 0 && next < now + wait)
+			wait = next > now ? next - now : 0;
+		struct timespec timeout = { .tv_nsec = wait };
+		int n = epoll_pwait2(poll, events, 256, &timeout, NULL);
 		for (int i = 0; i < n; i++) {
 			struct connection *c = &connections[events[i].data.u32];
 			ssize_t size = read(c->fd, buffer, sizeof(buffer));
@@ -125,7 +132,8 @@ int main(int argc, char **argv)
 					memcpy(c->head + c->have, buffer, (size_t)size < room ? (size_t)size : room);
 				c->have += size;
 				c->head[c->have < sizeof(c->head) ? c->have : sizeof(c->head) - 1] = 0;
-				c->want = answer_size(c->head, c->have < sizeof(c->head) ? c->have : sizeof(c->head) - 1);
+				c->want =
+					answer_size(c->head, c->have < sizeof(c->head) ? c->have : sizeof(c->head) - 1);
 			} else {
 				c->have += size;
 			}
@@ -136,7 +144,7 @@ int main(int argc, char **argv)
 			}
 		}
 	}
-	printf("{\"sent\": %lu, \"answered\": %lu, \"late\": %lu, \"errors\": %lu, \"seconds\": %.3f}\n", sent, answered, late, errors,
-	       (now_ns() - begin) / 1e9);
+	printf("{\"sent\": %lu, \"answered\": %lu, \"late\": %lu, \"errors\": %lu, \"seconds\": %.3f}\n", sent,
+	       answered, late, errors, (now_ns() - begin) / 1e9);
 	return 0;
 }

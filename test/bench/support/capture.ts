@@ -1,0 +1,90 @@
+// BPF programs under measurement, loaded by the benchmark itself and drained as the receiver drains, without looking at what comes.
+import { openObject, type ProgramStatistics } from '../../../native/index.ts';
+import { openKernelSession, type KernelOptions } from '../../../receiver/kernel/session.ts';
+import { emptyObject, pingPongPath, rawCaptureObject } from './load.ts';
+
+export type CaptureName = 'none' | 'empty' | 'captured' | 'ignored' | 'raw';
+
+export interface Capture {
+  programs(): readonly ProgramStatistics[];
+  /** Takes what is left and ends. Returns how many records found no room: what is cheap for having failed does not count as cheap. */
+  close(): number;
+}
+
+interface Source {
+  drain(target: Uint8Array): number;
+  lost(): number;
+  programs(): readonly ProgramStatistics[];
+  close(): void;
+}
+
+const DRAIN_INTERVAL_MS = 2;
+/** More than the receiver's default: this must not be about the ring's size. */
+const RING_SIZE = 16 * 1024 * 1024;
+
+/** `none` measures nothing and costs nothing. */
+export function openCapture(name: CaptureName): Capture {
+  const source = open(name);
+  const buffer = new Uint8Array(1024 * 1024);
+  const drain = (): void => {
+    while (source.drain(buffer) > 0);
+  };
+  const timer = setInterval(drain, DRAIN_INTERVAL_MS);
+  return {
+    programs: () => source.programs(),
+    close() {
+      clearInterval(timer);
+      drain();
+      const lost = source.lost();
+      source.close();
+      return lost;
+    },
+  };
+}
+
+function open(name: CaptureName): Source {
+  switch (name) {
+    case 'none':
+      return { drain: () => 0, lost: () => 0, programs: () => [], close: () => undefined };
+    case 'empty': {
+      const object = openObject({ object: emptyObject });
+      object.attach();
+      return { drain: () => 0, lost: () => 0, programs: () => object.programs(), close: () => object.close() };
+    }
+    case 'raw': {
+      const object = openObject({ object: rawCaptureObject, constants: { own_tgid: u32(process.pid) } });
+      object.attach();
+      const ring = object.ring('ring');
+      return {
+        drain: (target) => ring.drain(target),
+        lost: () => Number(new BigUint64Array(object.map('.bss').lookup(new Uint8Array(4))!.buffer)[0]),
+        programs: () => object.programs(),
+        close: () => object.close(),
+      };
+    }
+    case 'captured':
+    case 'ignored': {
+      const session = openKernelSession({
+        filter: name === 'ignored' ? ignoring(pingPongPath) : everything,
+        ringBufferSizeBytes: RING_SIZE,
+      });
+      return {
+        drain: (target) => session.drain(target),
+        lost: () => session.counters().ringFull,
+        programs: () => session.programs(),
+        close: () => session.close(),
+      };
+    }
+  }
+}
+
+const everything: KernelOptions['filter'] = { include: [], exclude: [], loopback: true };
+
+function ignoring(executable: string): KernelOptions['filter'] {
+  const rule = { localPorts: [], remotePorts: [], cidrs: [], pids: [], executables: [executable], cgroups: [] };
+  return { ...everything, exclude: [rule] };
+}
+
+function u32(value: number): Uint8Array {
+  return new Uint8Array(Uint32Array.of(value).buffer);
+}

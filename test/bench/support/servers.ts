@@ -1,0 +1,84 @@
+// The observed servers: nginx, Node.js, Go and Python, each with answers of 200 bytes over connections that stay open.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { waitFor } from '../../e2e/wait.ts';
+import { buildGoPeer } from '../../traffic/build.ts';
+import { freePort, isListening } from '../../traffic/nginx.ts';
+import { startProgram, type Cleanup } from '../../traffic/program.ts';
+import { processTree } from './processes.ts';
+
+const traffic = path.resolve(import.meta.dirname, '../../traffic');
+
+export type ServerName = 'nginx' | 'node' | 'go' | 'python';
+
+export interface Server {
+  readonly port: number;
+  /** Of the request. */
+  readonly path: string;
+  readonly pids: readonly number[];
+}
+
+/** `prefix` is put before the command, for instance `taskset -c 1`. */
+export async function startServer(cleanup: Cleanup, name: ServerName, prefix: readonly string[] = []): Promise<Server> {
+  if (name === 'nginx') return startNginx(cleanup, prefix);
+  const commands = {
+    node: [process.execPath, path.join(traffic, 'node/echo-server.mjs'), '0'],
+    go: name === 'go' ? [buildGoPeer(), 'server', '127.0.0.1:0'] : [],
+    python: ['python3', path.join(traffic, 'python/echo_server.py'), '127.0.0.1', '0'],
+  } satisfies Record<string, string[]>;
+  const [command = '', ...args] = commands[name];
+  const program = startProgram(cleanup, command, args, { prefix });
+  const { pid, port } = await program.next('listening');
+  return { port: Number(port), path: '/echo?size=200', pids: [Number(pid)] };
+}
+
+/** The traffic generator's nginx answers 10 bytes and is made to be strange; here it is as lean as it gets, so that we weigh most. */
+async function startNginx(cleanup: Cleanup, prefix: readonly string[]): Promise<Server> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'usm-bench-nginx-'));
+  const port = await freePort();
+  const config = path.join(folder, 'nginx.conf');
+  writeFileSync(
+    config,
+    `daemon off;
+user root;
+worker_processes 1;
+worker_rlimit_nofile 65536;
+pid ${folder}/nginx.pid;
+error_log ${folder}/error.log warn;
+events { worker_connections 32768; }
+http {
+  access_log off;
+  keepalive_requests 1000000000;
+  keepalive_timeout 1h;
+  client_body_temp_path ${folder}/body;
+  proxy_temp_path ${folder}/proxy;
+  fastcgi_temp_path ${folder}/fastcgi;
+  uwsgi_temp_path ${folder}/uwsgi;
+  scgi_temp_path ${folder}/scgi;
+  server {
+    listen 127.0.0.1:${port};
+    default_type text/plain;
+    location / { return 200 "${'x'.repeat(200)}"; }
+  }
+}
+`,
+  );
+  const [file, ...args] = [...prefix, 'nginx', '-p', folder, '-c', config];
+  const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  const closed = once(child, 'close');
+  closed.catch(() => undefined);
+  cleanup.after(async () => {
+    child.kill('SIGTERM');
+    await closed;
+    rmSync(folder, { recursive: true, force: true });
+  });
+  await waitFor('nginx to listen', () => isListening(port));
+  const pids = await waitFor('the worker of nginx', () => {
+    const tree = processTree(child.pid ?? 0);
+    return tree.length > 1 && tree;
+  });
+  return { port, path: '/', pids };
+}
