@@ -34,6 +34,8 @@ interface Flow {
   position: number;
   /** Its copy window opened here: at the last turn, or where the kernel was last told that it was followed. */
   windowStart: number;
+  /** The kernel was told that nothing before it is of interest, and tells nothing of it. */
+  steppedTo: number;
   /** Events were lost: the next hole is theirs. */
   isResumed: boolean;
 }
@@ -63,8 +65,8 @@ export class Connection implements ConversationSink {
   constructor(open: OpenEvent, context: ConnectionContext) {
     this.#info = open.info;
     this.#context = context;
-    this.#received = { position: open.receivedPosition, windowStart: open.receivedPosition, isResumed: false };
-    this.#sent = { position: open.sentPosition, windowStart: open.sentPosition, isResumed: false };
+    this.#received = { position: open.receivedPosition, windowStart: open.receivedPosition, steppedTo: 0, isResumed: false };
+    this.#sent = { position: open.sentPosition, windowStart: open.sentPosition, steppedTo: 0, isResumed: false };
     if (open.info.role !== 'unknown') this.#isRequestSent = open.info.role === 'client';
     this.#lastFlow = open.lastFlow;
     this.#start = startOf(open.info, open.lastFlow);
@@ -79,8 +81,9 @@ export class Connection implements ConversationSink {
     return this.#lastTime;
   }
 
-  get isHolding(): boolean {
-    return !this.#waiting.isEmpty;
+  /** Time of the first event that waits. */
+  get waitingSince(): Nanoseconds | undefined {
+    return this.#waiting.first?.time;
   }
 
   get openTransactions(): number {
@@ -95,9 +98,7 @@ export class Connection implements ConversationSink {
       this.#hold(event);
       return;
     }
-    const { first } = this.#waiting;
-    // These bytes had moved when the response that waits was seen; the call that moved them only returned later.
-    if (first !== undefined && event.position + event.size <= first.otherPosition) event.time = Math.min(event.time, first.time);
+    if (!this.#waiting.isEmpty) this.#placeRequest(event);
     this.#deliver(event);
     if (!this.#waiting.isEmpty) this.#releaseReady();
   }
@@ -180,11 +181,15 @@ export class Connection implements ConversationSink {
   }
 
   stepOver(side: Side, position: number): void {
-    this.#context.controls.stepOver(this.#info.id, this.#isSent(side), position);
+    const isSent = this.#isSent(side);
+    (isSent ? this.#sent : this.#received).steppedTo = position;
+    this.#context.controls.stepOver(this.#info.id, isSent, position);
   }
 
   stepOverChunks(side: Side, position: number): void {
-    this.#context.controls.stepOverChunks(this.#info.id, this.#isSent(side), position);
+    const isSent = this.#isSent(side);
+    (isSent ? this.#sent : this.#received).steppedTo = position;
+    this.#context.controls.stepOverChunks(this.#info.id, isSent, position);
   }
 
   giveUp(reason: GiveUpReason): void {
@@ -283,10 +288,30 @@ export class Connection implements ConversationSink {
    */
   #mustWait(event: IoEvent): boolean {
     if (this.#isIgnored || event.isSent === this.#isRequestSent) return false;
-    if (!this.#waiting.isEmpty) return true;
-    const requests = event.isSent ? this.#received : this.#sent;
-    if (event.otherPosition <= requests.position) return false;
-    return this.#conversation === undefined || !this.#conversation.hasOutstandingRequest();
+    return !this.#waiting.isEmpty || this.#isRequestUnderWay(event);
+  }
+
+  #isRequestUnderWay(response: IoEvent): boolean {
+    const requests = response.isSent ? this.#received : this.#sent;
+    return response.otherPosition > requests.position && response.otherPosition > requests.steppedTo;
+  }
+
+  /** A request's event has come, and responses wait: what had moved before they were seen has its place, and its time, before them. */
+  #placeRequest(event: IoEvent): void {
+    const requests = event.isSent ? this.#sent : this.#received;
+    let first = this.#waiting.first;
+    // Their requests were in a hole: no event will tell of them.
+    for (
+      ;
+      first !== undefined && requests.position < event.position && first.otherPosition <= event.position;
+      first = this.#waiting.first
+    ) {
+      this.#reach(requests, event.isSent, first.otherPosition, first.time, requests.isResumed ? 'ring_full' : 'unseen_io');
+      this.#waiting.take();
+      this.#deliver(first);
+    }
+    // The call that moved these bytes returned later.
+    if (first !== undefined && event.position + event.size <= first.otherPosition) event.time = Math.min(event.time, first.time);
   }
 
   #hold(event: IoEvent): void {
@@ -297,9 +322,7 @@ export class Connection implements ConversationSink {
 
   #releaseReady(): void {
     for (let first = this.#waiting.first; first !== undefined; first = this.#waiting.first) {
-      const requests = first.isSent ? this.#received : this.#sent;
-      const isReady = first.otherPosition <= requests.position || this.#conversation?.hasOutstandingRequest() === true;
-      if (!isReady && !this.#isIgnored) return;
+      if (!this.#isIgnored && this.#isRequestUnderWay(first)) return;
       this.#waiting.take();
       this.#deliver(first);
     }

@@ -92,7 +92,7 @@ export class ConnectionTable {
       return;
     }
     connection.io(event);
-    if (connection.isHolding) this.#holding.add(connection);
+    if (connection.waitingSince !== undefined) this.#holding.add(connection);
   }
 
   walked(event: WalkEvent): void {
@@ -137,7 +137,8 @@ export class ConnectionTable {
       for (const connection of this.#connections.values()) connection.settle(now);
     }
     for (const connection of this.#holding) {
-      if (connection.isHolding && connection.lastTime + MAX_HOLD_NS > now) continue;
+      const since = connection.waitingSince;
+      if (since !== undefined && since + MAX_HOLD_NS > now) continue;
       connection.release();
       this.#holding.delete(connection);
     }

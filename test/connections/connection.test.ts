@@ -249,12 +249,53 @@ describe('a response before its request', () => {
     assert.equal(bench.transactions[0]?.end, endedAt);
   });
 
-  test('is not held once the request is there, whatever more of its body is under way', () => {
+  test('does not wait for a body that the kernel was told to step over', () => {
     const { bench, socket } = setUp();
-    socket.received('POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n');
-    socket.unseen('received', 50);
+    socket.received('POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n');
+    socket.unseen('received', 500_000);
     socket.sent('HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n');
     assert.deepEqual(summary(bench), ['/a 413']);
+  });
+
+  test('waits half a second for a body that moved unseen, and keeps its time', () => {
+    const { bench, socket } = setUp();
+    socket.received('POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n').unseen('received', 100);
+    socket.sent(ok(), { time: 5000 });
+    bench.table.tick(0.6 * SECOND);
+    assert.deepEqual([summary(bench), bench.transactions[0]?.end], [['/a 200'], 5000]);
+  });
+
+  test('waits for a pipelined request too, whatever else is unanswered', () => {
+    const { bench, socket } = setUp('client');
+    socket.sent(get('/a'));
+    const second = socket.event(true, get('/b'));
+    socket.received(ok('a') + ok('bb'));
+    bench.table.io(second);
+    assert.deepEqual(
+      bench.transactions.map(({ request, response }) => [request.target, response?.bodySize]),
+      [
+        ['/a', 1],
+        ['/b', 2],
+      ],
+    );
+  });
+
+  test('takes the place of its request where that was lost', () => {
+    const { bench, socket } = setUp();
+    socket.received(get('/a')).sent(ok());
+    socket.unseen('received', get('/b').length).sent(ok('b'));
+    const inner = get('/decoy');
+    socket.received(`POST /c HTTP/1.1\r\nHost: a\r\nContent-Length: ${inner.length}\r\n\r\n`).received(inner).sent(ok('cc'));
+    socket.received(get('/d')).sent(ok('ddd'));
+    bench.table.tick(socket.time + 10 * SECOND);
+    assert.deepEqual(
+      bench.transactions.map(({ request, response }) => [request.target, response?.bodySize]),
+      [
+        ['/a', 0],
+        ['/c', 2],
+        ['/d', 3],
+      ],
+    );
   });
 
   test('holds no more than 64 events', () => {

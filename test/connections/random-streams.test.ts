@@ -6,7 +6,7 @@ import type { IoEvent } from '../../receiver/model/stream-event.ts';
 import { Random } from '../protocols/http1/random.ts';
 import { type Bench, createBench, Socket } from './socket.ts';
 
-const rounds = Number(process.env['STREAM_ROUNDS'] ?? 3000);
+const rounds = Number(process.env['STREAM_ROUNDS'] ?? 1500);
 const seed = Number(process.env['STREAM_SEED'] ?? 7);
 const reasons = ['not_in_user_memory', 'unreadable_memory', 'capture_window', 'ring_full'] as const;
 const causes = ['closed', 'error', 'eof', 'shutdown'] as const;
@@ -186,6 +186,11 @@ class Traffic {
     if (report.transactions.seen > this.exchanges.size)
       return `${report.transactions.seen} of ${this.exchanges.size} transactions`;
     if (this.bench.table.size > 0) return 'connections are left';
+    return this.#weather.lost > 0 && this.#weather.pipelined > 0 ? undefined : this.#wrongPair();
+  }
+
+  /** Not asked where bytes of a client that pipelines are lost: which answer is whose can then be beyond proof. */
+  #wrongPair(): string | undefined {
     const told = new Set<string>();
     for (const { request, response, start, end, abort } of this.bench.transactions) {
       const exchange = this.exchanges.get(request.target);
@@ -238,6 +243,10 @@ test('with events that come late, pipelining and closes', () => {
 test('with lost and uncopied bytes', () => {
   const { exchanges, transactions } = runAll({ ...calm, lost: 20, cut: 20, ended: 20 }, nothingMore);
   assert.ok(transactions > exchanges * 0.2, `${transactions} of ${exchanges}`);
+});
+
+test('with everything at once but pipelining', () => {
+  runAll({ lost: 50, cut: 50, late: 100, unordered: 50, ended: 100, pipelined: 0 }, nothingMore);
 });
 
 test('with everything at once', () => {
