@@ -56,7 +56,11 @@ async function openExporter(config: ExporterConfig, dependencies: ExporterDepend
     }
     case 'otlp_http': {
       const { sendingQueue, retryOnFailure } = config;
-      return { exporter: await openOtlpHttpExporter({ userAgent: undefined, ...config }, scope, clock, timers), sendingQueue, retryOnFailure };
+      return {
+        exporter: await openOtlpHttpExporter({ userAgent: undefined, ...config }, scope, clock, timers),
+        sendingQueue,
+        retryOnFailure,
+      };
     }
   }
 }

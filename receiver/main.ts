@@ -88,9 +88,19 @@ async function openLog({ logs }: LoadedConfig['config']): Promise<Logger> {
     stdout: (text: string) => void process.stdout.write(text),
     stderr: (text: string) => void process.stderr.write(text),
   };
-  const failures = openLogOutput(logs.errorOutputPaths, standard, standard.stderr);
-  const output = openLogOutput(logs.outputPaths, standard, failures.write);
-  return createLogger({ ...logs, now: Date.now, write: output.write });
+  const failures = openLogOutput(logs.errorOutputPaths, standard, (line) => {
+    standard.stderr(line);
+  });
+  const output = openLogOutput(logs.outputPaths, standard, (line) => {
+    failures.write(line);
+  });
+  return createLogger({
+    ...logs,
+    now: Date.now,
+    write: (line) => {
+      output.write(line);
+    },
+  });
 }
 
 /** Resolves at the first SIGTERM or SIGINT, or when nobody reads standard output any more. A second signal exits at once. */

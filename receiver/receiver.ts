@@ -92,9 +92,13 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
     buffer,
     cpus: capabilities().possibleCpus,
     onEventsDropped: (count) => {
-      logger.warnLimited('ring_full', 'The ring was full. Connections are shed until it drains; a larger capture::ring_buffer_size rides out longer bursts.', {
-        dropped_events: count,
-      });
+      logger.warnLimited(
+        'ring_full',
+        'The ring was full. Connections are shed until it drains; a larger capture::ring_buffer_size rides out longer bursts.',
+        {
+          dropped_events: count,
+        },
+      );
     },
   });
   const running = new RunningReceiver({ ...options, kernel, pipeline, exportPath, ledger, buffer });

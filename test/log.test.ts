@@ -25,6 +25,10 @@ function createRecorder(options: Partial<LoggerOptions> = {}): {
   return { logger, lines, clock };
 }
 
+const neverFails = (line: string): void => {
+  throw new Error(`unexpected failure: ${line}`);
+};
+
 test('console records are time, level, message and fields, separated by tabs', () => {
   const { logger, lines } = createRecorder();
   logger.info('Everything is ready. Begin running and processing data.');
@@ -134,12 +138,12 @@ test('records go to every output; files are appended to', (context) => {
     stdout: (text: string) => void written.push(`out ${text}`),
     stderr: (text: string) => void written.push(`err ${text}`),
   };
-  const first = openLogOutput(['stdout', path, 'stderr'], standard, assert.fail);
+  const first = openLogOutput(['stdout', path, 'stderr'], standard, neverFails);
   first.write('1\n');
   first.close();
   first.close();
   first.write('lost after close\n');
-  const second = openLogOutput([path], standard, assert.fail);
+  const second = openLogOutput([path], standard, neverFails);
   second.write('2\n');
   second.close();
   assert.deepEqual(written, ['out 1\n', 'err 1\n']);
@@ -148,7 +152,7 @@ test('records go to every output; files are appended to', (context) => {
 
 test('a log file that cannot be opened is an error that names it', () => {
   assert.throws(
-    () => openLogOutput(['/nowhere/a.log'], { stdout: assert.fail, stderr: assert.fail }, assert.fail),
+    () => openLogOutput(['/nowhere/a.log'], { stdout: neverFails, stderr: assert.fail }, neverFails),
     (error: unknown) =>
       error instanceof ReceiverError &&
       error.code === 'USM_LOG_OUTPUT' &&
@@ -158,7 +162,7 @@ test('a log file that cannot be opened is an error that names it', () => {
 
 test('a log file that fails later is reported once', () => {
   const failures: string[] = [];
-  const output = openLogOutput(['/dev/full'], { stdout: assert.fail, stderr: assert.fail }, (message) => failures.push(message));
+  const output = openLogOutput(['/dev/full'], { stdout: neverFails, stderr: assert.fail }, (message) => failures.push(message));
   output.write('a\n');
   output.write('b\n');
   output.close();

@@ -2,13 +2,18 @@
 import { exporterTypes, receiverTypes } from '../config/components.ts';
 import { product, version } from './version.ts';
 
-const kinds = [
+interface Kind {
+  readonly section: string;
+  readonly types: Readonly<Record<string, { readonly aliases: readonly string[] }>>;
+}
+
+const kinds: readonly Kind[] = [
   { section: 'receivers', types: receiverTypes },
   { section: 'processors', types: {} },
   { section: 'exporters', types: exporterTypes },
   { section: 'connectors', types: {} },
   { section: 'extensions', types: {} },
-] as const;
+];
 
 const schemes = ['env', 'file', 'yaml'];
 

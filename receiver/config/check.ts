@@ -46,7 +46,10 @@ function defaultOf(schema: Schema, place: Place): unknown {
 }
 
 function walkObject(value: Tree, schema: Schema, place: Place): unknown {
-  if (!(value instanceof Map)) return reportType(value, 'map', schema, place);
+  if (!(value instanceof Map)) {
+    reportType(value, 'map', schema, place);
+    return;
+  }
   const map = value as ReadonlyMap<string, Tree>;
   const { properties, additionalProperties } = schema;
   const entries: [string, unknown][] = [];
@@ -100,11 +103,16 @@ function walkArray(value: Tree, schema: Schema, place: Place): unknown {
   const items = schema.items ?? {};
   // As in the Collector, a list of strings may be written with commas.
   const list = typeof value === 'string' && items.type === 'string' ? splitList(value) : value;
-  if (!Array.isArray(list)) return reportType(value, 'list', schema, place);
+  if (!Array.isArray(list)) {
+    reportType(value, 'list', schema, place);
+    return;
+  }
   const result = (list as readonly Tree[]).map((item, at) => {
     const itemPlace = below(place, String(at), '');
     // A list has no defaults: what is null in it is a slip.
-    return item === null ? reportType(item, typeNameOf(items), items, itemPlace) : walk(item, items, itemPlace);
+    if (item !== null) return walk(item, items, itemPlace);
+    reportType(item, typeNameOf(items), items, itemPlace);
+    return undefined;
   });
   if (schema.minItems !== undefined && list.length < schema.minItems) {
     place.problems.push(`${place.path}: must not be empty; leave it out to set no condition or to use the default`);
@@ -121,14 +129,23 @@ function splitList(text: string): string[] {
 
 function walkScalar(value: Tree, schema: Schema, place: Place): unknown {
   if (schema.format === 'go-duration') return walkDuration(value, schema, place);
-  if (!hasType(value, schema)) return reportType(value, typeNameOf(schema), schema, place);
-  if (schema.enum !== undefined && !schema.enum.includes(value as string | boolean))
-    return reportChoice(value, schema.enum, place);
+  if (!hasType(value, schema)) {
+    reportType(value, typeNameOf(schema), schema, place);
+    return;
+  }
+  if (schema.enum !== undefined && !schema.enum.includes(value as string | boolean)) {
+    reportChoice(value, schema.enum, place);
+    return;
+  }
   if (schema.format === 'byte-size' && parseSizeBytes(value as string | number) === undefined) {
-    return report(place, `expected a size in bytes such as 32768, 32KiB or 8MiB, found ${quote(value, schema)}`);
+    report(place, `expected a size in bytes such as 32768, 32KiB or 8MiB, found ${quote(value, schema)}`);
+    return;
   }
   if (typeof value === 'number') return walkNumber(value, schema, place);
-  if (schema.minLength !== undefined && value === '') return report(place, 'must not be empty');
+  if (schema.minLength !== undefined && value === '') {
+    report(place, 'must not be empty');
+    return;
+  }
   return value;
 }
 
@@ -136,21 +153,26 @@ function walkNumber(value: number, schema: Schema, place: Place): unknown {
   const { minimum = -Infinity, maximum = Infinity } = schema;
   if (value >= minimum && value <= maximum) return value;
   const range = maximum === Infinity ? `at least ${minimum}` : `between ${minimum} and ${maximum}`;
-  return report(place, `must be ${range}, found ${value}`);
+  report(place, `must be ${range}, found ${value}`);
+  return undefined;
 }
 
 function walkDuration(value: Tree, schema: Schema, place: Place): unknown {
   if (value === 0) return '0';
   if (typeof value === 'string' && parseDurationMs(value) !== undefined) return value;
   const unit = typeof value === 'number' ? ` without a unit (did you mean "${value}s" or "${value}ms"?)` : '';
-  return report(place, `expected a duration such as 200ms, 5s or 1m30s, found ${quote(value, schema)}${unit}`);
+  report(place, `expected a duration such as 200ms, 5s or 1m30s, found ${quote(value, schema)}${unit}`);
+  return undefined;
 }
 
 function reportChoice(value: Tree, allowed: readonly (string | boolean)[], place: Place): undefined {
-  const reason = refusalOf(place.refusals, `${place.relative}=${String(value)}`);
-  if (reason !== undefined) return report(place, `${quote(value, {})} is not supported: ${reason}`);
+  const reason = refusalOf(place.refusals, `${place.relative}=${textOf(value)}`);
+  if (reason !== undefined) {
+    report(place, `${quote(value, {})} is not supported: ${reason}`);
+    return;
+  }
   const words = allowed.map(String);
-  return report(place, withNearMatch(`must be one of [${words.join(' ')}], found ${quote(value, {})}`, String(value), words));
+  report(place, withNearMatch(`must be one of [${words.join(' ')}], found ${quote(value, {})}`, textOf(value), words));
 }
 
 function reportType(value: Tree, expected: string, schema: Schema, place: Place): undefined {
@@ -162,6 +184,11 @@ function reportType(value: Tree, expected: string, schema: Schema, place: Place)
     `'${place.path}' expected type '${expected}', got unconvertible type '${typeNameOfValue(value)}'${shown}${hint}`,
   );
   return undefined;
+}
+
+/** Of a scalar; maps and lists have no text that one could mean. */
+function textOf(value: Tree): string {
+  return typeof value === 'object' ? '' : String(value);
 }
 
 function report(place: Place, message: string): undefined {

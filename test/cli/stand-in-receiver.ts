@@ -22,7 +22,7 @@ export function startReceiver({ logger, write }: ReceiverOptions): Promise<Recei
     stop: () => {
       if (behaviour === 'hangs') return new Promise<void>(() => undefined);
       // On purpose still alive after stopping: what a library leaves open must not keep the process.
-      void alive;
+      alive.ref();
       return behaviour === 'fails' ? Promise.reject(new Error('cannot stop')) : Promise.resolve();
     },
   });

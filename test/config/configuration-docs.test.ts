@@ -82,6 +82,6 @@ function describeRange({ type, minimum, maximum }: Schema): string {
 function describeDefault(schema: Schema, isRequired: boolean): string {
   if (isRequired) return 'required';
   if (schema.default === undefined || schema.type === 'object') return '';
-  if (!Array.isArray(schema.default)) return `\`${String(schema.default)}\``;
+  if (!Array.isArray(schema.default)) return `\`${JSON.stringify(schema.default)}\``.replaceAll('"', '');
   return schema.default.length === 0 ? '`[]`' : schema.default.map((item) => `\`${String(item)}\``).join(', ');
 }

@@ -1,7 +1,7 @@
 // Random good configurations, from a seed: any subset of the settings, each with one of the values listed here.
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
-export type JsonMap = { [key: string]: Json };
+export type JsonMap = Record<string, Json>;
 export type Random = () => number;
 
 /** mulberry32: numbers in [0, 1). */

@@ -5,8 +5,8 @@ import { mergeTrees, parseYaml, unflatten } from '../../receiver/config/tree.ts'
 
 function parse(text: string): Tree {
   const result = parseYaml(text);
-  assert.equal(result.kind, 'parsed', result.kind === 'failed' ? result.message : '');
-  return result.kind === 'parsed' ? result.tree : null;
+  if (result.kind === 'failed') throw new Error(result.message);
+  return result.tree;
 }
 
 test('YAML 1.2 scalars, with octal numbers as in Go', () => {

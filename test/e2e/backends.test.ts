@@ -101,7 +101,9 @@ test('a Collector that hands on over OTLP/HTTP: telemetry on its way makes no te
   const collector = await startCollector(t, {
     exporters: { otlphttp: { endpoint: `http://127.0.0.1:${backend.httpPort}`, compression: 'none' } },
   });
-  const receiver = await startReceiver(t, { exporters: { otlp_grpc: { endpoint: `127.0.0.1:${collector.grpcPort}`, tls: { insecure: true } } } });
+  const receiver = await startReceiver(t, {
+    exporters: { otlp_grpc: { endpoint: `127.0.0.1:${collector.grpcPort}`, tls: { insecure: true } } },
+  });
   const server = await startServer(t, 'go');
   const client = await startClient(t, 'python', server);
   const truth = await client.run(planRequests(newRun(), 14, 'plain'));

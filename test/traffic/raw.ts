@@ -30,7 +30,8 @@ async function startPeer(cleanup: Cleanup, side: 'listen' | 'connect', target: s
   const step = async (what: Readonly<Record<string, unknown>>): Promise<void> => {
     program.send(JSON.stringify(what));
     const answer = await program.next('step');
-    if (answer['error'] !== undefined) throw new Error(`${JSON.stringify(what).slice(0, 200)}: ${JSON.stringify(answer['error'])}`);
+    if (answer['error'] !== undefined)
+      throw new Error(`${JSON.stringify(what).slice(0, 200)}: ${JSON.stringify(answer['error'])}`);
   };
   return {
     pid: program.pid,
