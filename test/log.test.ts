@@ -152,7 +152,7 @@ test('records go to every output; files are appended to', (context) => {
 
 test('a log file that cannot be opened is an error that names it', () => {
   assert.throws(
-    () => openLogOutput(['/nowhere/a.log'], { stdout: neverFails, stderr: assert.fail }, neverFails),
+    () => openLogOutput(['/nowhere/a.log'], { stdout: neverFails, stderr: neverFails }, neverFails),
     (error: unknown) =>
       error instanceof ReceiverError &&
       error.code === 'USM_LOG_OUTPUT' &&
@@ -162,7 +162,7 @@ test('a log file that cannot be opened is an error that names it', () => {
 
 test('a log file that fails later is reported once', () => {
   const failures: string[] = [];
-  const output = openLogOutput(['/dev/full'], { stdout: neverFails, stderr: assert.fail }, (message) => failures.push(message));
+  const output = openLogOutput(['/dev/full'], { stdout: neverFails, stderr: neverFails }, (message) => failures.push(message));
   output.write('a\n');
   output.write('b\n');
   output.close();
