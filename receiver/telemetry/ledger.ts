@@ -4,7 +4,11 @@ import type { ConversationEvent, NotExportedReason } from '../model/protocol.ts'
 
 export interface LedgerReport {
   readonly balanced: boolean;
-  readonly transactions: { readonly seen: number; readonly exported: number; readonly not_exported: Readonly<Record<string, number>> };
+  readonly transactions: {
+    readonly seen: number;
+    readonly exported: number;
+    readonly not_exported: Readonly<Record<string, number>>;
+  };
   readonly connections: {
     readonly seen: number;
     readonly shed: Readonly<Record<string, number>>;
