@@ -66,6 +66,9 @@ async function run({ config, warnings }: LoadedConfig): Promise<void> {
       process.stdout.write(text);
     },
   });
+  process.on('SIGUSR2', () => {
+    receiver.logLedger();
+  });
   const reason = await stopRequested;
   logger.info('Shutting down', { reason });
   setTimeout(() => {

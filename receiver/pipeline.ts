@@ -49,6 +49,8 @@ export interface Pipeline {
   tick(now: number): void;
   sweep(live: ReadonlySet<ConnectionId>, time: number): void;
   needsSweep(): boolean;
+  /** Transactions that were seen and have not ended. */
+  openTransactions(): number;
   /** Ends every connection: what is open is counted, nothing comes after. */
   close(): void;
 }
@@ -124,6 +126,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       connections.sweep(live, time);
     },
     needsSweep: () => connections.needsSweep(),
+    openTransactions: () => connections.openTransactions,
     close: () => {
       connections.close();
     },

@@ -10,10 +10,10 @@ import type { ReceiverConfig } from './config/types.ts';
 import { createExportPath, type ExportPath } from './export/fan-out.ts';
 import { createTimers } from './export/timers.ts';
 import { openExporters } from './exporters.ts';
-import { controlLayout, type KernelSession, openKernelSession, windowSize } from './kernel/session.ts';
+import { controlLayout, type KernelCounters, type KernelSession, openKernelSession, windowSize } from './kernel/session.ts';
 import type { Logger } from './log.ts';
 import { createPipeline, type Pipeline } from './pipeline.ts';
-import { Ledger } from './telemetry/ledger.ts';
+import { Ledger, type LedgerReport } from './telemetry/ledger.ts';
 import { createRandomIds } from './telemetry/random-ids.ts';
 import { SCOPE_NAME } from './telemetry/spans.ts';
 
@@ -26,6 +26,8 @@ export interface ReceiverOptions {
 }
 
 export interface Receiver {
+  /** Logs the books as they stand. */
+  logLedger(): void;
   /** Takes what is in the ring, finishes what is complete, flushes, tells the books. May be called twice. */
   stop(): Promise<void>;
 }
@@ -141,6 +143,13 @@ class RunningReceiver implements Receiver {
     this.#drain();
   }
 
+  logLedger(): void {
+    const { pipeline, exportPath, ledger } = this.#parts;
+    if (this.#stopping !== undefined) return;
+    this.#takeRounds(MAX_ROUNDS);
+    this.#log(ledger.report(pipeline.openTransactions() + exportPath.outstanding()), this.#parts.kernel.counters());
+  }
+
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
@@ -184,7 +193,7 @@ class RunningReceiver implements Receiver {
   }
 
   async #stop(): Promise<void> {
-    const { kernel, pipeline, exportPath, ledger, logger, config } = this.#parts;
+    const { kernel, pipeline, exportPath, ledger, config } = this.#parts;
     const deadlineMs = config.usm.shutdownTimeoutMs;
     clearTimeout(this.#drainTimer);
     clearInterval(this.#sweepTimer);
@@ -195,7 +204,11 @@ class RunningReceiver implements Receiver {
     ledger.kernelCounted(counters.shed, kernel.recursionMisses());
     kernel.close();
     await exportPath.close(deadlineMs * (1 - CLOSING_SHARE));
-    logger.info('Ledger', { ...ledger.report(), exporters: exportPath.counters(), kernel: nonZero(counters) });
+    this.#log(ledger.report(), counters);
+  }
+
+  #log(report: LedgerReport, counters: KernelCounters): void {
+    this.#parts.logger.info('Ledger', { ...report, exporters: this.#parts.exportPath.counters(), kernel: nonZero(counters) });
   }
 }
 

@@ -79,5 +79,5 @@ Flags:
   -h, --help        Print this text
   -v, --version     Print the version
 
-SIGTERM and SIGINT deliver what is complete and exit 0; a second one exits at once. SIGHUP is ignored: restart to apply a new configuration.
+SIGTERM and SIGINT deliver what is complete and exit 0; a second one exits at once. SIGUSR2 logs the ledger as it stands. SIGHUP is ignored: restart to apply a new configuration.
 `;

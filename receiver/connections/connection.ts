@@ -301,11 +301,7 @@ export class Connection implements ConversationSink {
     const requests = event.isSent ? this.#sent : this.#received;
     let first = this.#waiting.first;
     // Their requests were in a hole: no event will tell of them.
-    for (
-      ;
-      first !== undefined && requests.position < event.position && first.otherPosition <= event.position;
-      first = this.#waiting.first
-    ) {
+    for (; first !== undefined && first.otherPosition <= event.position; first = this.#waiting.first) {
       this.#reach(requests, event.isSent, first.otherPosition, first.time, requests.isResumed ? 'ring_full' : 'unseen_io');
       this.#waiting.take();
       this.#deliver(first);

@@ -71,6 +71,13 @@ export class ConnectionTable {
     return this.#connections.size;
   }
 
+  /** Transactions that were seen and have not ended. */
+  get openTransactions(): number {
+    let open = 0;
+    for (const connection of this.#connections.values()) open += connection.openTransactions;
+    return open;
+  }
+
   open(event: OpenEvent): void {
     const { books } = this.#context;
     const { id } = event.info;

@@ -43,6 +43,28 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   });
 }
 
+test('SIGUSR2 tells the books as they stand, and changes nothing', { skip }, async (t) => {
+  const server = await startServer(t, 'node');
+  const client = await startClient(t, 'node', server);
+  const receiver = await startReceiver(t);
+  const run = newRun();
+  const open = client.run([planRequest(`${run}-open`, { query: '&delay=600000' })]);
+  open.catch(() => {}); // never answered: ends with its process
+  const other = await startClient(t, 'node', server);
+  const truth = await other.run(planRequests(run, 14, 'plain'));
+  process.kill(receiver.pid, 'SIGUSR2');
+  truth.push(...(await other.run([planRequest(`${run}-after`)])));
+  const stopped = await receiver.stop();
+  const [now, end] = stopped.stderr
+    .split('\n')
+    .filter((line) => line.includes('\tLedger\t'))
+    .map((line) => JSON.parse(line.slice(line.indexOf('{'))) as { balanced: boolean; transactions: Record<string, number> });
+  assert.equal(now?.balanced, true, stopped.stderr);
+  assert.ok((now?.transactions['pending'] ?? 0) >= 2, 'both ends of the open exchange are pending');
+  assert.equal(end?.transactions['pending'], undefined);
+  assertTruth(stopped, truth);
+});
+
 interface Held {
   readonly programs: Set<number>;
   readonly maps: Set<number>;
