@@ -1,5 +1,6 @@
 // One socket's bytes, put in order and handed to a protocol (hot path). Positions decide: a hole is reported with its exact size, and
 // a response whose request was read or written by another thread waits until the request's own event has come.
+// More than 400 lines: order, role and protocol are decided on the same two flows, and each may end what the others began.
 import type { Books } from '../model/books.ts';
 import type { ConnectionInfo, Role, RoleEvidence } from '../model/connection.ts';
 import type {
@@ -16,6 +17,8 @@ import type {
 import type { Abort, Nanoseconds, Transaction } from '../model/transaction.ts';
 import type { Controls } from './controls.ts';
 import type { IoEvent, OpenEvent, WalkEvent } from '../model/stream-event.ts';
+import { type Flow, flowAt } from './flow.ts';
+import { recogniseRole, startOf } from './recognition.ts';
 import { WaitingEvents } from './waiting.ts';
 
 export interface ConnectionContext {
@@ -27,17 +30,6 @@ export interface ConnectionContext {
   onTransaction(transaction: Transaction): void;
   /** Nothing more is wanted of this connection. */
   onIgnored(connection: Connection): void;
-}
-
-interface Flow {
-  /** Next position to hand over. */
-  position: number;
-  /** Its copy window opened here: at the last turn, or where the kernel was last told that it was followed. */
-  windowStart: number;
-  /** The kernel was told that nothing before it is of interest, and tells nothing of it. */
-  steppedTo: number;
-  /** Events were lost: the next hole is theirs. */
-  isResumed: boolean;
 }
 
 /** An old connection that shows nothing like HTTP at so many turns is not HTTP. */
@@ -65,8 +57,8 @@ export class Connection implements ConversationSink {
   constructor(open: OpenEvent, context: ConnectionContext) {
     this.#info = open.info;
     this.#context = context;
-    this.#received = { position: open.receivedPosition, windowStart: open.receivedPosition, steppedTo: 0, isResumed: false };
-    this.#sent = { position: open.sentPosition, windowStart: open.sentPosition, steppedTo: 0, isResumed: false };
+    this.#received = flowAt(open.receivedPosition);
+    this.#sent = flowAt(open.sentPosition);
     if (open.info.role !== 'unknown') this.#isRequestSent = open.info.role === 'client';
     this.#lastFlow = open.lastFlow;
     this.#start = startOf(open.info, open.lastFlow);
@@ -95,10 +87,11 @@ export class Connection implements ConversationSink {
     if (event.isResumed) this.#received.isResumed = this.#sent.isResumed = true;
     if (this.#isRequestSent === undefined && !this.#resolveRole(event)) return;
     if (this.#mustWait(event)) {
-      this.#hold(event);
-      return;
+      if (this.#waiting.add(event)) return;
+      this.release();
+    } else if (!this.#waiting.isEmpty) {
+      this.#placeRequest(event);
     }
-    if (!this.#waiting.isEmpty) this.#placeRequest(event);
     this.#deliver(event);
     if (!this.#waiting.isEmpty) this.#releaseReady();
   }
@@ -310,12 +303,6 @@ export class Connection implements ConversationSink {
     if (first !== undefined && event.position + event.size <= first.otherPosition) event.time = Math.min(event.time, first.time);
   }
 
-  #hold(event: IoEvent): void {
-    if (this.#waiting.add(event)) return;
-    this.release();
-    this.#deliver(event);
-  }
-
   #releaseReady(): void {
     for (let first = this.#waiting.first; first !== undefined; first = this.#waiting.first) {
       if (!this.#isIgnored && this.#isRequestUnderWay(first)) return;
@@ -377,15 +364,9 @@ export class Connection implements ConversationSink {
   /** For sockets whose role the kernel could not tell: the side that speaks HTTP requests is the client's. False: wait for more. */
   #resolveRole(event: IoEvent): boolean {
     const bytes = this.#waiting.bytesBefore(event);
-    let isUndecided = event.captured === 0;
-    for (const protocol of this.#context.protocols) {
-      const asRequest = protocol.recognise('request', bytes, 0, bytes.length);
-      const asResponse = protocol.recognise('response', bytes, 0, bytes.length);
-      if (asRequest !== 'no' && asResponse === 'no') return this.#adoptRole(event.isSent ? 'client' : 'server');
-      if (asResponse !== 'no' && asRequest === 'no') return this.#adoptRole(event.isSent ? 'server' : 'client');
-      if (asRequest === 'more' && asResponse === 'more') isUndecided = true;
-    }
-    if (isUndecided && this.#waiting.add(event)) return false;
+    const role = event.captured === 0 ? 'undecided' : recogniseRole(this.#context.protocols, event.isSent, bytes);
+    if (role === 'client' || role === 'server') return this.#adoptRole(role);
+    if (role === 'undecided' && this.#waiting.add(event)) return false;
     // Neither: it stays unknown which end asks, but also that anything is asked.
     if (event.isSent !== this.#isLastSent) this.#strangeTurns++;
     if (this.#start === 'beginning' || this.#strangeTurns > MAX_STRANGE_TURNS) this.giveUp('not_http');
@@ -425,12 +406,4 @@ export class Connection implements ConversationSink {
   #isSent(side: Side): boolean {
     return (side === 'request') === this.#isRequestSent;
   }
-}
-
-/** Where the conversation is joined. An old connection whose last bytes were the server's, as far as is known, has answered. */
-function startOf(info: ConnectionInfo, lastFlow: OpenEvent['lastFlow']): ConversationStart {
-  if (info.isFromStart) return 'beginning';
-  if (lastFlow === 'same_tick') return 'boundary';
-  const answered = info.role === 'client' ? 'received' : 'sent';
-  return info.role !== 'unknown' && lastFlow === answered ? 'boundary' : 'middle';
 }

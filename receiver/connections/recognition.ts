@@ -1,0 +1,29 @@
+// What the first bytes of a connection, and what the kernel knows of its past, tell: who asks, and where its conversation is joined.
+import type { ConnectionInfo, Role } from '../model/connection.ts';
+import type { ConversationStart, Protocol } from '../model/protocol.ts';
+import type { OpenEvent } from '../model/stream-event.ts';
+
+/** The role of this end by the grammar of the first bytes of one direction: the side that speaks requests is the client's. */
+export function recogniseRole(
+  protocols: readonly Protocol[],
+  isSent: boolean,
+  bytes: Uint8Array,
+): Exclude<Role, 'unknown'> | 'undecided' | 'neither' {
+  let isUndecided = false;
+  for (const protocol of protocols) {
+    const asRequest = protocol.recognise('request', bytes, 0, bytes.length);
+    const asResponse = protocol.recognise('response', bytes, 0, bytes.length);
+    if (asRequest !== 'no' && asResponse === 'no') return isSent ? 'client' : 'server';
+    if (asResponse !== 'no' && asRequest === 'no') return isSent ? 'server' : 'client';
+    if (asRequest === 'more' && asResponse === 'more') isUndecided = true;
+  }
+  return isUndecided ? 'undecided' : 'neither';
+}
+
+/** Where the conversation is joined. An old connection whose last bytes were the server's, as far as is known, has answered. */
+export function startOf(info: ConnectionInfo, lastFlow: OpenEvent['lastFlow']): ConversationStart {
+  if (info.isFromStart) return 'beginning';
+  if (lastFlow === 'same_tick') return 'boundary';
+  const answered = info.role === 'client' ? 'received' : 'sent';
+  return info.role !== 'unknown' && lastFlow === answered ? 'boundary' : 'middle';
+}
