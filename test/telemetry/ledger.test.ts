@@ -81,6 +81,19 @@ test('pending is what was seen and is neither exported nor counted out', () => {
   assert.equal(ledger.pending, 1);
 });
 
+test('a report in between balances when the stages know of all that is pending', () => {
+  const ledger = new Ledger();
+  ledger.transactionSeen();
+  ledger.transactionSeen();
+  ledger.exported(1);
+  ledger.bytesSeen(10);
+  ledger.bytesParsed(4);
+  assert.deepEqual(ledger.report(1).transactions, { seen: 2, exported: 1, pending: 1, not_exported: {} });
+  assert.deepEqual([ledger.report(1).balanced, ledger.report(0).balanced, ledger.report(2).balanced], [true, false, false]);
+  ledger.bytesSkipped(7);
+  assert.equal(ledger.report(1).balanced, false, 'more bytes accounted for than were seen');
+});
+
 test('a report is one line of JSON that a log can carry', () => {
   const ledger = new Ledger();
   ledger.bytesSeen(2 ** 50);

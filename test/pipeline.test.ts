@@ -1,0 +1,374 @@
+// Ring records in, spans out: all stages together, and what the ledger says when one of them fails.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { createClock } from '../receiver/clock.ts';
+import { loadConfig } from '../receiver/config/load.ts';
+import type { ExportPath } from '../receiver/export/fan-out.ts';
+import { endCause, ioFlag } from '../receiver/kernel/layout.ts';
+import { controlLayout, windowSize } from '../receiver/kernel/session.ts';
+import type { NotExportedReason } from '../receiver/model/protocol.ts';
+import { type Span, SpanKind } from '../receiver/model/span.ts';
+import { createPipeline, type Pipeline } from '../receiver/pipeline.ts';
+import { Ledger, type LedgerReport } from '../receiver/telemetry/ledger.ts';
+import { PID, RecordWriter } from './support/ring-records.ts';
+
+const origin = 5_000_000_000n;
+const SECOND = 1e9;
+const sampled = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+
+const request = (path: string, fields = ''): string => `GET ${path} HTTP/1.1\r\nHost: shop.example\r\n${fields}\r\n`;
+const response = (status = 200, body = 'hello'): string =>
+  `HTTP/1.1 ${status} X\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+
+/** Keeps what it is given, and says at once how it ended. */
+class CollectingPath implements ExportPath {
+  readonly spans: Span[] = [];
+  readonly #ledger: Ledger;
+  readonly #outcome: 'exported' | NotExportedReason;
+
+  constructor(ledger: Ledger, outcome: 'exported' | NotExportedReason) {
+    this.#ledger = ledger;
+    this.#outcome = outcome;
+  }
+
+  push(span: Span): void {
+    this.spans.push(span);
+    if (this.#outcome === 'exported') this.#ledger.exported(1);
+    else this.#ledger.notExported(this.#outcome, 1);
+  }
+  outstanding(): number {
+    return 0;
+  }
+  counters(): [] {
+    return [];
+  }
+  flush(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** A pipeline, and the kernel's end of it. */
+class Bench {
+  readonly ledger = new Ledger();
+  readonly path: CollectingPath;
+  readonly pipeline: Pipeline;
+  readonly kernel: RecordWriter;
+  readonly #position = new Map<number, { sent: number; received: number }>();
+  warned = 0;
+
+  constructor(usm = '', outcome: 'exported' | NotExportedReason = 'exported') {
+    const { config } = loadConfig(
+      [
+        `yaml:{receivers: {usm: {${usm}}}, exporters: {debug: }, service: {pipelines: {traces: {receivers: [usm], exporters: [debug]}}}}`,
+      ],
+      [],
+      { readFile: () => '', env: {} },
+    );
+    const buffer = new Uint8Array(256 * 1024);
+    this.kernel = new RecordWriter(buffer, origin);
+    this.path = new CollectingPath(this.ledger, outcome);
+    let ids = 0;
+    this.pipeline = createPipeline({
+      config,
+      clock: createClock(
+        () => origin,
+        () => 0,
+      ),
+      version: '1.2.3',
+      host: { id: 'host-id', name: 'host-name', arch: 'amd64' },
+      ids: { traceId: () => `${++ids}`.padStart(32, '0'), spanId: () => `${++ids}`.padStart(16, '0') },
+      ledger: this.ledger,
+      exportPath: this.path,
+      controls: new ArrayBuffer(64 * controlLayout.words * 8),
+      controlLayout,
+      windowSize,
+      buffer,
+      cpus: 2,
+      onEventsDropped: (count) => {
+        this.warned += count;
+      },
+    });
+  }
+
+  process(): this {
+    this.kernel.process({ executable: '/usr/sbin/shopd', args: ['shopd'], environment: ['OTEL_SERVICE_NAME=shop'] });
+    return this;
+  }
+
+  connection(cookie: number, role: 1 | 2 = 2): this {
+    this.kernel.connection({ cookie, role });
+    this.#position.set(cookie, { sent: 0, received: 0 });
+    return this;
+  }
+
+  sent(cookie: number, text: string, more = {}): this {
+    return this.#io(cookie, true, text, more);
+  }
+
+  received(cookie: number, text: string, more = {}): this {
+    return this.#io(cookie, false, text, more);
+  }
+
+  /** Bytes that no event tells of. */
+  unseen(cookie: number, flow: 'sent' | 'received', size: number): this {
+    const position = this.#position.get(cookie);
+    assert.ok(position);
+    position[flow] += size;
+    return this;
+  }
+
+  exchange(cookie: number, path: string, fields = ''): this {
+    return this.received(cookie, request(path, fields)).sent(cookie, response());
+  }
+
+  closed(cookie: number, error = 0): this {
+    const position = this.#position.get(cookie);
+    assert.ok(position);
+    this.kernel.end({ cookie, cause: endCause.closed, error, sentPosition: position.sent, receivedPosition: position.received });
+    return this;
+  }
+
+  /** Hands over what the kernel wrote. */
+  take(): this {
+    this.pipeline.take(this.kernel.size);
+    this.kernel.rewind();
+    return this;
+  }
+
+  /** Hands over the rest, lets time pass, stops, and asks for the books. */
+  finish(): LedgerReport {
+    this.take();
+    this.pipeline.tick(10 * SECOND);
+    this.pipeline.close();
+    return this.ledger.report();
+  }
+
+  #io(cookie: number, isSent: boolean, text: string, more: object): this {
+    const position = this.#position.get(cookie);
+    assert.ok(position);
+    const payload = Buffer.from(text);
+    this.kernel.io({
+      cookie,
+      isSent,
+      position: isSent ? position.sent : position.received,
+      otherPosition: isSent ? position.received : position.sent,
+      payload,
+      ...more,
+    });
+    if (isSent) position.sent += payload.length;
+    else position.received += payload.length;
+    return this;
+  }
+}
+
+function attributesOf(span: Span | undefined): Readonly<Record<string, unknown>> {
+  assert.ok(span);
+  const entries: [string, unknown][] = [];
+  for (let i = 0; i < span.attributes.length; i += 2) entries.push([String(span.attributes[i]), span.attributes[i + 1]]);
+  return Object.fromEntries(entries);
+}
+
+test('a transaction of a server is a span of its process, with its attributes and its times', () => {
+  const bench = new Bench().process().connection(1);
+  bench.received(1, request('/cart?id=7', `traceparent: ${sampled}\r\nUser-Agent: test\r\n`), { monotonicNs: origin + 1000n });
+  bench.sent(1, response(404, 'no'), { monotonicNs: origin + 5000n });
+  const report = bench.finish();
+  const [span] = bench.path.spans;
+  assert.ok(span);
+  assert.deepEqual(
+    [span.name, span.kind, span.start, span.end, span.traceId, span.parentSpanId, span.parentIsRemote, span.isError],
+    ['GET', SpanKind.server, 1000, 5000, '4bf92f3577b34da6a3ce929d0e0e4736', '00f067aa0ba902b7', true, false],
+  );
+  assert.deepEqual(attributesOf(span), {
+    'http.request.method': 'GET',
+    'url.scheme': 'http',
+    'url.path': '/cart',
+    'url.query': 'id=7',
+    'server.address': 'shop.example',
+    'server.port': attributesOf(span)['server.port'],
+    'client.address': '127.0.0.1',
+    'network.peer.address': '127.0.0.1',
+    'network.peer.port': 40_000,
+    'network.protocol.version': '1.1',
+    'user_agent.original': 'test',
+    'http.request.body.size': 0,
+    'http.response.status_code': 404,
+    'http.response.body.size': 2,
+    'usm.correlation.source': 'traceparent',
+    'usm.correlation.confidence': 'observed',
+  });
+  assert.equal(span.resource.serviceName, 'shop');
+  assert.equal(span.resource.attributes.get('process.pid'), PID);
+  assert.deepEqual(report.transactions, { seen: 1, exported: 1, not_exported: {} });
+  assert.equal(report.balanced, true);
+});
+
+test('N transactions on many connections, both roles, are N spans, and the books balance', () => {
+  const bench = new Bench().process();
+  let bytes = 0;
+  for (let cookie = 1; cookie <= 20; cookie++) bench.connection(cookie, cookie % 2 === 0 ? 2 : 1);
+  for (let i = 0; i < 500; i++) {
+    const cookie = (i % 20) + 1;
+    const question = request(`/${i}`);
+    const answer = response(200, 'x'.repeat(i));
+    if (cookie % 2 === 0) bench.received(cookie, question).sent(cookie, answer);
+    else bench.sent(cookie, question).received(cookie, answer);
+    bytes += question.length + answer.length;
+    if (i % 50 === 0) bench.take();
+  }
+  const report = bench.finish();
+  assert.equal(bench.path.spans.length, 500);
+  assert.equal(bench.path.spans.filter((span) => span.kind === SpanKind.client).length, 250);
+  const sizes = new Set(bench.path.spans.map((span) => attributesOf(span)['http.response.body.size']));
+  assert.equal(sizes.size, 500);
+  assert.deepEqual(report.transactions, { seen: 500, exported: 500, not_exported: {} });
+  assert.deepEqual([report.connections.seen, report.bytes.seen, report.bytes.lost], [20, bytes, {}]);
+  assert.equal(report.bytes.parsed + report.bytes.skipped, bytes);
+  assert.deepEqual(report.events, { received: 1021, dropped: {} });
+  assert.equal(report.balanced, true);
+});
+
+test('one process image is one resource', () => {
+  const bench = new Bench().process().connection(1).exchange(1, '/a').exchange(1, '/b');
+  bench.finish();
+  assert.equal(bench.path.spans[0]?.resource, bench.path.spans[1]?.resource);
+});
+
+test('a process that has ended is known still when its transaction ends', () => {
+  const bench = new Bench().process().connection(1).exchange(1, '/a').received(1, request('/b'));
+  bench.kernel.processExit({});
+  bench.closed(1, 104);
+  const report = bench.finish();
+  assert.deepEqual(
+    bench.path.spans.map((span) => [span.resource.serviceName, attributesOf(span)['error.type'], span.isError]),
+    [
+      ['shop', undefined, false],
+      ['shop', 'connection_reset', true],
+    ],
+  );
+  assert.equal(report.balanced, true);
+});
+
+describe('what is not exported has its reason in the ledger', () => {
+  const rows: readonly (readonly [reason: NotExportedReason, bench: () => Bench])[] = [
+    ['process_unknown', () => new Bench().connection(1).exchange(1, '/a')],
+    [
+      'unsampled',
+      () =>
+        new Bench()
+          .process()
+          .connection(1)
+          .exchange(1, '/a', `traceparent: ${sampled.replace(/1$/, '0')}\r\n`),
+    ],
+    [
+      'sdk_duplicate',
+      () =>
+        new Bench()
+          .process()
+          .connection(1, 1)
+          .sent(1, request('/a', `traceparent: ${sampled}\r\n`))
+          .received(1, response()),
+    ],
+    [
+      'filtered',
+      () =>
+        new Bench()
+          .process()
+          .connection(1)
+          .received(1, 'POST /v1/traces HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n')
+          .sent(1, response()),
+    ],
+    ['queue_full', () => new Bench('', 'queue_full').process().connection(1).exchange(1, '/a')],
+    ['export_failed', () => new Bench('', 'export_failed').process().connection(1).exchange(1, '/a')],
+    [
+      'head_too_large',
+      () =>
+        new Bench('http: {max_head_size: 1KiB}')
+          .process()
+          .connection(1)
+          .received(1, request('/a'))
+          .sent(1, `HTTP/1.1 200 OK\r\nX: ${'x'.repeat(2000)}\r\n\r\n`),
+    ],
+  ];
+  for (const [reason, make] of rows) {
+    test(reason, () => {
+      const bench = make();
+      const report = bench.finish();
+      assert.deepEqual(report.transactions, { seen: 1, exported: 0, not_exported: { [reason]: 1 } });
+      assert.equal(report.balanced, true);
+    });
+  }
+
+  test('open_at_exit', () => {
+    const bench = new Bench().process().connection(1).exchange(1, '/a').received(1, request('/b')).take();
+    assert.equal(bench.pipeline.openTransactions(), 1);
+    const report = bench.finish();
+    assert.deepEqual(report.transactions, { seen: 2, exported: 1, not_exported: { open_at_exit: 1 } });
+    assert.equal(report.balanced, true);
+  });
+
+  test('bytes_lost', () => {
+    const bench = new Bench().process().connection(1).exchange(1, '/a');
+    bench.received(1, request('/b')).unseen(1, 'sent', 10).sent(1, 'K\r\n\r\n', { flags: ioFlag.resumed });
+    const report = bench.finish();
+    assert.deepEqual(report.transactions, { seen: 2, exported: 1, not_exported: { bytes_lost: 1 } });
+    assert.equal(report.bytes.lost['ring_full'], 10);
+    assert.equal(report.balanced, true);
+  });
+});
+
+describe('what never becomes a transaction shows elsewhere in the ledger', () => {
+  test('events that the ring refused', () => {
+    const bench = new Bench().process().connection(1).exchange(1, '/a').take();
+    bench.received(1, request('/b'), { sequence: 100 });
+    const report = bench.finish();
+    assert.deepEqual(report.events.dropped, { ring_full: 96 });
+    assert.equal(bench.warned, 96);
+  });
+
+  test('a connection whose beginning was among them', () => {
+    const bench = new Bench().process().connection(1);
+    bench.take();
+    bench.kernel.io({ cookie: 2, isSent: false, position: 0, payload: Buffer.from(request('/a')) });
+    const report = bench.finish();
+    assert.deepEqual(report.connections.shed, { ring_full: 1 });
+    assert.deepEqual(report.bytes.lost, { connection_unknown: request('/a').length });
+    assert.equal(report.balanced, true);
+  });
+
+  test('more connections than max_connections', () => {
+    const bench = new Bench('capture: {max_connections: 1}').process().connection(1).connection(2);
+    const report = bench.exchange(1, '/a').exchange(2, '/b').finish();
+    assert.deepEqual([report.connections.shed, report.transactions.seen], [{ too_many_connections: 1 }, 1]);
+    assert.equal(report.balanced, true);
+  });
+
+  test('a connection that is not HTTP', () => {
+    const report = new Bench().process().connection(1).received(1, '\x16\x03\x01').sent(1, '\x16\x03\x03').finish();
+    assert.deepEqual([report.connections.not_http, report.bytes.skipped, report.transactions.seen], [1, 6, 0]);
+    assert.equal(report.balanced, true);
+  });
+
+  test('a record that is none', () => {
+    const bench = new Bench();
+    bench.kernel.other(1, 0, Buffer.alloc(4));
+    assert.deepEqual(bench.finish().events.dropped, { malformed: 1 });
+  });
+
+  test('a traceparent that is none is noticed', () => {
+    const report = new Bench().process().connection(1).exchange(1, '/a', 'traceparent: x\r\n').finish();
+    assert.deepEqual([report.noticed, report.transactions.exported], [{ invalid_traceparent: 1 }, 1]);
+  });
+});
+
+test('connections that the kernel does not know any more end with a sweep', () => {
+  const bench = new Bench().process().connection(1).received(1, request('/a')).take();
+  assert.equal(bench.pipeline.needsSweep(), true);
+  bench.pipeline.sweep(new Set(), SECOND);
+  bench.pipeline.tick(2 * SECOND);
+  assert.equal(attributesOf(bench.path.spans[0])['error.type'], 'connection_closed');
+  assert.equal(bench.pipeline.needsSweep(), false);
+});
