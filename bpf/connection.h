@@ -265,6 +265,8 @@ static __always_inline bool meet(struct sock *sk, struct conn *conn, struct task
 	u32 tgid = task->tgid;
 	u64 exec_id = task->self_exec_id;
 	struct known_process *known;
+	struct scratch *scratch;
+	bool is_known = true;
 	u64 rules = ~0ull;
 
 	if (tgid == self_tgid) {
@@ -292,10 +294,16 @@ static __always_inline bool meet(struct sock *sk, struct conn *conn, struct task
 		struct known_process fresh = { .exec_id = exec_id, .start_time = task->group_leader->start_boottime };
 
 		fresh.rules = rules = describe_process(time);
-		bpf_map_update_elem(&processes, &tgid, &fresh, BPF_ANY);
+		scratch = get_scratch();
+		is_known = scratch && scratch->describing.is_told;
+		if (is_known)
+			bpf_map_update_elem(&processes, &tgid, &fresh, BPF_ANY);
 	}
-	conn->tgid = tgid;
-	conn->exec_id = exec_id;
+	/* What the ring refused is tried again at the next I/O. */
+	if (is_known) {
+		conn->tgid = tgid;
+		conn->exec_id = exec_id;
+	}
 	if (conn->flags & CONN_DECIDED)
 		return true;
 	conn->flags |= CONN_DECIDED;

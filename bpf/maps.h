@@ -90,7 +90,7 @@ struct describing {
 	u32 count;
 	u32 at; /* where in the record */
 	u32 size;
-	u32 pad;
+	u32 is_told; /* the ring took the event */
 	struct path_key key;
 };
 

@@ -239,8 +239,7 @@ __noinline u64 describe_process(u64 time)
 		count(COUNTER_ENVIRONMENT_CUT, 1);
 
 	fill_header(&event->header, EVENT_PROCESS, 0, time);
-	if (at < 2 * SEGMENT_SIZE)
-		emit(event, sizeof(*event) + at, false);
+	scratch->describing.is_told = at < 2 * SEGMENT_SIZE && emit(event, sizeof(*event) + at, false);
 	return rules;
 }
 
