@@ -9,11 +9,16 @@ import { startRawPair, type RawPeer } from '../traffic/raw.ts';
 import { asExpected, newRun, startClient, startServer, type ClientKind, type EchoServer } from '../traffic/traffic.ts';
 import { planRequests, type Exchange, type PlannedRequest } from '../traffic/truth.ts';
 import { compareTruth } from './compare.ts';
-import { assertBooks, kernelTestSkip, startReceiver, type Stopped } from './harness.ts';
+import { assertBooks, kernelTestSkip, startReceiver, type ReceiverOptions, type Stopped } from './harness.ts';
 import { targetOf } from './spans.ts';
 import { waitFor } from './wait.ts';
 
 const skip = kernelTestSkip();
+
+/** Undisturbed by what else goes on on this host. */
+function only(pids: readonly number[]): ReceiverOptions {
+  return { usm: { filter: { include: [{ pids }] } } };
+}
 
 /** What one client did in one go, over its one connection. */
 interface Batch {
@@ -24,6 +29,7 @@ interface Batch {
 
 interface Traffic {
   readonly kind: ClientKind;
+  readonly pids: readonly number[];
   readonly batches: Batch[];
   stop(): Promise<void>;
 }
@@ -47,6 +53,7 @@ async function startTraffic(t: TestContext, kind: 'node' | 'go' | 'io'): Promise
   running.catch(() => {}); // stop() tells
   return {
     kind,
+    pids: [server.pid, client.pid],
     batches,
     stop() {
       isStopping = true;
@@ -79,7 +86,7 @@ test('receivers that restart under steady keep-alive traffic see everything behi
   const runs: Run[] = [];
   for (let i = 0; i < restarts; i++) {
     const startedAt = performance.now();
-    const receiver = await startReceiver(t);
+    const receiver = await startReceiver(t, only(clients.flatMap(({ pids }) => pids)));
     const readyAt = performance.now();
     const wanted = clients.map(({ batches }) => batches.length + 10);
     await waitFor('ten batches of each client', () => clients.every(({ batches }, k) => batches.length >= wanted[k]!), 30_000);
@@ -222,7 +229,7 @@ test('a body under way that looks like a request is none, however fast all went 
     near.write(head);
     await once(far, 'data');
   }
-  const receiver = await startReceiver(t);
+  const receiver = await startReceiver(t, only([process.pid]));
   for (const { near, far } of connections) {
     near.write(requestLike);
     await once(far, 'data');
@@ -238,7 +245,7 @@ test('whatever begins after the ready message is seen, at every start', { skip }
   const starts = 60;
   const server = await startServer(t, 'go');
   for (let i = 0; i < starts; i++) {
-    const receiver = await startReceiver(t);
+    const receiver = await startReceiver(t, only([process.pid, server.pid]));
     const requests = planRequests(newRun(), 16, 'bodiless');
     const truth = await Promise.all(requests.map((request) => askOnce(server, request)));
     const stopped = await receiver.stop();
@@ -278,7 +285,7 @@ test('connections are found again whatever they were in the middle of', { skip }
     await exchange(pairs[i]!, state.earlier);
     await state.before?.(pairs[i]!);
   }
-  const receiver = await startReceiver(t);
+  const receiver = await startReceiver(t, only(pairs.flatMap(({ server, client }) => [server.pid, client.pid])));
   const truths: Exchange[][] = [];
   for (const [i, state] of states.entries()) {
     const pair = pairs[i]!;
@@ -292,7 +299,7 @@ test('connections are found again whatever they were in the middle of', { skip }
   for (const [i, { title }] of states.entries()) {
     await t.test(title, () => {
       const difference = compareTruth(truths[i]!, stopped.spans);
-      if (difference !== undefined) assert.fail(difference);
+      if (difference !== undefined) assert.fail(`${difference}\nledger: ${JSON.stringify(stopped.ledger)}`);
     });
   }
 });

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { startProgram } from '../traffic/program.ts';
-import { startRawPair, type RawPeer } from '../traffic/raw.ts';
+import { startRawClient, startRawServer, type RawPeer } from '../traffic/raw.ts';
 import { newRun } from '../traffic/traffic.ts';
 import type { Exchange } from '../traffic/truth.ts';
 import { compareTruth } from './compare.ts';
@@ -219,10 +219,18 @@ const cases: readonly Case[] = [
 ];
 
 test('awkward messages, and what comes behind them on the same connection', { skip }, async (t) => {
-  const receiver = await startReceiver(t);
+  const pairs: Pair[] = [];
+  for (let i = 0; i < cases.length; i++) {
+    const server = await startRawServer(t);
+    pairs.push({ server, client: await startRawClient(t, `127.0.0.1:${server.port}`) });
+  }
+  const pids = pairs.flatMap(({ server, client }) => [server.pid, client.pid]);
+  const receiver = await startReceiver(t, { usm: { filter: { include: [{ pids }] } } });
   const truths: { title: string; truth: Exchange[]; silentPids: number[] }[] = [];
-  for (const { title, play } of cases) {
-    const pair = await startRawPair(t);
+  for (const [i, { title, play }] of cases.entries()) {
+    const pair = pairs[i]!;
+    await pair.client.open();
+    await pair.server.open();
     const truth: Exchange[] = [];
     const plain = async (): Promise<void> => {
       const id = newRun();
@@ -241,7 +249,7 @@ test('awkward messages, and what comes behind them on the same connection', { sk
   for (const { title, truth, silentPids } of truths) {
     await t.test(title, () => {
       const difference = compareTruth(truth, stopped.spans, { silentPids });
-      if (difference !== undefined) assert.fail(difference);
+      if (difference !== undefined) assert.fail(`${difference}\nledger: ${JSON.stringify(stopped.ledger)}`);
     });
   }
 });
