@@ -148,7 +148,7 @@ await withCleanup(async (cleanup) => {
         if (target !== undefined) report.figure(`the same, ${name}, less the empty program's`, 'µs', net, netTarget);
       }
       if (connections === 10) first = results.get('captured')!;
-      else growth = results.get('captured')!.map((value, round) => value / first[round]!);
+      if (connections === 10_000) growth = results.get('captured')!.map((value, round) => value / first[round]!);
     }
     if (growth !== undefined) report.figure('program time per captured I/O, most connections ÷ 10', '×', growth, 'growth');
     const perCall: number[] = [];

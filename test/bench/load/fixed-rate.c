@@ -112,7 +112,7 @@ int main(int argc, char **argv)
 			break;
 		/* Until the next one is due, so that requests come one by one and not in bursts of a clock tick. */
 		uint64_t next = begin + (uint64_t)((due + 1) * 1e9 / rate), wait = 1000000;
-		if (idle_count > 0 && next < now + wait)
+		if (now < end && idle_count > 0 && next < now + wait)
 			wait = next > now ? next - now : 0;
 		struct timespec timeout = { .tv_nsec = wait };
 		int n = epoll_pwait2(poll, events, 256, &timeout, NULL);

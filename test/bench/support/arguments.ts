@@ -10,7 +10,10 @@ export interface Arguments<Name extends string> {
 }
 
 /** Ends the process when it cannot do anything useful. */
-export function readArguments<Name extends string>(defaults: Readonly<Record<Name, number>>): Arguments<Name> {
+export function readArguments<Name extends string>(
+  defaults: Readonly<Record<Name, number>>,
+  { needsRoot = true } = {},
+): Arguments<Name> {
   const names = Object.keys(defaults) as Name[];
   const { values } = parseArgs({
     options: {
@@ -27,7 +30,7 @@ export function readArguments<Name extends string>(defaults: Readonly<Record<Nam
       return [name, number];
     }),
   ) as Record<Name, number>;
-  if (process.getuid?.() !== 0) {
+  if (needsRoot && process.getuid?.() !== 0) {
     console.error('BENCHMARK SKIPPED: loading BPF programs needs root');
     process.exit(0);
   }

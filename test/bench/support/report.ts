@@ -1,4 +1,5 @@
 // Figures of a benchmark: a line for people as each is known, and a JSON file for performance-table.ts.
+import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import * as os from 'node:os';
 import { isReached, targets, type Target, type TargetId } from './targets.ts';
@@ -44,6 +45,8 @@ export class Report {
 
   constructor(benchmark: string) {
     this.#benchmark = benchmark;
+    const others = socketPrograms();
+    if (others > 0) this.doubt(`${others} BPF programs of others are at the socket hooks`);
     if (this.#load > 0.5) this.doubt(`the machine was not quiet at the start: load average ${this.#load.toFixed(2)}`);
   }
 
@@ -91,6 +94,13 @@ export class Report {
     };
     writeFileSync(path, `${JSON.stringify(file, undefined, 2)}\n`);
   }
+}
+
+/** Of a receiver that somebody else runs on this host. */
+function socketPrograms(): number {
+  const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin` };
+  const { stdout } = spawnSync('bpftool', ['prog', 'show'], { encoding: 'utf8', env });
+  return stdout.match(/name socket_(sent|received)/g)?.length ?? 0;
 }
 
 function verdict(id: TargetId, figure: Figure): string {
