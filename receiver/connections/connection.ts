@@ -104,11 +104,11 @@ export class Connection implements ConversationSink {
     if (!this.#waiting.isEmpty) this.#releaseReady();
   }
 
-  /** One direction ends: nothing more is received, or sent. */
-  end(isSent: boolean, time: Nanoseconds): void {
+  /** One direction ends at `position`: nothing more is received, or sent. */
+  end(isSent: boolean, time: Nanoseconds, position: number): void {
     this.#lastTime = time;
-    if (this.#waiting.isEmpty) this.#end(isSent, time);
-    else this.#waiting.addEnd({ isSent, time });
+    if (this.#waiting.isEmpty) this.#end(isSent, time, position);
+    else this.#waiting.addEnd({ isSent, time, position });
   }
 
   /** The connection is over; the kernel's final positions account for what moved unseen. */
@@ -252,8 +252,11 @@ export class Connection implements ConversationSink {
     flow.position = event.end;
   }
 
-  #end(isSent: boolean, time: Nanoseconds): void {
-    if (this.#isRequestSent !== undefined) this.#conversation?.end(this.#sideOf(isSent), time);
+  #end(isSent: boolean, time: Nanoseconds, position: number): void {
+    // While the role is unknown nothing has been handed over, so nothing is missed yet.
+    if (this.#isRequestSent === undefined || this.#isIgnored) return;
+    this.#reach(isSent ? this.#sent : this.#received, isSent, position, time);
+    this.#conversation?.end(this.#sideOf(isSent), time);
   }
 
   /** Bytes up to `position` moved without an event. */
@@ -318,7 +321,8 @@ export class Connection implements ConversationSink {
   }
 
   #releaseEnds(): void {
-    for (let end = this.#waiting.takeEnd(); end !== undefined; end = this.#waiting.takeEnd()) this.#end(end.isSent, end.time);
+    for (let end = this.#waiting.takeEnd(); end !== undefined; end = this.#waiting.takeEnd())
+      this.#end(end.isSent, end.time, end.position);
   }
 
   // Protocol and role

@@ -114,11 +114,11 @@ export class ConnectionTable {
     }
     switch (event.cause) {
       case 'eof':
-        connection.end(false, event.time);
+        connection.end(false, event.time, event.receivedPosition);
         return;
       case 'shutdown':
         if (event.isExiting) this.#close(connection, 'process_exited', event);
-        else connection.end(true, event.time);
+        else connection.end(true, event.time, event.sentPosition);
         return;
       case 'error':
         this.#close(connection, 'connection_reset', event);

@@ -8,6 +8,7 @@ const MAX_BYTES = 512 * 1024;
 export interface WaitingEnd {
   readonly isSent: boolean;
   readonly time: Nanoseconds;
+  readonly position: number;
 }
 
 export class WaitingEvents {

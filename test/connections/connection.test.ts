@@ -98,6 +98,21 @@ describe('a hole', () => {
     assert.equal(lost['unseen_io'], undefined);
   });
 
+  for (const [title, role, flow, cause] of [
+    ['its own', 'server', 'sent', 'shutdown'],
+    ['its peer', 'client', 'received', 'eof'],
+  ] as const) {
+    test(`in a body until close counts when ${title} end says where it stands`, () => {
+      const { bench, socket } = setUp(role);
+      const begin = 'HTTP/1.1 200 OK\r\n\r\nhello';
+      if (role === 'server') socket.received(get('/a')).sent(begin);
+      else socket.sent(get('/a')).received(begin);
+      socket.unseen(flow, 6).end(cause);
+      assert.equal(bench.transactions[0]?.response?.bodySize, 11);
+      assert.deepEqual(lostAtEnd(bench), {});
+    });
+  }
+
   test('at the end is accounted for by the final positions', () => {
     const { bench, socket } = setUp();
     socket.received(get('/a')).sent(ok()).unseen('received', 70).unseen('sent', 7).end('closed');
