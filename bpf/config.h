@@ -20,7 +20,7 @@
 /* Chunk heads that one I/O may hold before the rest is copied instead. */
 #define MAX_CHUNKS 512
 /* A chunk-size line that is longer (extensions) is copied instead of walked. */
-#define MAX_CHUNK_LINE 32
+#define MAX_CHUNK_LINE 96
 #define MAX_CHUNK_DIGITS 13
 
 /* I/O of at least this size is looked at for chunks that need not be copied. A power of two for the head. */

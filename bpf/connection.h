@@ -34,10 +34,16 @@ static __always_inline void emit_walk(struct conn *conn, u32 direction, u64 end,
 /* Ends the walk of a direction, wherever it stands. */
 static __always_inline void stop_walk(struct conn *conn, u32 direction, u64 time)
 {
+	u64 end;
+
 	if (!(conn->flags & walk_flag(direction)))
 		return;
 	__sync_fetch_and_and(&conn->flags, ~walk_flag(direction));
-	emit_walk(conn, direction, conn->flow[direction].position, time);
+	/* A chunk-size line of which only a part came is left out: the bytes are a hole. */
+	end = conn->flow[direction].position;
+	if (conn->flow[direction].walk.next < end)
+		end = conn->flow[direction].walk.next;
+	emit_walk(conn, direction, end, time);
 }
 
 static __always_inline bool is_tcp(struct sock *sk)
@@ -165,11 +171,14 @@ static __always_inline struct conn *adopt(struct sock *sk, struct tcp_sock *tcp,
 			conn->evidence = EVIDENCE_TCP_STATE;
 		}
 		read_positions(sk, tcp, conn);
-		conn->last = LAST_SAME_TICK;
-		if ((s32)(tcp->lsndtime - tcp->inet_conn.icsk_ack.lrcvtime) > 0)
+		/*
+		 * What is not acknowledged was sent last. Otherwise the segment that
+		 * updated our send window last tells: an acknowledgement of what we
+		 * sent stands at the end of what we received, data before it.
+		 */
+		conn->last = LAST_RECEIVED;
+		if (tcp->write_seq != tcp->snd_una || tcp->rcv_nxt == tcp->snd_wl1)
 			conn->last = LAST_SENT;
-		if ((s32)(tcp->lsndtime - tcp->inet_conn.icsk_ack.lrcvtime) < 0)
-			conn->last = LAST_RECEIVED;
 		conn->flow[direction & 1].position -= pending;
 		conn->flow[direction & 1].seq -= pending;
 		if (conn->flow[SENT].position == 0 && conn->flow[RECEIVED].position == 0)
@@ -178,7 +187,10 @@ static __always_inline struct conn *adopt(struct sock *sk, struct tcp_sock *tcp,
 	return conn;
 }
 
-/* A listening socket's port is the server's side of any old connection on it. */
+/*
+ * An old connection whose port connect(2) chose is a client's; one on a port
+ * that is listened on is a server's.
+ */
 static __always_inline void resolve_old_role(struct sock *sk, struct conn *conn)
 {
 	struct listener_key key = {
@@ -186,7 +198,12 @@ static __always_inline void resolve_old_role(struct sock *sk, struct conn *conn)
 		.port = sk->__sk_common.skc_num,
 	};
 
-	if (conn->role == ROLE_UNKNOWN && bpf_map_lookup_elem(&listeners, &key)) {
+	if (conn->role != ROLE_UNKNOWN)
+		return;
+	if (BPF_CORE_READ(sk, sk_userlocks) & SOCK_CONNECT_BIND) {
+		conn->role = ROLE_CLIENT;
+		conn->evidence = EVIDENCE_CONNECT;
+	} else if (bpf_map_lookup_elem(&listeners, &key)) {
 		conn->role = ROLE_SERVER;
 		conn->evidence = EVIDENCE_LISTENER;
 	}

@@ -53,6 +53,7 @@ enum role_evidence {
 	EVIDENCE_TCP_STATE = 1,
 	EVIDENCE_LISTENER = 2,
 	EVIDENCE_UNIX_ADDRESS = 3,
+	EVIDENCE_CONNECT = 4, /* connect(2) chose the port */
 };
 
 /* For connections that are older than us: which way the last bytes went. */
@@ -60,7 +61,6 @@ enum last_flow {
 	LAST_UNKNOWN = 0,
 	LAST_SENT = 1,
 	LAST_RECEIVED = 2,
-	LAST_SAME_TICK = 3,
 };
 
 struct event_header {

@@ -159,6 +159,27 @@ static __always_inline int send(struct moved *moved, struct buffers *buffers, u6
 	return send_large(moved, buffers);
 }
 
+/* The part of a chunk-size line that came with the I/O before this one: the walk has ended there after all. */
+static __always_inline void send_kept(const struct moved *moved, const struct flow *flow)
+{
+	u32 size = moved->start - moved->from;
+	struct {
+		struct io_event event;
+		u8 data[MAX_CHUNK_LINE];
+	} *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
+
+	if (!record) {
+		count(COUNTER_RING_FULL, 1);
+		shed(moved->conn, size);
+		return;
+	}
+	fill_io(&record->event, moved);
+	record->event.size = size;
+	record->event.captured = size < MAX_CHUNK_LINE ? size : MAX_CHUNK_LINE;
+	__builtin_memcpy(record->data, flow->walk.line, MAX_CHUNK_LINE);
+	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+}
+
 /* Where chunks may begin in an I/O, 0: nowhere. */
 static __always_inline u64 guess_chunks(struct buffers *buffers, u64 start, u32 size, bool is_turn)
 {
@@ -182,6 +203,9 @@ static __always_inline int io_failed(struct sock *sk, int error, u32 direction)
 
 		find_buffers(&none, task, error, direction == SENT);
 	}
+	/* A read into an empty buffer returns 0 as well. */
+	if (error == 0 && !(BPF_CORE_READ(sk, sk_shutdown) & RCV_SHUTDOWN))
+		return 0;
 	if (error == 0 || error == -ECONNRESET || error == -EPIPE) {
 		struct end_event event = {
 			.cookie = conn->cookie,
@@ -319,6 +343,10 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 			moved.from = walked;
 			moved.end = end;
 			moved.flags &= ~(IO_START | IO_RESUMED);
+			if (walked < start) {
+				send_kept(&moved, flow);
+				moved.from = start;
+			}
 		}
 	}
 	return send(&moved, &buffers, limit);

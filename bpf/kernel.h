@@ -28,6 +28,10 @@ typedef _Bool bool;
 #define IPPROTO_TCP 6
 #define IPPROTO_MPTCP 262
 
+/* Set where connect(2) chose the local port; not in every kernel that we run on, so its absence says nothing. */
+#define SOCK_CONNECT_BIND 16
+#define RCV_SHUTDOWN 1
+
 #define MSG_OOB 0x1
 #define MSG_PEEK 0x2
 #define MSG_TRUNC 0x20
@@ -93,6 +97,8 @@ struct sock_common {
 struct sock {
 	struct sock_common __sk_common;
 	u8 sk_kern_sock : 1;
+	u8 sk_shutdown;
+	u8 sk_userlocks;
 	u16 sk_type;
 	u16 sk_protocol;
 	int sk_err;
@@ -102,9 +108,6 @@ struct tcp_ulp_ops;
 
 struct inet_connection_sock {
 	const struct tcp_ulp_ops *icsk_ulp_ops;
-	struct {
-		u32 lrcvtime;
-	} icsk_ack;
 };
 
 struct tcp_sock {
@@ -113,7 +116,7 @@ struct tcp_sock {
 	u32 copied_seq;
 	u32 snd_una;
 	u32 rcv_nxt;
-	u32 lsndtime;
+	u32 snd_wl1;
 	u64 bytes_acked;
 	u64 bytes_received;
 };

@@ -17,6 +17,9 @@ struct walk {
 	u64 next; /* next chunk-size line */
 	u64 body;
 	u64 barred; /* an I/O that begins here begins within a chunk-size line */
+	u32 line_fill; /* bytes of the next chunk-size line that came with the last I/O */
+	u32 pad;
+	u8 line[MAX_CHUNK_LINE];
 };
 
 enum direction {

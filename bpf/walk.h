@@ -150,7 +150,8 @@ static __always_inline u64 walk_io(struct conn *conn, const struct buffers *buff
 	walker->end = request->end;
 	walker->at = request->start;
 	walker->vector = 0;
-	walker->line_fill = 0;
+	walker->line_fill = is_new ? 0 : flow->walk.line_fill;
+	__builtin_memcpy(walker->line, flow->walk.line, MAX_CHUNK_LINE);
 	walker->vectors = walker->address = buffers->address;
 	walker->vector_count = buffers->vectors;
 	walker->size = buffers->vectors ? 0 : request->end - request->start;
@@ -165,7 +166,13 @@ static __always_inline u64 walk_io(struct conn *conn, const struct buffers *buff
 	}
 	flow->walk.next = walker->next;
 	flow->walk.body = walker->body;
-	if (walker->next < walker->end) {
+	flow->walk.line_fill = 0;
+	if (walker->next < walker->end && walker->line_fill < MAX_CHUNK_LINE &&
+	    walker->next + walker->line_fill >= walker->end) {
+		/* The line goes on in the next I/O. */
+		flow->walk.line_fill = walker->line_fill;
+		__builtin_memcpy(flow->walk.line, walker->line, MAX_CHUNK_LINE);
+	} else if (walker->next < walker->end) {
 		__sync_fetch_and_and(&conn->flags, ~walk_flag(request->direction));
 		return walker->next;
 	}

@@ -98,6 +98,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     },
     dropped: (count) => {
       ledger.eventsDropped('ring_full', count);
+      connections.noteLoss();
       options.onEventsDropped(count);
     },
     malformed: () => {

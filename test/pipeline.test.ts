@@ -369,6 +369,7 @@ test('connections that the kernel does not know any more end with a sweep', () =
   assert.equal(bench.pipeline.needsSweep(), true);
   bench.pipeline.sweep(new Set(), SECOND);
   bench.pipeline.tick(2 * SECOND);
-  assert.equal(attributesOf(bench.path.spans[0])['error.type'], 'connection_closed');
+  // The kernel tells every end of a TCP connection: with this one, the answer may have been lost.
+  assert.deepEqual(bench.path.spans, []);
   assert.equal(bench.pipeline.needsSweep(), false);
 });

@@ -134,10 +134,10 @@ export class Connection implements ConversationSink {
     this.#releaseEnds();
   }
 
-  /** The receiver stops. */
-  abandon(): void {
+  /** The receiver stops, or the end of the connection was lost: what is open is counted and not reported. */
+  abandon(reason: 'open_at_exit' | 'bytes_lost' = 'open_at_exit'): void {
     this.#releaseAll();
-    this.#conversation?.abandon();
+    this.#conversation?.abandon(reason);
     this.#conversation = undefined;
     this.#isIgnored = true;
   }

@@ -23,7 +23,6 @@ export function recogniseRole(
 /** Where the conversation is joined. An old connection whose last bytes were the server's, as far as is known, has answered. */
 export function startOf(info: ConnectionInfo, lastFlow: OpenEvent['lastFlow']): ConversationStart {
   if (info.isFromStart) return 'beginning';
-  if (lastFlow === 'same_tick') return 'boundary';
   const answered = info.role === 'client' ? 'received' : 'sent';
   return info.role !== 'unknown' && lastFlow === answered ? 'boundary' : 'middle';
 }

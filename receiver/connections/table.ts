@@ -52,6 +52,10 @@ export class ConnectionTable {
   /** Unknown to the kernel at a time up to which not all events had been handed in. */
   readonly #gone = new Map<Connection, Nanoseconds>();
   #settledAt: Nanoseconds = 0;
+  /** When events were last found missing. */
+  #lossAt: Nanoseconds = -Infinity;
+  /** Of the last event. */
+  #now: Nanoseconds = 0;
 
   constructor(options: ConnectionTableOptions) {
     this.#maxConnections = options.maxConnections;
@@ -92,7 +96,13 @@ export class ConnectionTable {
     this.#connections.set(id, new Connection(event, this.#context));
   }
 
+  /** Events that never came, of nobody knows which connections. */
+  noteLoss(): void {
+    this.#lossAt = this.#now;
+  }
+
   io(event: IoEvent): void {
+    this.#now = event.time;
     const connection = this.#connections.get(event.connection);
     if (connection === undefined) {
       this.#strange(event);
@@ -121,7 +131,8 @@ export class ConnectionTable {
         else connection.end(true, event.time, event.sentPosition);
         return;
       case 'error':
-        this.#close(connection, 'connection_reset', event);
+        // A broken pipe ends only what is sent: after an own shutdown the answer may still come.
+        if (event.error === ECONNRESET) this.#close(connection, 'connection_reset', event);
         return;
       case 'closed':
         this.#close(connection, causeOf(event), event);
@@ -200,6 +211,9 @@ export class ConnectionTable {
     this.#gone.delete(connection);
     // Its end was in the ring, or it was not gone.
     if (this.#closing.has(connection) || connection.lastTime > time) return;
+    // The kernel tells the end of every TCP connection, so that one without is a lost event, and the answer may be lost with it. A UNIX
+    // socket ends without a word.
+    if (connection.info.transport === 'tcp' || this.#lossAt >= connection.lastTime) connection.abandon('bytes_lost');
     this.#finish(connection, { cause: 'connection_closed', time: connection.lastTime, receivedPosition: 0, sentPosition: 0 });
   }
 

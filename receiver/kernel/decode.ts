@@ -42,8 +42,8 @@ const LOSS_REASONS: readonly (LossReason | undefined)[] = [
   'ring_full',
 ];
 const ROLES: readonly Role[] = ['unknown', 'client', 'server'];
-const EVIDENCE: readonly RoleEvidence[] = ['none', 'tcp_state', 'listener', 'unix_address'];
-const LAST_FLOWS = ['unknown', 'sent', 'received', 'same_tick'] as const;
+const EVIDENCE: readonly RoleEvidence[] = ['none', 'tcp_state', 'listener', 'unix_address', 'connect'];
+const LAST_FLOWS = ['unknown', 'sent', 'received'] as const;
 const END_CAUSES = ['closed', 'eof', 'shutdown', 'closed', 'error'] as const;
 /** Size of a record of each kind without what may follow; 0: a kind that is not ours. */
 const SMALLEST = Uint16Array.of(

@@ -45,13 +45,13 @@ export const roleEvidence = {
   tcpState: 1,
   listener: 2,
   unixAddress: 3,
+  connect: 4,
 } as const;
 
 export const lastFlow = {
   unknown: 0,
   sent: 1,
   received: 2,
-  sameTick: 3,
 } as const;
 
 export const eventHeader = {

@@ -7,7 +7,7 @@ export type ConnectionId = number;
 export type Role = 'client' | 'server' | 'unknown';
 
 /** How the role is known, strongest first. */
-export type RoleEvidence = 'tcp_state' | 'listener' | 'unix_address' | 'grammar' | 'none';
+export type RoleEvidence = 'tcp_state' | 'connect' | 'listener' | 'unix_address' | 'grammar' | 'none';
 
 export type Transport = 'tcp' | 'unix';
 

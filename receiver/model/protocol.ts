@@ -63,8 +63,8 @@ export interface Conversation {
    * the client was waiting for nothing else. Absent: nothing is ever held back for that long.
    */
   settle?(now: Nanoseconds): void;
-  /** The receiver stops: counts what is open under 'open_at_exit'. */
-  abandon(): void;
+  /** Nothing more comes, and nothing is known of why: what is open is counted under the reason and makes no transaction. */
+  abandon(reason?: 'open_at_exit' | 'bytes_lost'): void;
 }
 
 /** Why bytes that a parser needed were not there. */

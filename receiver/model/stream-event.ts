@@ -33,7 +33,7 @@ export interface OpenEvent {
   readonly sentPosition: number;
   readonly receivedPosition: number;
   /** For a connection older than the receiver: the flow of its last bytes, as far as the kernel's clocks tell. */
-  readonly lastFlow: 'sent' | 'received' | 'same_tick' | 'unknown';
+  readonly lastFlow: 'sent' | 'received' | 'unknown';
 }
 
 export interface EndEvent {

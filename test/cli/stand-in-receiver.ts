@@ -19,6 +19,7 @@ export function startReceiver({ logger, write }: ReceiverOptions): Promise<Recei
   }
   logger.info('Everything is ready. Begin running and processing data.');
   return Promise.resolve({
+    logLedger: () => undefined,
     stop: () => {
       if (behaviour === 'hangs') return new Promise<void>(() => undefined);
       // On purpose still alive after stopping: what a library leaves open must not keep the process.

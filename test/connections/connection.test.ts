@@ -463,7 +463,7 @@ describe('the protocol', () => {
 });
 
 describe('a connection that is older than the receiver', () => {
-  const old = (role: 'server' | 'client' | 'unknown', lastFlow: 'sent' | 'received' | 'same_tick' | 'unknown' = 'unknown') => {
+  const old = (role: 'server' | 'client' | 'unknown', lastFlow: 'sent' | 'received' | 'unknown' = 'unknown') => {
     const bench = createBench();
     const socket = new Socket(bench.table, 1).open(
       role,

@@ -28,7 +28,7 @@ interface Planned {
 }
 
 /** The request between small ones, over one connection. The ledger is of these two processes alone; returns its count of events. */
-async function follow(t: TestContext, planned: Planned): Promise<number> {
+async function follow(t: TestContext, planned: Planned, mayMiss = false): Promise<number> {
   const server = startProgram(t, 'python3', [script, 'server']);
   const { port, pid: serverPid } = await server.next('listening');
   const client = startProgram(t, 'python3', [script, 'client', String(port)]);
@@ -54,7 +54,12 @@ async function follow(t: TestContext, planned: Planned): Promise<number> {
     });
   }
   const stopped = await receiver.stop();
-  assertTruth(stopped, truth);
+  if (mayMiss) {
+    assert.equal(compareTruth(truth, stopped.spans, { mayMiss }), undefined);
+    assertBooks(stopped);
+  } else {
+    assertTruth(stopped, truth);
+  }
   return stopped.ledger?.events?.received ?? 0;
 }
 
@@ -70,13 +75,18 @@ for (const [title, request] of [
   ['1 GB in chunks with extensions', { method: 'GET', down: { shape: 'extensions', size: gigabyte, write: 65_536 } }],
   ['1 GB in chunks with trailers', { method: 'GET', down: { shape: 'trailers', size: gigabyte, write: 65_536 } }],
   ['a request body of 1 GB in chunks', { method: 'POST', up: { shape: 'random', size: gigabyte, write: 65_536 } }],
-  ['50 MB in chunks of 10 bytes', { method: 'GET', down: { shape: 'tiny', size: 50 * 1024 ** 2, write: 65_536 } }],
 ] as const satisfies [string, Planned][]) {
   test(`${title}: two spans, at little cost`, { skip }, async (t) => {
     const events = await follow(t, request);
     assert.ok(events <= maxEvents, `${events} events`);
   });
 }
+
+// Thousands of chunks in one I/O: following them all would cost the application more than the I/O. They are copied while the ring has
+// room, and counted where it has not.
+test('50 MB in chunks of 10 bytes: nothing wrong, and the books balance', { skip }, async (t) => {
+  await follow(t, { method: 'GET', down: { shape: 'tiny', size: 50 * 1024 ** 2, write: 65_536 } }, true);
+});
 
 interface Pair {
   readonly server: RawPeer;

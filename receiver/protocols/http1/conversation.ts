@@ -203,12 +203,12 @@ export class Http1Conversation implements Conversation {
     this.#matcher.settleAfterSilence(now);
   }
 
-  abandon(): void {
+  abandon(reason: 'open_at_exit' | 'bytes_lost' = 'open_at_exit'): void {
     if (this.#isOver) return;
     // What the end of the response side has ended is over, though close() has not come.
-    if (this.#responseEnd !== undefined) this.#abort('connection_closed', undefined);
+    if (this.#responseEnd !== undefined && reason === 'open_at_exit') this.#abort('connection_closed', undefined);
     this.#matcher.settle();
-    this.#matcher.dropAll('open_at_exit');
+    this.#matcher.dropAll(reason);
     this.#finish(true);
   }
 
