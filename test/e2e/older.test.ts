@@ -174,6 +174,7 @@ interface State {
 const states: readonly State[] = [
   { title: 'nothing' },
   { title: 'nothing, after an answer that took its time', earlier: { isSlow: true } },
+  // Such a piece could be the end of a body: it is not taken for a head, but the next whole one is.
   { title: 'nothing, and the next head comes in pieces', later: { cut: [1, 20] } },
   { title: 'nothing after a slow answer, and the next head comes in pieces', earlier: { isSlow: true }, later: { cut: [1, 20] } },
   ...[responseLike, requestLike, 'abc', 'HTTP/1.1 5', '\r\n\r\n'].flatMap((body) => [
@@ -291,14 +292,14 @@ test('connections are found again whatever they were in the middle of', { skip }
     const pair = pairs[i]!;
     await state.behind?.(pair);
     const truth: Exchange[] = [];
-    for (let n = 0; n < 5; n++) truth.push(await exchange(pair, state.later));
+    for (let n = 0; n < 5; n++) truth.push(await exchange(pair, n === 0 ? state.later : undefined));
     truths.push(truth);
   }
   const stopped = await receiver.stop();
   assertBooks(stopped);
-  for (const [i, { title }] of states.entries()) {
+  for (const [i, { title, later }] of states.entries()) {
     await t.test(title, () => {
-      const difference = compareTruth(truths[i]!, stopped.spans);
+      const difference = differenceOf(stopped, truths[i]!, later === undefined ? truths[i]! : truths[i]!.slice(1));
       if (difference !== undefined) assert.fail(`${difference}\nledger: ${JSON.stringify(stopped.ledger)}`);
     });
   }
