@@ -1,5 +1,5 @@
 // CPU time of an observed server per request at a fixed rate, with the real receiver ÷ without, in pairs of one run; beside it what the
-// receiver itself takes per transaction. The server has a CPU of its own, all else (load, receiver, OTLP backend) has the others.
+// receiver itself takes per transaction. Server and load share a CPU, receiver and OTLP backend have the others (support/cpus.ts says why).
 //   --rounds N  pairs      --seconds N  of each half      --connections N      --only A,B  of: nginx, node, go, python
 //   --nginx-rate N, --node-rate N, --go-rate N, --python-rate N  requests per second
 import { readArguments } from './support/arguments.ts';
@@ -39,10 +39,10 @@ interface Load {
 }
 
 async function load(server: Server, rate: number, observer: readonly number[] = []): Promise<Load> {
-  const warmUp = await runFixedRate(server, { connections, rate, seconds: WARM_UP_SECONDS, prefix: places.load });
+  const warmUp = await runFixedRate(server, { connections, rate, seconds: WARM_UP_SECONDS, prefix: places.measured });
   const before = cpuNs(server.pids);
   const observerBefore = cpuNs(observer);
-  const { answered } = await runFixedRate(server, { connections, rate, seconds, prefix: places.load });
+  const { answered } = await runFixedRate(server, { connections, rate, seconds, prefix: places.measured });
   return {
     cost: (cpuNs(server.pids) - before) / answered / 1000,
     own: (cpuNs(observer) - observerBefore) / (2 * answered) / 1000,
@@ -52,7 +52,7 @@ async function load(server: Server, rate: number, observer: readonly number[] = 
 
 function observed(server: Server, rate: number, sink: Sink): Promise<Load> {
   return withCleanup(async (cleanup) => {
-    const receiver = await startReceiver(cleanup, sink, onlyPorts([server.port]), places.driver);
+    const receiver = await startReceiver(cleanup, sink, onlyPorts([server.port]), places.observer);
     const result = await load(server, rate, [receiver.pid]);
     const { answered } = result;
     const ledger = await receiver.stop();
@@ -65,7 +65,7 @@ function observed(server: Server, rate: number, sink: Sink): Promise<Load> {
 
 await withCleanup(async (cleanup) => {
   await keepAwake(cleanup);
-  const sink = await startSink(cleanup, places.driver);
+  const sink = await startSink(cleanup, places.observer);
   for (const name of Object.keys(targets) as ServerName[]) {
     if (only?.has(name) === false) continue;
     await withCleanup(async (inner) => {

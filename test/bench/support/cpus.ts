@@ -1,27 +1,20 @@
-// A CPU for what is measured, the others for what drives it: so a ratio is not about where the scheduler put things.
+// A CPU for what is measured, the others for what observes it: so a ratio is not about where the scheduler put things. A load generator
+// belongs to the measured: on the observer's CPU it is held up, sends bursts, which a server answers more cheaply, and observing would
+// seem to save CPU time; and waking it there takes an interrupt between CPUs, which in a virtual machine costs more than the request.
 import { execFileSync } from 'node:child_process';
 import * as os from 'node:os';
 
 export interface Places {
   /** Command prefixes, empty where there is one CPU only. */
   readonly measured: readonly string[];
-  readonly driver: readonly string[];
-  /**
-   * For a load generator among the others there: goes before them. Were it held up by the receiver, requests would come in bursts, which a
-   * server answers more cheaply, and observing would seem to save CPU time.
-   */
-  readonly load: readonly string[];
+  readonly observer: readonly string[];
 }
 
-/** Also moves this process to the driver's CPUs. */
+/** Also moves this process to the observer's CPUs. */
 export function placeOnCpus(): Places {
   const last = os.availableParallelism() - 1;
-  if (last === 0) return { measured: [], driver: [], load: [] };
+  if (last === 0) return { measured: [], observer: [] };
   const others = last === 1 ? '0' : `0-${last - 1}`;
   execFileSync('taskset', ['-a', '-c', '-p', others, String(process.pid)], { stdio: 'ignore' });
-  return {
-    measured: ['taskset', '-c', String(last)],
-    driver: ['taskset', '-c', others],
-    load: ['chrt', '--fifo', '1', 'taskset', '-c', others],
-  };
+  return { measured: ['taskset', '-c', String(last)], observer: ['taskset', '-c', others] };
 }
