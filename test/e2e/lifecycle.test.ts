@@ -60,9 +60,10 @@ test('SIGUSR2 tells the books as they stand, and changes nothing', { skip }, asy
     .split('\n')
     .filter((line) => line.includes('\tLedger\t'))
     .map((line) => JSON.parse(line.slice(line.indexOf('{'))) as { balanced: boolean; transactions: Record<string, number> });
-  assert.equal(now?.balanced, true, stopped.stderr);
-  assert.ok((now?.transactions['pending'] ?? -1) >= 0, stopped.stderr);
-  assert.equal(end?.transactions['pending'], undefined);
+  assert.ok(now !== undefined && end !== undefined, stopped.stderr);
+  assert.equal(now.balanced, true, stopped.stderr);
+  assert.ok((now.transactions['pending'] ?? -1) >= 0, stopped.stderr);
+  assert.equal(end.transactions['pending'], undefined);
   assertTruth(stopped, truth);
 });
 
