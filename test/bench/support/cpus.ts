@@ -1,6 +1,6 @@
 // A CPU for what is measured, the others for what observes it: so a ratio is not about where the scheduler put things. A load generator
-// belongs to the measured: on the observer's CPU it is held up, sends bursts, which a server answers more cheaply, and observing would
-// seem to save CPU time; also, server and load would wake each other across CPUs (tried: 45 µs per request of nginx instead of 20).
+// belongs to the measured: on the observer's CPU it is held up by it, and server and load wake each other across CPUs. Tried that way,
+// nginx took 45 µs per request instead of 20, and observing often seemed to save CPU time.
 import { execFileSync } from 'node:child_process';
 import * as os from 'node:os';
 
