@@ -55,7 +55,8 @@ export async function startReceiver(
     service: { pipelines: { traces: { receivers: ['usm'], exporters: ['otlp_grpc'] } } },
   };
   writeFileSync(configFile, JSON.stringify(config));
-  const [file, ...args] = [...prefix, nodePath, receiverMain, '--config', configFile];
+  // As scripts/start.sh starts it.
+  const [file, ...args] = [...prefix, nodePath, '--max-semi-space-size=2', receiverMain, '--config', configFile];
   const startedAt = performance.now();
   const child = spawn(file, args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
   let stderr = '';
