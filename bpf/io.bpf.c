@@ -320,6 +320,10 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 	moved.flags = flags;
 	moved.wake = end > limit - WINDOW_SIZE / 2;
 
+	/* The next chunk-size line passed while nothing was looked at (shed, or moved unseen): there is nothing to go
+	 * on from. */
+	if (flow->walk.next + flow->walk.line_fill < start)
+		stop_walk(conn, direction, time);
 	walk_from = 0;
 	is_walking = conn->flags & walk_flag(direction);
 	if (is_walking)
