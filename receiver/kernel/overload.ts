@@ -1,0 +1,61 @@
+// How full the ring is → the share of connections that the kernel leaves out. Which ones is decided in the kernel, by the connection
+// itself, so a growing share keeps those out that are out already. It grows quickly, holds, and falls by itself.
+import type { Nanoseconds } from '../model/transaction.ts';
+
+export interface OverloadOptions {
+  /** The largest share of connections that may be left out, 0 to 1. */
+  readonly maxShare: number;
+}
+
+/** What is looked at together. */
+const WINDOW_NS = 100e6;
+/** Fill of the ring that is pressure: user space is not keeping up, and a burst has half of the ring left. */
+const PRESSURE = 0.5;
+const FIRST_SHARE = 1 / 16;
+/** Of the connections that are still in, each step takes this part out. */
+const GROWTH = 1 / 4;
+/** So long after the last pressure the share stands. */
+const HOLD_NS = 2e9;
+/** Then each window leaves this part of it: less than a hundredth is left after 4.3 s. */
+const DECAY = 0.9;
+const NOTHING = 1 / 256;
+
+export class OverloadControl {
+  readonly #maxShare: number;
+  #share = 0;
+  #windowEnd = -Infinity;
+  #lastPressure = -Infinity;
+  #isPressed = false;
+
+  constructor({ maxShare }: OverloadOptions) {
+    this.#maxShare = maxShare;
+  }
+
+  /** Share of connections to leave out, 0 to 1. */
+  get share(): number {
+    return this.#share;
+  }
+
+  /** One look at the ring. `fill`: 0 to 1; `isRefusing`: events found it full since the last look. True when the share is another one now. */
+  look(now: Nanoseconds, fill: number, isRefusing: boolean): boolean {
+    if (isRefusing || fill >= PRESSURE) this.#isPressed = true;
+    if (now < this.#windowEnd) return false;
+    this.#windowEnd = now + WINDOW_NS;
+    const before = this.#share;
+    if (this.#isPressed) this.#lastPressure = now;
+    this.#share = this.#isPressed ? this.#grown() : this.#fallen(now);
+    this.#isPressed = false;
+    return this.#share !== before;
+  }
+
+  #grown(): number {
+    const grown = this.#share === 0 ? FIRST_SHARE : this.#share + (1 - this.#share) * GROWTH;
+    return Math.min(grown, this.#maxShare);
+  }
+
+  #fallen(now: Nanoseconds): number {
+    if (this.#share === 0 || now - this.#lastPressure < HOLD_NS) return this.#share;
+    const fallen = this.#share * DECAY;
+    return fallen < NOTHING ? 0 : fallen;
+  }
+}

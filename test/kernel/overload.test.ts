@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { OverloadControl } from '../../receiver/kernel/overload.ts';
+
+const SECOND = 1e9;
+const WINDOW = 0.1 * SECOND;
+
+/** Looks every millisecond from `from` on; returns when the share was first what `until` wants, or fails after `limit`. */
+function run(control: OverloadControl, from: number, fill: number, until: (share: number) => boolean, limit: number): number {
+  for (let now = from; now < from + limit; now += 1e6) {
+    control.look(now, fill, false);
+    if (until(control.share)) return now;
+  }
+  throw new assert.AssertionError({ message: `the share is still ${control.share}` });
+}
+
+test('a ring that is less than half full sheds nothing', () => {
+  const control = new OverloadControl({ maxShare: 1 });
+  for (let now = 0; now < 10 * SECOND; now += 1e6) assert.equal(control.look(now, 0.49, false), false);
+  assert.equal(control.share, 0);
+});
+
+test('the share grows while there is pressure, and never beyond its bound', () => {
+  const control = new OverloadControl({ maxShare: 0.9 });
+  const shares: number[] = [];
+  for (let i = 0; i < 20; i++) {
+    control.look(i * WINDOW, 0.5, false);
+    shares.push(control.share);
+  }
+  assert.deepEqual(shares, [...shares].sort((a, b) => a - b));
+  assert.equal(shares[0], 1 / 16);
+  assert.ok((shares[4] as number) > 0.66, 'threefold overload is shed within half a second');
+  assert.equal(shares.at(-1), 0.9);
+});
+
+test('refused events are pressure, however empty the ring is found', () => {
+  const control = new OverloadControl({ maxShare: 1 });
+  control.look(0, 0, false);
+  control.look(1e6, 0, true);
+  control.look(2 * WINDOW, 0, false);
+  assert.equal(control.share, 1 / 16);
+});
+
+test('after the last pressure the share stands for two seconds and is gone within ten', () => {
+  const control = new OverloadControl({ maxShare: 1 });
+  const pressed = run(control, 0, 1, (share) => share > 0.99, 10 * SECOND);
+  const stood = control.share;
+  const falling = run(control, pressed + WINDOW, 0, (share) => share < stood, 10 * SECOND);
+  assert.ok(falling - pressed >= 2 * SECOND - WINDOW, `stood for ${falling - pressed} ns`);
+  const gone = run(control, falling, 0, (share) => share === 0, 10 * SECOND);
+  assert.ok(gone - pressed < 10 * SECOND, `gone after ${gone - pressed} ns`);
+});
+
+test('look says whether the share moved', () => {
+  const control = new OverloadControl({ maxShare: 1 / 16 });
+  assert.equal(control.look(0, 1, false), true);
+  assert.equal(control.look(WINDOW, 1, false), false, 'at its bound');
+});
