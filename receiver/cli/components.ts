@@ -1,5 +1,5 @@
 // The components of this build → the YAML that the Collector's `components` command prints.
-import { exporterTypes, receiverTypes } from '../config/components.ts';
+import { exporterTypes, extensionTypes, receiverTypes } from '../config/components.ts';
 import { product, version } from './version.ts';
 
 interface Kind {
@@ -12,8 +12,11 @@ const kinds: readonly Kind[] = [
   { section: 'processors', types: {} },
   { section: 'exporters', types: exporterTypes },
   { section: 'connectors', types: {} },
-  { section: 'extensions', types: {} },
+  { section: 'extensions', types: extensionTypes },
 ];
+
+const signalStability = ['        logs: Undefined', '        metrics: Undefined', '        traces: Development'];
+const extensionStability = ['        extension: Development'];
 
 const schemes = ['env', 'file', 'yaml'];
 
@@ -30,7 +33,7 @@ export function formatComponents(): string {
     for (const [name, { aliases }] of entries) {
       lines.push(`    - name: ${name}`);
       if (aliases.length > 0) lines.push(`      aliases: [${aliases.join(', ')}]`);
-      lines.push('      stability:', '        logs: Undefined', '        metrics: Undefined', '        traces: Development');
+      lines.push('      stability:', ...(section === 'extensions' ? extensionStability : signalStability));
     }
   }
   lines.push('providers:', ...schemes.map((scheme) => `    - scheme: ${scheme}`));

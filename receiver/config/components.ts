@@ -10,6 +10,14 @@ import {
   otlpHttpRefusals,
   otlpHttpSchema,
 } from './exporter-schemas.ts';
+import {
+  healthCheckRefusals,
+  healthCheckSchema,
+  pprofRefusals,
+  pprofSchema,
+  zpagesRefusals,
+  zpagesSchema,
+} from './extension-schemas.ts';
 import { serviceRefusals, serviceSchema } from './service-schema.ts';
 import { usmSchema } from './usm-schema.ts';
 import { withNearMatch } from './check.ts';
@@ -38,6 +46,14 @@ export const exporterTypes = {
 } as const;
 
 export type ExporterType = keyof typeof exporterTypes;
+
+export const extensionTypes = {
+  health_check: defineComponent(healthCheckSchema, healthCheckRefusals, []),
+  pprof: defineComponent(pprofSchema, pprofRefusals, []),
+  zpages: defineComponent(zpagesSchema, zpagesRefusals, []),
+} as const;
+
+export type ExtensionType = keyof typeof extensionTypes;
 
 export const serviceBlock = { schema: serviceSchema, refusals: serviceRefusals } as const satisfies Block;
 

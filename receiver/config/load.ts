@@ -1,17 +1,26 @@
 // --config and --set values → ReceiverConfig, or one ReceiverError that lists every problem with its path.
 import { assert, ReceiverError } from '../errors.ts';
 import { checkBlock, withNearMatch } from './check.ts';
-import type { ExporterType } from './components.ts';
-import { exporterTypes, findType, formatUnknownType, parseComponentId, receiverTypes, serviceBlock } from './components.ts';
+import type { ExporterType, ExtensionType } from './components.ts';
+import {
+  exporterTypes,
+  extensionTypes,
+  findType,
+  formatUnknownType,
+  parseComponentId,
+  receiverTypes,
+  serviceBlock,
+} from './components.ts';
 import { expandTree } from './expand.ts';
 import { resolveDebug, resolveFile, resolveOtlpGrpc, resolveOtlpHttp } from './resolve-exporters.ts';
+import { followExtensions, resolveHealthCheck, resolvePprof, resolveZpages } from './resolve-extensions.ts';
 import { resolveLogs, resolvePipelines } from './resolve-service.ts';
 import { resolveUsm } from './resolve-usm.ts';
 import type { ConfigInputs, ConfigWarning } from './sources.ts';
 import { readSources } from './sources.ts';
 import type { Tree } from './tree.ts';
 import { ExpandedValue } from './tree.ts';
-import type { ExporterConfig, ReceiverConfig, UsmConfig } from './types.ts';
+import type { ExporterConfig, ExtensionConfig, ReceiverConfig, UsmConfig } from './types.ts';
 
 export interface LoadedConfig {
   readonly config: ReceiverConfig;
@@ -54,14 +63,16 @@ function resolveConfig(root: ReadonlyMap<string, Tree>, inputs: ConfigInputs, pr
   const exporters = readEntries(root.get('exporters'), 'exporters', problems);
   refuseEntries(root, 'processors', problems);
   refuseEntries(root, 'connectors', problems);
-  refuseEntries(root, 'extensions', problems);
+  const extensions = readEntries(root.get('extensions'), 'extensions', problems);
   if (receivers.size === 0) problems.push('no receiver configuration specified in config');
   if (exporters.size === 0) problems.push('no exporter configuration specified in config');
   const usmConfigs = resolveReceivers(receivers, inputs, problems);
   const exporterConfigs = resolveExporters(exporters, problems);
+  const extensionConfigs = resolveExtensions(extensions, problems);
   const service = checkBlock(root.get('service') ?? null, 'service', serviceBlock, problems);
   if (service === undefined) return undefined;
   const used = resolvePipelines(service, { receivers: [...receivers.keys()], exporters: [...exporters.keys()] }, problems);
+  const usedExtensions = followExtensions(service.extensions, [...extensions.keys()], problems);
   const usm = usmConfigs.get(used.receivers[0] ?? '');
   if (usm === undefined) return undefined;
   return {
@@ -69,6 +80,7 @@ function resolveConfig(root: ReadonlyMap<string, Tree>, inputs: ConfigInputs, pr
     exporters: used.exporters.flatMap((id) => exporterConfigs.get(id) ?? []),
     pipelines: used.pipelines,
     logs: resolveLogs(service.telemetry.logs),
+    extensions: usedExtensions.flatMap((id) => extensionConfigs.get(id) ?? []),
   };
 }
 
@@ -99,7 +111,6 @@ function readEntries(written: Tree | undefined, section: string, problems: strin
 const absences = {
   processors: "usm-receiver has no processors yet; batches are set by the exporter's sending_queue::batch",
   connectors: 'usm-receiver has no connectors; send to a Collector that has',
-  extensions: 'usm-receiver has no extensions yet',
 } as const;
 
 function refuseEntries(root: ReadonlyMap<string, Tree>, section: keyof typeof absences, problems: string[]): void {
@@ -154,6 +165,38 @@ function resolveExporter(type: ExporterType, id: string, tree: Tree, problems: s
     case 'file': {
       const block = checkBlock(tree, path, exporterTypes.file, problems);
       return block && resolveFile(id, path, block, problems);
+    }
+  }
+}
+
+function resolveExtensions(entries: Entries, problems: string[]): ReadonlyMap<string, ExtensionConfig> {
+  const configs = new Map<string, ExtensionConfig>();
+  for (const [id, { type, tree }] of entries) {
+    const name = findType(extensionTypes, type);
+    if (name === undefined) {
+      problems.push(`extensions: ${formatUnknownType(type, id, Object.keys(extensionTypes))}`);
+      continue;
+    }
+    const config = resolveExtension(name, id, tree, problems);
+    if (config !== undefined) configs.set(id, config);
+  }
+  return configs;
+}
+
+function resolveExtension(type: ExtensionType, id: string, tree: Tree, problems: string[]): ExtensionConfig | undefined {
+  const path = `extensions::${id}`;
+  switch (type) {
+    case 'health_check': {
+      const block = checkBlock(tree, path, extensionTypes.health_check, problems);
+      return block && resolveHealthCheck(id, path, block, problems);
+    }
+    case 'pprof': {
+      const block = checkBlock(tree, path, extensionTypes.pprof, problems);
+      return block && resolvePprof(id, path, block, problems);
+    }
+    case 'zpages': {
+      const block = checkBlock(tree, path, extensionTypes.zpages, problems);
+      return block && resolveZpages(id, path, block, problems);
     }
   }
 }

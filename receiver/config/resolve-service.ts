@@ -31,11 +31,6 @@ export function resolvePipelines(block: ServiceBlock, defined: DefinedIds, probl
   const pipelines: PipelineConfig[] = [];
   const usedReceivers = new Set<string>();
   const usedExporters = new Set<string>();
-  for (const extension of block.extensions) {
-    problems.push(
-      `service::extensions: extension "${extension}" is not supported: usm-receiver has no extensions yet; remove it`,
-    );
-  }
   const written = Object.entries(block.pipelines);
   if (written.length === 0) problems.push('service::pipelines: service must have at least one pipeline');
   for (const [key, pipeline] of written) {

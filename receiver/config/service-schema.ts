@@ -7,7 +7,11 @@ export const serviceSchema = {
   type: 'object',
   additionalProperties: false,
   properties: {
-    extensions: { ...references, default: [], description: 'There are no extensions yet: empty or not present.' },
+    extensions: {
+      ...references,
+      default: [],
+      description: 'Ids of extensions to start. Those that are defined and not named here are checked only.',
+    },
     pipelines: {
       type: 'object',
       default: {},

@@ -8,6 +8,8 @@ export interface ReceiverConfig {
   readonly exporters: readonly ExporterConfig[];
   readonly pipelines: readonly PipelineConfig[];
   readonly logs: LogsConfig;
+  /** Those that `service::extensions` names, in its order. */
+  readonly extensions: readonly ExtensionConfig[];
 }
 
 export interface PipelineConfig {
@@ -216,4 +218,38 @@ export interface LogsConfig {
   readonly errorOutputPaths: readonly string[];
   /** Added to every record. */
   readonly initialFields: Readonly<Record<string, unknown>>;
+}
+
+export type ExtensionConfig = HealthCheckConfig | PprofConfig | ZpagesConfig;
+
+export interface HealthCheckConfig {
+  readonly kind: 'health_check';
+  readonly id: string;
+  readonly listen: ListenAddress;
+  readonly path: string;
+  /** Undefined: JSON. */
+  readonly healthyBody: string | undefined;
+  readonly unhealthyBody: string | undefined;
+  readonly stallTimeoutMs: number;
+  /** 0: exporters are not looked at. */
+  readonly exporterFailureTimeoutMs: number;
+}
+
+export interface PprofConfig {
+  readonly kind: 'pprof';
+  readonly id: string;
+  readonly listen: ListenAddress;
+}
+
+export interface ZpagesConfig {
+  readonly kind: 'zpages';
+  readonly id: string;
+  readonly listen: ListenAddress;
+}
+
+export interface ListenAddress {
+  /** Undefined: all addresses. */
+  readonly host: string | undefined;
+  /** 0: one that is free. */
+  readonly port: number;
 }

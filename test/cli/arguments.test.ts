@@ -60,7 +60,9 @@ test('components are YAML with every type, its aliases and its stability', () =>
   const parsed = parseYaml(formatComponents());
   assert.equal(parsed.kind, 'parsed');
   assert.equal(
-    formatComponents().replace(/\n {6}stability:\n {8}logs: Undefined\n {8}metrics: Undefined\n {8}traces: Development/g, ''),
+    formatComponents()
+      .replace(/\n {6}stability:\n {8}logs: Undefined\n {8}metrics: Undefined\n {8}traces: Development/g, '')
+      .replace(/\n {6}stability:\n {8}extension: Development/g, ''),
     `buildinfo:
     command: usm-receiver
     description: OpenTelemetry receiver for HTTP transactions seen with eBPF
@@ -76,7 +78,10 @@ exporters:
     - name: otlp_http
       aliases: [otlphttp]
 connectors: []
-extensions: []
+extensions:
+    - name: health_check
+    - name: pprof
+    - name: zpages
 providers:
     - scheme: env
     - scheme: file

@@ -1,10 +1,10 @@
 import { test } from 'node:test';
-import { exporterTypes, receiverTypes, serviceBlock } from '../../receiver/config/components.ts';
+import { exporterTypes, extensionTypes, receiverTypes, serviceBlock } from '../../receiver/config/components.ts';
 import type { Block, Schema } from '../../receiver/config/schema.ts';
 import { checkGenerated, formatTable } from '../docs/generated.ts';
 
 test('docs/configuration.md has every key, type, default and meaning of the schema', () => {
-  const blocks = { ...receiverTypes, ...exporterTypes, service: serviceBlock };
+  const blocks = { ...receiverTypes, ...exporterTypes, ...extensionTypes, service: serviceBlock };
   const parts = Object.fromEntries(Object.entries(blocks).map(([name, block]) => [name, describeBlock(block)]));
   checkGenerated(new URL('../../docs/configuration.md', import.meta.url), parts, process.env['UPDATE_DOCS'] === '1');
 });

@@ -61,8 +61,28 @@ test('a receiver without settings has all defaults', () => {
     exporters: [{ kind: 'debug', id: 'debug', verbosity: 'basic' }],
     pipelines: [{ id: 'traces', signal: 'traces', exporters: ['debug'] }],
     logs: { level: 'info', encoding: 'console', outputPaths: ['stderr'], errorOutputPaths: ['stderr'], initialFields: {} },
+    extensions: [],
   });
   assert.deepEqual(warnings, []);
+});
+
+test('extensions that service names are started in its order, with the defaults of the Collector', () => {
+  const extensions = 'extensions: { pprof: , zpages/x: { endpoint: ":0" }, health_check: , health_check/unused: }';
+  const { config } = loadFrom([around({}), `${extensions}\nservice: { extensions: [zpages/x, health_check, pprof] }`]);
+  assert.deepEqual(config.extensions, [
+    { kind: 'zpages', id: 'zpages/x', listen: { host: undefined, port: 0 } },
+    {
+      kind: 'health_check',
+      id: 'health_check',
+      listen: { host: 'localhost', port: 13133 },
+      path: '/',
+      healthyBody: undefined,
+      unhealthyBody: undefined,
+      stallTimeoutMs: 10_000,
+      exporterFailureTimeoutMs: 300_000,
+    },
+    { kind: 'pprof', id: 'pprof', listen: { host: 'localhost', port: 1777 } },
+  ]);
 });
 
 test('the configuration is frozen all the way down', () => {

@@ -332,8 +332,8 @@ test('components that do not exist are refused by name', () => {
       'connectors: unknown type: "spanmetrics" for id: "spanmetrics" (valid values: []); usm-receiver has no connectors; send to a Collector that has',
     ],
     [
-      'receivers: { usm: }\nexporters: { debug: }\nextensions: { health_check: }',
-      'extensions: unknown type: "health_check" for id: "health_check" (valid values: []); usm-receiver has no extensions yet',
+      'receivers: { usm: }\nexporters: { debug: }\nextensions: { healthcheck/a: }',
+      'extensions: unknown type: "healthcheck" for id: "healthcheck/a" (valid values: [health_check pprof zpages]) (did you mean "health_check"?)',
     ],
     ['receivers: { usm: , usm/: }\nexporters: { debug: }', 'receivers: in "usm/" id: the part after / should not be empty'],
     ['receivers: { usm: , /x: }\nexporters: { debug: }', 'receivers: in "/x" id: the part before / should not be empty'],
@@ -360,6 +360,39 @@ test('components that do not exist are refused by name', () => {
   for (const [parts, ...expected] of table) assert.deepEqual(problemsOf(whole(parts)), expected, parts);
   assert.deepEqual(problemsOf(''), ['empty configuration file']);
   assert.deepEqual(problemsOf('service: {}'), ['empty configuration file']);
+});
+
+test('extensions are named with what is wrong', () => {
+  const table: Table = [
+    [
+      'health_check: { endpont: x }',
+      `'extensions::health_check' has invalid keys: endpont (did you mean "endpoint"?); valid keys are [endpoint exporter_failure_timeout path response_body stall_timeout]`,
+    ],
+    ['health_check/a: { endpoint: "13133" }', 'extensions::health_check/a::endpoint: expected host:port or :port, found "13133"'],
+    [
+      'pprof: { endpoint: "localhost:70000" }',
+      'extensions::pprof::endpoint: expected host:port or :port, found "localhost:70000"',
+    ],
+    ['health_check: { path: health }', 'extensions::health_check::path: must start with /'],
+    ['health_check: { stall_timeout: 10ms }', 'extensions::health_check::stall_timeout: must be at least 1s, found 10ms'],
+    ['health_check: { use_v2: true }', 'extensions::health_check::use_v2: is not supported: there is one form of answer'],
+    [
+      'zpages: { expvar: { enabled: true } }',
+      'extensions::zpages::expvar: is not supported: usm-receiver has no expvars; GET /debug/usm says how it is',
+    ],
+  ];
+  for (const [extensions, ...expected] of table)
+    assert.deepEqual(problemsOf([around({}), `extensions: { ${extensions} }`]), expected, extensions);
+});
+
+test('service::extensions names what is configured, once', () => {
+  const table: Table = [
+    ['[zpages/a]', 'service::extensions: references extension "zpages/a" which is not configured (did you mean "zpages"?)'],
+    ['[zpages, " zpages "]', 'service::extensions: references extension "zpages" multiple times'],
+    ['[zpages/]', 'service::extensions: in "zpages/" id: the part after / should not be empty'],
+  ];
+  for (const [references, ...expected] of table)
+    assert.deepEqual(problemsOf([around({}), `extensions: { zpages: }\nservice: { extensions: ${references} }`]), expected);
 });
 
 test('defined but unused components are checked too', () => {
@@ -416,7 +449,7 @@ test('pipelines refer to what is defined', () => {
     ],
     [
       'extensions: [health_check]\npipelines: { traces: { receivers: [usm], exporters: [debug] } }',
-      'service::extensions: extension "health_check" is not supported: usm-receiver has no extensions yet; remove it',
+      'service::extensions: references extension "health_check" which is not configured',
     ],
   ];
   for (const [service, ...expected] of table) assert.deepEqual(problemsOf(around({ service })), expected, service);

@@ -22,7 +22,9 @@ interface Spot {
 function settingMaps(value: Json, path: string): Spot[] {
   if (Array.isArray(value)) return value.flatMap((item, at) => settingMaps(item, `${path}::${at}`));
   if (typeof value !== 'object' || value === null) return [];
-  const own = /^(?:receivers|exporters|service::pipelines)$|::headers$|initial_fields/.test(path) ? [] : [{ map: value, path }];
+  const own = /^(?:receivers|exporters|extensions|service::pipelines)$|::headers$|initial_fields/.test(path)
+    ? []
+    : [{ map: value, path }];
   return [...own, ...Object.entries(value).flatMap(([key, item]) => settingMaps(item, path === '' ? key : `${path}::${key}`))];
 }
 

@@ -119,6 +119,18 @@ const requiredSettings: Readonly<Record<string, JsonMap>> = {
   file: { path: 'spans.json' },
 };
 
+const extensionChoices: Readonly<Record<string, Choice>> = {
+  health_check: {
+    endpoint: ['localhost:13133', '0.0.0.0:1', ':0', '[::1]:80'],
+    path: ['/', '/health'],
+    response_body: { healthy: ['', 'ok'], unhealthy: ['no'] },
+    stall_timeout: ['1s', '1m'],
+    exporter_failure_timeout: ['0', '5m'],
+  },
+  pprof: { endpoint: ['localhost:1777'] },
+  zpages: { endpoint: ['localhost:55679'] },
+};
+
 const telemetryChoice: Choice = {
   logs: {
     level: ['debug', 'INFO', 'warn', 'error'],
@@ -158,5 +170,12 @@ export function randomConfig(random: Random): JsonMap {
   if (random() < 0.5) pipelines['traces/second'] = { receivers: [receiver], processors: [], exporters: [pick(random, ids)] };
   const service: JsonMap = { pipelines };
   if (random() < 0.5) service['telemetry'] = choose(random, telemetryChoice);
-  return { receivers: { [receiver]: randomUsm(random) }, exporters, service };
+  const config: JsonMap = { receivers: { [receiver]: randomUsm(random) }, exporters, service };
+  if (random() < 0.5) {
+    const extensions: JsonMap = {};
+    for (const [type, choice] of Object.entries(extensionChoices)) extensions[`${type}/x`] = choose(random, choice);
+    config['extensions'] = extensions;
+    service['extensions'] = Object.keys(extensions).slice(Math.floor(random() * 3));
+  }
+  return config;
 }
