@@ -47,17 +47,23 @@ async function openExporter(config: ExporterConfig, dependencies: ExporterDepend
   const { scope, clock, timers, write } = dependencies;
   switch (config.kind) {
     case 'debug':
-      return directDelivery(createDebugExporter(config, scope, clock, write), DEBUG_FLUSH_MS);
+      return directDelivery(createDebugExporter(config, 'traces', scope, clock, write), DEBUG_FLUSH_MS);
     case 'file':
-      return directDelivery(await openFileExporter(config, scope, clock, fs), config.flushIntervalMs);
+      return directDelivery(await openFileExporter(config, 'traces', scope, clock, fs), config.flushIntervalMs);
     case 'otlp_grpc': {
       const { sendingQueue, retryOnFailure } = config;
-      return { exporter: await openOtlpGrpcExporter(config, scope, clock), sendingQueue, retryOnFailure };
+      return { exporter: await openOtlpGrpcExporter(config, 'traces', scope, clock), sendingQueue, retryOnFailure };
     }
     case 'otlp_http': {
       const { sendingQueue, retryOnFailure } = config;
       return {
-        exporter: await openOtlpHttpExporter({ userAgent: undefined, ...config }, scope, clock, timers),
+        exporter: await openOtlpHttpExporter(
+          { userAgent: undefined, ...config, url: config.tracesEndpoint },
+          'traces',
+          scope,
+          clock,
+          timers,
+        ),
         sendingQueue,
         retryOnFailure,
       };

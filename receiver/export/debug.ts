@@ -1,7 +1,7 @@
 // Spans → text on the given output, as the Collector's debug exporter does it, at `basic` with one line per transaction.
 import type { Batch } from '../model/span.ts';
 import { basicText, detailedText, normalText } from './debug-text.ts';
-import type { Exporter, ExportResult, InstrumentationScope, Payload, UnixTime } from './exporter.ts';
+import type { Exporter, ExportResult, InstrumentationScope, Payload, Signal, UnixTime } from './exporter.ts';
 
 export interface DebugOptions {
   readonly id: string;
@@ -11,10 +11,17 @@ export interface DebugOptions {
 /** Writes all bytes; a promise, where the output can push back. */
 export type Write = (bytes: Uint8Array) => void | Promise<void>;
 
-export function createDebugExporter(options: DebugOptions, scope: InstrumentationScope, clock: UnixTime, write: Write): Exporter {
+export function createDebugExporter(
+  options: DebugOptions,
+  signal: Signal,
+  scope: InstrumentationScope,
+  clock: UnixTime,
+  write: Write,
+): Exporter {
   return {
     id: options.id,
-    encode: (batch) => ({ spans: batch.spans.length, body: Buffer.from(textOf(batch)) }),
+    signal,
+    encode: (batch) => ({ items: batch.spans.length, body: Buffer.from(textOf(batch)) }),
     async export(payload: Payload): Promise<ExportResult> {
       try {
         await write(payload.body);

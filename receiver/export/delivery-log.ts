@@ -1,24 +1,26 @@
 // What one exporter's attempts look like → log records, at changes of state only: the first failure, the first loss, the recovery.
-import type { ExportLogger, ExportResult } from './exporter.ts';
+import type { ExportLogger, ExportResult, Signal } from './exporter.ts';
 
 type State = 'delivering' | 'retrying' | 'dropping';
 
 export class DeliveryLog {
   readonly #id: string;
+  readonly #signal: Signal;
   readonly #logger: ExportLogger;
   #state: State = 'delivering';
   #isQueueFull = false;
   #isRejecting = false;
-  /** Spans lost since the state was last 'delivering'. */
+  /** Items lost since the state was last 'delivering'. */
   #dropped = 0;
 
-  constructor(id: string, logger: ExportLogger) {
+  constructor(id: string, signal: Signal, logger: ExportLogger) {
     this.#id = id;
+    this.#signal = signal;
     this.#logger = logger;
   }
 
-  /** One attempt with `spans` spans; `retryInMs` undefined: there will be no other. */
-  attempt(result: ExportResult, spans: number, retryInMs: number | undefined): void {
+  /** One attempt with that many items; `retryInMs` undefined: there will be no other. */
+  attempt(result: ExportResult, items: number, retryInMs: number | undefined): void {
     if (result.kind === 'accepted') {
       this.#accepted(result);
       return;
@@ -34,17 +36,17 @@ export class DeliveryLog {
       });
       return;
     }
-    this.#dropped += spans;
+    this.#dropped += items;
     if (this.#state === 'dropping') return;
     this.#state = 'dropping';
-    this.#logger.error('Exporting failed. Dropping data.', { exporter: this.#id, error: result.message, dropped_items: spans });
+    this.#logger.error('Exporting failed. Dropping data.', { exporter: this.#id, error: result.message, dropped_items: items });
   }
 
-  queueFull(spans: number): void {
-    this.#dropped += spans;
+  queueFull(items: number): void {
+    this.#dropped += items;
     if (this.#isQueueFull) return;
     this.#isQueueFull = true;
-    this.#logger.error('Sending queue is full. Dropping data.', { exporter: this.#id, dropped_items: spans });
+    this.#logger.error('Sending queue is full. Dropping data.', { exporter: this.#id, dropped_items: items });
   }
 
   /** Called when the queue is at most half full again, so that a queue at its brim does not fill the log. */
@@ -60,7 +62,7 @@ export class DeliveryLog {
         this.#logger.warn('Partial success response', {
           exporter: this.#id,
           message: result.message ?? '',
-          dropped_spans: result.rejected,
+          [this.#signal === 'traces' ? 'dropped_spans' : 'dropped_data_points']: result.rejected,
         });
       }
       this.#isRejecting = true;

@@ -1,10 +1,10 @@
-// One exporter with everything in front of it: spans → batches → payloads → queue → attempts. Says how each span ended, in ranges of the
-// numbers that spans have in the order of pushing. Hot path: push.
+// One exporter with everything in front of it: spans → batches → payloads → queue → attempts. Says how each item ended, in ranges of the
+// numbers that items have in the order of pushing. Hot path: push.
 import type { Batch, Span } from '../model/span.ts';
 import type { BatchOptions } from './batching.ts';
 import { Batching } from './batching.ts';
 import { DeliveryLog } from './delivery-log.ts';
-import type { Exporter, ExportLogger, ExportOutcome, ExportResult } from './exporter.ts';
+import type { Exporter, ExportLogger, ExportOutcome, ExportResult, Signal } from './exporter.ts';
 import type { RetryOptions } from './retrying.ts';
 import { RetryingExporter } from './retrying.ts';
 import type { QueuedPayload, QueueOptions } from './sending-queue.ts';
@@ -18,9 +18,10 @@ export interface DecoratedExporter {
   readonly retryOnFailure: RetryOptions;
 }
 
-/** In spans, since start. */
+/** In items (spans, or metric data points), since start. */
 export interface ExporterCounters {
   readonly id: string;
+  readonly signal: Signal;
   readonly accepted: number;
   /** By the backend: in a partial success, or with a final error. */
   readonly rejected: number;
@@ -54,7 +55,7 @@ export function directDelivery(exporter: Exporter, flushTimeoutMs: number): Deco
   };
 }
 
-export type RangeSettled = (firstSpan: number, spans: number, outcome: ExportOutcome) => void;
+export type RangeSettled = (firstItem: number, items: number, outcome: ExportOutcome) => void;
 
 /** Batches are cut so that a payload stays this far below its limit, spans being of unequal size. */
 const FILL = 0.75;
@@ -78,9 +79,9 @@ export class ExportLane {
   constructor(decorated: DecoratedExporter, timers: Timers, random: () => number, logger: ExportLogger, onSettled: RangeSettled) {
     const { exporter, sendingQueue, retryOnFailure } = decorated;
     this.#onSettled = onSettled;
-    this.#log = new DeliveryLog(exporter.id, logger);
-    this.#exporter = new RetryingExporter(exporter, retryOnFailure, timers, random, (result, spans, retryInMs) =>
-      this.#log.attempt(result, spans, retryInMs),
+    this.#log = new DeliveryLog(exporter.id, exporter.signal, logger);
+    this.#exporter = new RetryingExporter(exporter, retryOnFailure, timers, random, (result, items, retryInMs) =>
+      this.#log.attempt(result, items, retryInMs),
     );
     this.#queue = new SendingQueue(this.#exporter, sendingQueue, (entry, result) => this.#settle(entry, result));
     this.#batching = new Batching(withinQueue(sendingQueue), timers, (batch) => this.#offer(batch));
@@ -119,6 +120,7 @@ export class ExportLane {
   counters(): ExporterCounters {
     return {
       id: this.#exporter.id,
+      signal: this.#exporter.signal,
       accepted: this.#accepted,
       rejected: this.#rejected,
       failed: this.#failed,
@@ -129,56 +131,56 @@ export class ExportLane {
   }
 
   #offer(batch: Batch): void {
-    const firstSpan = this.#cut;
+    const firstItem = this.#cut;
     this.#cut += batch.spans.length;
-    this.#enqueue(batch, firstSpan);
+    this.#enqueue(batch, firstItem);
   }
 
-  #enqueue(batch: Batch, firstSpan: number): void {
+  #enqueue(batch: Batch, firstItem: number): void {
     const payload = this.#exporter.encode(batch);
-    const spans = batch.spans.length;
+    const items = batch.spans.length;
     const limit = this.#exporter.maxPayloadBytes;
-    this.#batching.limitTo(Math.floor((limit * FILL * spans) / payload.body.length));
-    if (payload.body.length > limit && spans > 1) {
-      const half = spans >>> 1;
-      this.#enqueue({ spans: batch.spans.slice(0, half) }, firstSpan);
-      this.#enqueue({ spans: batch.spans.slice(half) }, firstSpan + half);
+    this.#batching.limitTo(Math.floor((limit * FILL * items) / payload.body.length));
+    if (payload.body.length > limit && items > 1) {
+      const half = items >>> 1;
+      this.#enqueue({ spans: batch.spans.slice(0, half) }, firstItem);
+      this.#enqueue({ spans: batch.spans.slice(half) }, firstItem + half);
       return;
     }
-    if (this.#queue.offer({ payload, firstSpan })) return;
-    this.#queueFull += spans;
-    this.#log.queueFull(spans);
-    this.#end(firstSpan, spans, 'queue_full');
+    if (this.#queue.offer({ payload, firstItem })) return;
+    this.#queueFull += items;
+    this.#log.queueFull(items);
+    this.#end(firstItem, items, 'queue_full');
   }
 
   #settle(entry: QueuedPayload, result: ExportResult | undefined): void {
-    const { firstSpan, payload } = entry;
+    const { firstItem, payload } = entry;
     if (this.#queue.size * 2 <= this.#queue.capacity) this.#log.queueHasRoom();
     switch (result?.kind) {
       case 'accepted': {
         // Which ones the backend rejected it does not say; the ledger counts.
-        const accepted = payload.spans - result.rejected;
+        const accepted = payload.items - result.rejected;
         this.#accepted += accepted;
         this.#rejected += result.rejected;
-        this.#end(firstSpan, accepted, 'exported');
-        this.#end(firstSpan + accepted, result.rejected, 'export_rejected');
+        this.#end(firstItem, accepted, 'exported');
+        this.#end(firstItem + accepted, result.rejected, 'export_rejected');
         return;
       }
       case 'refused':
-        this.#rejected += payload.spans;
-        this.#end(firstSpan, payload.spans, 'export_rejected');
+        this.#rejected += payload.items;
+        this.#end(firstItem, payload.items, 'export_rejected');
         return;
       case 'retryable':
       case undefined:
-        this.#failed += payload.spans;
-        this.#end(firstSpan, payload.spans, 'export_failed');
+        this.#failed += payload.items;
+        this.#end(firstItem, payload.items, 'export_failed');
         return;
     }
   }
 
-  #end(firstSpan: number, spans: number, outcome: ExportOutcome): void {
-    this.#settled += spans;
-    this.#onSettled(firstSpan, spans, outcome);
+  #end(firstItem: number, items: number, outcome: ExportOutcome): void {
+    this.#settled += items;
+    this.#onSettled(firstItem, items, outcome);
   }
 }
 

@@ -2,14 +2,18 @@
 // A queue therefore holds encoded requests, a third of the size of the objects they were made from and nothing for the garbage collector.
 import type { Batch } from '../model/span.ts';
 
+/** The Collector makes one exporter of each signal, with a queue of its own, and so do we. */
+export type Signal = 'traces' | 'metrics';
+
 /** One request as its exporter sends it: the unit of queueing, retrying and accounting. */
 export interface Payload {
-  readonly spans: number;
+  /** Spans, or metric data points. */
+  readonly items: number;
   readonly body: Uint8Array;
 }
 
 /**
- * What became of one attempt. 'accepted': the backend took the request, less `rejected` spans (OTLP partial success). 'retryable': it may
+ * What became of one attempt. 'accepted': the backend took the request, less `rejected` items (OTLP partial success). 'retryable': it may
  * work later, not before `retryAfterMs` if given. 'refused': it will never work.
  */
 export type ExportResult =
@@ -20,6 +24,7 @@ export type ExportResult =
 export interface Exporter {
   /** As in the configuration: `otlp`, `otlp/backend`, `debug`. */
   readonly id: string;
+  readonly signal: Signal;
   /** Size above which a batch is split into several payloads; undefined: no limit. */
   readonly maxPayloadBytes?: number;
   encode(batch: Batch): Payload;

@@ -3,7 +3,7 @@
 import type * as promises from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Batch } from '../model/span.ts';
-import type { Exporter, ExportResult, InstrumentationScope, Payload, UnixTime } from './exporter.ts';
+import type { Exporter, ExportResult, InstrumentationScope, Payload, Signal, UnixTime } from './exporter.ts';
 import type { RotationOptions } from './file-rotation.ts';
 import { backupPath, expiredBackups } from './file-rotation.ts';
 import { TraceJsonEncoder } from './otlp-json.ts';
@@ -30,17 +30,19 @@ const FINAL_ERRORS: readonly string[] = ['EACCES', 'EPERM', 'EROFS', 'EISDIR', '
 /** Opens the file, so that a wrong path is found at start. @throws {Error} saying which file could not be opened and why. */
 export async function openFileExporter(
   options: FileOptions,
+  signal: Signal,
   scope: InstrumentationScope,
   clock: UnixTime,
   files: FileSystem,
 ): Promise<Exporter> {
-  const exporter = new FileExporter(options, scope, clock, files);
+  const exporter = new FileExporter(options, signal, scope, clock, files);
   await exporter.open();
   return exporter;
 }
 
 class FileExporter implements Exporter {
   readonly id: string;
+  readonly signal: Signal;
   readonly #options: FileOptions;
   readonly #clock: UnixTime;
   readonly #files: FileSystem;
@@ -56,8 +58,9 @@ class FileExporter implements Exporter {
   #lastBackupMs = 0;
   #isClosed = false;
 
-  constructor(options: FileOptions, scope: InstrumentationScope, clock: UnixTime, files: FileSystem) {
+  constructor(options: FileOptions, signal: Signal, scope: InstrumentationScope, clock: UnixTime, files: FileSystem) {
     this.id = options.id;
+    this.signal = signal;
     this.#options = options;
     this.#clock = clock;
     this.#files = files;
@@ -81,7 +84,7 @@ class FileExporter implements Exporter {
   }
 
   encode(batch: Batch): Payload {
-    return { spans: batch.spans.length, body: Buffer.from(`${this.#encoder.encode(batch.spans, this.#clock)}\n`) };
+    return { items: batch.spans.length, body: Buffer.from(`${this.#encoder.encode(batch.spans, this.#clock)}\n`) };
   }
 
   export(payload: Payload): Promise<ExportResult> {

@@ -3,7 +3,7 @@
 import type { Client, Metadata, ServiceError, status as Status } from '@grpc/grpc-js';
 import { createSecureContext } from 'node:tls';
 import type { Batch } from '../model/span.ts';
-import type { Exporter, ExportResult, InstrumentationScope, Payload, UnixTime } from './exporter.ts';
+import type { Exporter, ExportResult, InstrumentationScope, Payload, Signal, UnixTime } from './exporter.ts';
 import { TraceRequestEncoder } from './otlp-protobuf.ts';
 import { readExportResponse, readRpcStatus } from './otlp-response.ts';
 import type { TlsOptions } from './tls.ts';
@@ -21,7 +21,10 @@ export interface OtlpGrpcOptions {
   readonly userAgent: string | undefined;
 }
 
-const EXPORT_METHOD = '/opentelemetry.proto.collector.trace.v1.TraceService/Export';
+const EXPORT_METHODS: Readonly<Record<Signal, string>> = {
+  traces: '/opentelemetry.proto.collector.trace.v1.TraceService/Export',
+  metrics: '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export',
+};
 /** What gRPC servers, the Collector among them, accept by default is 4 MiB of uncompressed message. */
 const MAX_PAYLOAD_BYTES = 4 * 1024 * 1024 - 1024;
 /** grpc-js would wait up to two minutes before it connects again to a backend that came back. */
@@ -30,6 +33,7 @@ const MAX_RECONNECT_MS = 5000;
 /** @throws {Error} when a TLS file cannot be read or its content is no key or certificate. */
 export async function openOtlpGrpcExporter(
   options: OtlpGrpcOptions,
+  signal: Signal,
   scope: InstrumentationScope,
   clock: UnixTime,
 ): Promise<Exporter> {
@@ -79,7 +83,7 @@ export async function openOtlpGrpcExporter(
     }
   }
   const client = new grpc.Client(target, credentials, channelOptions);
-  return new OtlpGrpcExporter(options, scope, clock, client, metadata, grpc.status);
+  return new OtlpGrpcExporter(options, signal, scope, clock, client, metadata, grpc.status);
 }
 
 /** `host:port`, `http(s)://host:port`, and what gRPC itself resolves: `unix:///path`, `dns:///host:port`. */
@@ -94,6 +98,7 @@ export function grpcTarget(endpoint: string): { readonly target: string; readonl
 
 class OtlpGrpcExporter implements Exporter {
   readonly id: string;
+  readonly signal: Signal;
   readonly maxPayloadBytes = MAX_PAYLOAD_BYTES;
   readonly #options: OtlpGrpcOptions;
   readonly #encoder: TraceRequestEncoder;
@@ -106,6 +111,7 @@ class OtlpGrpcExporter implements Exporter {
 
   constructor(
     options: OtlpGrpcOptions,
+    signal: Signal,
     scope: InstrumentationScope,
     clock: UnixTime,
     client: Client,
@@ -113,6 +119,7 @@ class OtlpGrpcExporter implements Exporter {
     status: typeof Status,
   ) {
     this.id = options.id;
+    this.signal = signal;
     this.#options = options;
     this.#encoder = new TraceRequestEncoder(scope);
     this.#clock = clock;
@@ -130,7 +137,7 @@ class OtlpGrpcExporter implements Exporter {
   }
 
   encode(batch: Batch): Payload {
-    return { spans: batch.spans.length, body: this.#encoder.encode(batch.spans, this.#clock) };
+    return { items: batch.spans.length, body: this.#encoder.encode(batch.spans, this.#clock) };
   }
 
   export(payload: Payload): Promise<ExportResult> {
@@ -139,14 +146,14 @@ class OtlpGrpcExporter implements Exporter {
     const deadline = this.#options.timeoutMs > 0 ? { deadline: Date.now() + this.#options.timeoutMs } : {};
     return new Promise((resolve) => {
       this.#client.makeUnaryRequest<Uint8Array, Uint8Array>(
-        EXPORT_METHOD,
+        EXPORT_METHODS[this.signal],
         asBuffer,
         asBytes,
         payload.body,
         this.#metadata.clone(),
         deadline,
         (error, response) => {
-          resolve(error === null ? readExportResponse(response ?? new Uint8Array(0), payload.spans) : this.#failure(error));
+          resolve(error === null ? readExportResponse(response ?? new Uint8Array(0), payload.items) : this.#failure(error));
         },
       );
     });

@@ -6,7 +6,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { Batch } from '../model/span.ts';
-import type { Exporter, ExportResult, InstrumentationScope, Payload, UnixTime } from './exporter.ts';
+import type { Exporter, ExportResult, InstrumentationScope, Payload, Signal, UnixTime } from './exporter.ts';
 import { TraceJsonEncoder } from './otlp-json.ts';
 import { TraceRequestEncoder } from './otlp-protobuf.ts';
 import { readExportResponse, readExportResponseJson, readRpcStatus, readRpcStatusJson } from './otlp-response.ts';
@@ -16,8 +16,8 @@ import { loadTls } from './tls.ts';
 
 export interface OtlpHttpOptions {
   readonly id: string;
-  /** Full URL of the traces resource. */
-  readonly tracesEndpoint: string;
+  /** Full URL of the signal's resource. */
+  readonly url: string;
   readonly encoding: 'proto' | 'json';
   readonly tls: TlsOptions;
   readonly headers: Readonly<Record<string, string>>;
@@ -39,17 +39,19 @@ const compress = promisify(gzip);
 /** @throws {Error} when a TLS file cannot be read or its content is no key or certificate. */
 export async function openOtlpHttpExporter(
   options: OtlpHttpOptions,
+  signal: Signal,
   scope: InstrumentationScope,
   clock: UnixTime,
   timers: Timers,
 ): Promise<Exporter> {
-  const url = new URL(options.tracesEndpoint);
+  const url = new URL(options.url);
   const material = url.protocol === 'https:' ? await loadTls(options.id, options.tls) : undefined;
-  return new OtlpHttpExporter(options, url, scope, clock, timers, material);
+  return new OtlpHttpExporter(options, signal, url, scope, clock, timers, material);
 }
 
 class OtlpHttpExporter implements Exporter {
   readonly id: string;
+  readonly signal: Signal;
   readonly maxPayloadBytes = MAX_PAYLOAD_BYTES;
   readonly #options: OtlpHttpOptions;
   readonly #url: URL;
@@ -64,6 +66,7 @@ class OtlpHttpExporter implements Exporter {
 
   constructor(
     options: OtlpHttpOptions,
+    signal: Signal,
     url: URL,
     scope: InstrumentationScope,
     clock: UnixTime,
@@ -71,6 +74,7 @@ class OtlpHttpExporter implements Exporter {
     material: TlsMaterial | undefined,
   ) {
     this.id = options.id;
+    this.signal = signal;
     this.#options = options;
     this.#url = url;
     this.#clock = clock;
@@ -100,17 +104,17 @@ class OtlpHttpExporter implements Exporter {
       this.#options.encoding === 'json'
         ? Buffer.from(this.#json.encode(batch.spans, this.#clock))
         : this.#protobuf.encode(batch.spans, this.#clock);
-    return { spans: batch.spans.length, body };
+    return { items: batch.spans.length, body };
   }
 
   async export(payload: Payload): Promise<ExportResult> {
     try {
       const body = this.#options.compression === 'gzip' ? await compress(payload.body) : payload.body;
       if (this.#isClosed) return CLOSED;
-      return await this.#post(body, payload.spans);
+      return await this.#post(body, payload.items);
     } catch (cause) {
       // A request that could not even be made, such as a header value that HTTP does not allow.
-      return { kind: 'refused', message: `${this.#options.tracesEndpoint}: ${(cause as Error).message}` };
+      return { kind: 'refused', message: `${this.#options.url}: ${(cause as Error).message}` };
     }
   }
 
@@ -121,8 +125,8 @@ class OtlpHttpExporter implements Exporter {
     return Promise.resolve();
   }
 
-  #post(body: Uint8Array, spans: number): Promise<ExportResult> {
-    const { timeoutMs, tracesEndpoint } = this.#options;
+  #post(body: Uint8Array, items: number): Promise<ExportResult> {
+    const { timeoutMs, url } = this.#options;
     const request = (this.#url.protocol === 'https:' ? httpsRequest : httpRequest)(this.#url, {
       method: 'POST',
       agent: this.#agent,
@@ -140,7 +144,7 @@ class OtlpHttpExporter implements Exporter {
         resolve(result);
       };
       const fail = (error: Error): void => {
-        settle(this.#isClosed ? CLOSED : { kind: 'retryable', message: `${tracesEndpoint}: ${describe(error)}` });
+        settle(this.#isClosed ? CLOSED : { kind: 'retryable', message: `${url}: ${describe(error)}` });
       };
       request.on('error', fail);
       request.on('response', (response) => {
@@ -150,24 +154,24 @@ class OtlpHttpExporter implements Exporter {
           if (size < MAX_RESPONSE_BYTES) chunks.push(chunk);
           size += chunk.length;
         });
-        response.on('end', () => settle(this.#result(response, Buffer.concat(chunks), spans)));
+        response.on('end', () => settle(this.#result(response, Buffer.concat(chunks), items)));
         response.on('error', fail);
       });
       request.end(body);
     });
   }
 
-  #result(response: IncomingMessage, body: Buffer, spans: number): ExportResult {
+  #result(response: IncomingMessage, body: Buffer, items: number): ExportResult {
     const status = response.statusCode ?? 0;
     const contentType = response.headers['content-type'] ?? '';
     const isJson = contentType.startsWith('application/json');
     const isProtobuf = contentType.startsWith('application/x-protobuf');
     if (status >= 200 && status < 300) {
-      return isJson ? readExportResponseJson(body.toString(), spans) : readExportResponse(body, spans);
+      return isJson ? readExportResponseJson(body.toString(), this.signal, items) : readExportResponse(body, items);
     }
     const rpcStatus = isJson ? readRpcStatusJson(body.toString()) : isProtobuf ? readRpcStatus(body) : undefined;
     const said = rpcStatus?.message ?? '';
-    const message = `${this.#options.tracesEndpoint}: HTTP status ${status}${said === '' ? '' : `: ${said}`}`;
+    const message = `${this.#options.url}: HTTP status ${status}${said === '' ? '' : `: ${said}`}`;
     if (!RETRYABLE.includes(status)) return { kind: 'refused', message };
     const nowUnixMs = Number(this.#clock.toUnixNs(this.#clock.now()) / 1_000_000n);
     const retryAfterMs = readRetryAfter(response.headers['retry-after'], nowUnixMs);

@@ -1,6 +1,6 @@
 // What a backend answers → what it means: partial success of an export, and the status details of a refusal
 // (https://opentelemetry.io/docs/specs/otlp/#otlpgrpc-response, google/rpc/status.proto, google/rpc/error_details.proto). Bad bytes mean nothing.
-import type { ExportResult } from './exporter.ts';
+import type { ExportResult, Signal } from './exporter.ts';
 import type { ProtobufField } from './protobuf-reader.ts';
 import { readProtobuf } from './protobuf-reader.ts';
 
@@ -12,18 +12,19 @@ export interface RpcStatus {
   readonly retryDelayMs: number | undefined;
 }
 
-/** An ExportTraceServiceResponse in protobuf. `spans` were sent: more than that can't have been rejected. */
-export function readExportResponse(bytes: Uint8Array, spans: number): ExportResult {
+/** An Export*ServiceResponse in protobuf: those of traces and metrics are alike. `items` were sent: more than that can't have been rejected. */
+export function readExportResponse(bytes: Uint8Array, items: number): ExportResult {
   const partialSuccess = last(readProtobuf(bytes), 1);
   const fields = partialSuccess === undefined ? undefined : readProtobuf(partialSuccess.bytes);
-  return accepted(last(fields, 1)?.value ?? 0, textOf(last(fields, 2)), spans);
+  return accepted(last(fields, 1)?.value ?? 0, textOf(last(fields, 2)), items);
 }
 
 /** The same in OTLP/JSON. */
-export function readExportResponseJson(text: string, spans: number): ExportResult {
+export function readExportResponseJson(text: string, signal: Signal, items: number): ExportResult {
   const partialSuccess = member(parseJson(text), 'partialSuccess');
   const message = member(partialSuccess, 'errorMessage');
-  return accepted(Number(member(partialSuccess, 'rejectedSpans') ?? 0), typeof message === 'string' ? message : '', spans);
+  const rejected = member(partialSuccess, signal === 'traces' ? 'rejectedSpans' : 'rejectedDataPoints');
+  return accepted(Number(rejected ?? 0), typeof message === 'string' ? message : '', items);
 }
 
 /** A google.rpc.Status in protobuf: gRPC's `grpc-status-details-bin`, or the body of an HTTP error. */
@@ -49,8 +50,8 @@ export function readRpcStatusJson(text: string): RpcStatus | undefined {
   return typeof message === 'string' ? { message: shorten(message), retryDelayMs: undefined } : undefined;
 }
 
-function accepted(rejected: number, message: string, spans: number): ExportResult {
-  const count = Number.isFinite(rejected) ? Math.min(Math.max(0, Math.trunc(rejected)), spans) : 0;
+function accepted(rejected: number, message: string, items: number): ExportResult {
+  const count = Number.isFinite(rejected) ? Math.min(Math.max(0, Math.trunc(rejected)), items) : 0;
   return message === ''
     ? { kind: 'accepted', rejected: count }
     : { kind: 'accepted', rejected: count, message: shorten(message) };

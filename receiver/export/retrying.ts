@@ -1,6 +1,6 @@
 // An exporter that tries again: exponential backoff with jitter under the Collector's retry_on_failure settings. What it returns is final.
 import type { Batch } from '../model/span.ts';
-import type { Exporter, ExportResult, Payload } from './exporter.ts';
+import type { Exporter, ExportResult, Payload, Signal } from './exporter.ts';
 import type { Timer, Timers } from './timers.ts';
 
 export interface RetryOptions {
@@ -14,10 +14,11 @@ export interface RetryOptions {
 }
 
 /** Told about every attempt, and the wait before the next one; `undefined` when this was the last. */
-export type AttemptObserver = (result: ExportResult, spans: number, retryInMs: number | undefined) => void;
+export type AttemptObserver = (result: ExportResult, items: number, retryInMs: number | undefined) => void;
 
 export class RetryingExporter implements Exporter {
   readonly id: string;
+  readonly signal: Signal;
   readonly #inner: Exporter;
   readonly #options: RetryOptions;
   readonly #timers: Timers;
@@ -30,6 +31,7 @@ export class RetryingExporter implements Exporter {
   /** `random`: uniform in [0, 1). */
   constructor(inner: Exporter, options: RetryOptions, timers: Timers, random: () => number, onAttempt: AttemptObserver) {
     this.id = inner.id;
+    this.signal = inner.signal;
     this.#inner = inner;
     this.#options = options;
     this.#timers = timers;
@@ -51,7 +53,7 @@ export class RetryingExporter implements Exporter {
     for (;;) {
       const result = await this.#inner.export(payload);
       const delayMs = this.#delay(result, intervalMs, startMs);
-      this.#onAttempt(result, payload.spans, delayMs);
+      this.#onAttempt(result, payload.items, delayMs);
       if (delayMs === undefined) return result;
       intervalMs = Math.min(intervalMs * this.#options.multiplier, this.#options.maxIntervalMs);
       await this.#wait(delayMs);

@@ -13,7 +13,7 @@ export interface QueueOptions {
 export interface QueuedPayload {
   readonly payload: Payload;
   /** Number of its first span in the order of pushing; what it means is the owner's business. */
-  readonly firstSpan: number;
+  readonly firstItem: number;
 }
 
 /** `undefined`: given up at the end of the receiver without an answer. Called exactly once per accepted payload. */
@@ -24,7 +24,7 @@ export class SendingQueue {
   readonly #onSettled: PayloadSettled;
   readonly #numConsumers: number;
   readonly #capacity: number;
-  readonly #countsSpans: boolean;
+  readonly #countsItems: boolean;
   #waiting: QueuedPayload[] = [];
   /** Index of the first in #waiting that is not taken yet. */
   #head = 0;
@@ -36,7 +36,7 @@ export class SendingQueue {
     this.#onSettled = onSettled;
     this.#numConsumers = options.enabled ? Math.max(1, options.numConsumers) : 1;
     this.#capacity = options.enabled ? options.queueSize : 2;
-    this.#countsSpans = options.enabled && options.sizer === 'items';
+    this.#countsItems = options.enabled && options.sizer === 'items';
   }
 
   /** In units of the sizer: waiting and being sent. */
@@ -86,7 +86,7 @@ export class SendingQueue {
     try {
       result = await this.#exporter.export(entry.payload);
     } catch (error) {
-      // Exporters do not reject; if one does all the same, its spans are still accounted for.
+      // Exporters do not reject; if one does all the same, its items are still accounted for.
       result = { kind: 'refused', message: `the exporter failed: ${(error as Error).message}` };
     }
     // Abandoned meanwhile: settled already.
@@ -97,6 +97,6 @@ export class SendingQueue {
   }
 
   #cost(entry: QueuedPayload): number {
-    return this.#countsSpans ? entry.payload.spans : 1;
+    return this.#countsItems ? entry.payload.items : 1;
   }
 }

@@ -40,10 +40,11 @@ const exportPath = createExportPath(
     {
       exporter: {
         id: 'encode',
+        signal: 'traces',
         encode: (batch: Batch) => {
           const body = encoder.encode(batch.spans, clock);
           encodedBytes += body.length;
-          return { spans: batch.spans.length, body };
+          return { items: batch.spans.length, body };
         },
         export: () => Promise.resolve({ kind: 'accepted', rejected: 0 }),
         close: () => Promise.resolve(),

@@ -10,7 +10,7 @@ process.env['TZ'] = 'UTC';
 
 async function text(verbosity: 'basic' | 'normal' | 'detailed', spans: readonly Span[]): Promise<string> {
   let written = '';
-  const exporter = createDebugExporter({ id: 'debug', verbosity }, scope, clock, (bytes) => {
+  const exporter = createDebugExporter({ id: 'debug', verbosity }, 'traces', scope, clock, (bytes) => {
     written += Buffer.from(bytes).toString();
   });
   assert.deepEqual(await exporter.export(exporter.encode({ spans })), { kind: 'accepted', rejected: 0 });
@@ -193,7 +193,7 @@ test('detailed: the whole span, as the Collector prints it', async () => {
 });
 
 test('an output that fails is a refusal, not a throw', async () => {
-  const exporter = createDebugExporter({ id: 'debug', verbosity: 'basic' }, scope, clock, () =>
+  const exporter = createDebugExporter({ id: 'debug', verbosity: 'basic' }, 'traces', scope, clock, () =>
     Promise.reject(new Error('EPIPE')),
   );
   const result = await exporter.export(exporter.encode({ spans: [makeSpan()] }));

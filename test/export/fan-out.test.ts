@@ -100,6 +100,7 @@ test('each outcome of an exporter has its name and its counter', async () => {
   const [counters] = path.counters();
   assert.deepEqual(counters, {
     id: 'otlp',
+    signal: 'traces',
     accepted: 5,
     rejected: 7,
     failed: 4,
@@ -157,7 +158,7 @@ test('a batch whose payload is too large is split, and later batches are cut to 
   await path.flush(0);
   await settle();
   assert.deepEqual(
-    exporter.attempts.map((payload) => payload.spans),
+    exporter.attempts.map((payload) => payload.items),
     [...new Array<number>(8).fill(8), ...new Array<number>(10).fill(7)],
   );
   assert.deepEqual([...settled], [['exported', 134]]);

@@ -23,7 +23,7 @@ function newDirectory(): string {
 
 function open(changes: Partial<FileOptions>, system: FileSystem = files, time: UnixTime = clock): Promise<Exporter> {
   const options = { id: 'file', path: '', append: false, rotation: undefined, createDirectory: false, ...changes };
-  return openFileExporter(options, scope, time, system);
+  return openFileExporter(options, 'traces', scope, time, system);
 }
 
 function send(exporter: Exporter, name = 'GET') {

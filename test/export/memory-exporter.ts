@@ -1,5 +1,5 @@
 // A real exporter into memory, whose answers a test chooses.
-import type { Exporter, ExportResult, Payload } from '../../receiver/export/exporter.ts';
+import type { Exporter, ExportResult, Payload, Signal } from '../../receiver/export/exporter.ts';
 import type { Batch } from '../../receiver/model/span.ts';
 
 export const accepted: ExportResult = { kind: 'accepted', rejected: 0 };
@@ -8,6 +8,7 @@ export const invalid: ExportResult = { kind: 'refused', message: 'invalid' };
 
 export class MemoryExporter implements Exporter {
   readonly id: string;
+  readonly signal: Signal = 'traces';
   readonly attempts: Payload[] = [];
   readonly batches: Batch[] = [];
   isClosed = false;
@@ -28,7 +29,7 @@ export class MemoryExporter implements Exporter {
 
   encode(batch: Batch): Payload {
     this.batches.push(batch);
-    return { spans: batch.spans.length, body: new Uint8Array(batch.spans.length * this.#bytesPerSpan) };
+    return { items: batch.spans.length, body: new Uint8Array(batch.spans.length * this.#bytesPerSpan) };
   }
 
   async export(payload: Payload): Promise<ExportResult> {

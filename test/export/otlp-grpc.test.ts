@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
-import type { Exporter } from '../../receiver/export/exporter.ts';
+import type { Exporter, Signal } from '../../receiver/export/exporter.ts';
 import type { OtlpGrpcOptions } from '../../receiver/export/otlp-grpc.ts';
 import { grpcTarget, openOtlpGrpcExporter } from '../../receiver/export/otlp-grpc.ts';
 import type { Certificate } from './certificates.ts';
@@ -26,13 +26,18 @@ const batch = { spans: [makeSpan({ name: 'one' }), makeSpan({ name: 'two' })] };
 type Handler = handleUnaryCall<Buffer, Buffer>;
 
 /** A real gRPC server with the trace service, on a free port of the loopback interface or on the given address. */
-async function serve(handler: Handler, credentials: ServerCredentials = Credentials.createInsecure(), address = '127.0.0.1:0') {
+async function serve(
+  handler: Handler,
+  credentials: ServerCredentials = Credentials.createInsecure(),
+  address = '127.0.0.1:0',
+  service = 'trace.v1.TraceService',
+) {
   const server = new Server();
   const identity = (bytes: Buffer): Buffer => bytes;
   server.addService(
     {
       Export: {
-        path: '/opentelemetry.proto.collector.trace.v1.TraceService/Export',
+        path: `/opentelemetry.proto.collector.${service}/Export`,
         requestStream: false,
         responseStream: false,
         requestSerialize: identity,
@@ -49,7 +54,7 @@ async function serve(handler: Handler, credentials: ServerCredentials = Credenti
   return { port, endpoint: `127.0.0.1:${port}`, [Symbol.dispose]: () => server.forceShutdown() };
 }
 
-async function open(changes: Partial<OtlpGrpcOptions>): Promise<Exporter & Disposable> {
+async function open(changes: Partial<OtlpGrpcOptions>, signal: Signal = 'traces'): Promise<Exporter & Disposable> {
   const exporter = await openOtlpGrpcExporter(
     {
       id: 'otlp',
@@ -62,6 +67,7 @@ async function open(changes: Partial<OtlpGrpcOptions>): Promise<Exporter & Dispo
       userAgent: undefined,
       ...changes,
     },
+    signal,
     scope,
     clock,
   );
@@ -115,6 +121,19 @@ test('gzip is on the wire when it is asked for, and only then', async () => {
     await sent;
     server.close();
   }
+});
+
+test('metrics go to the metrics service, as they are', async () => {
+  const seen: Buffer[] = [];
+  const take: Handler = (call, callback) => {
+    seen.push(call.request);
+    callback(null, partialSuccess(2, 'no such metric'));
+  };
+  using server = await serve(take, undefined, undefined, 'metrics.v1.MetricsService');
+  using exporter = await open({ endpoint: server.endpoint }, 'metrics');
+  const result = await exporter.export({ items: 7, body: Buffer.from([1, 2, 3]) });
+  assert.deepEqual(result, { kind: 'accepted', rejected: 2, message: 'no such metric' });
+  assert.deepEqual(seen, [Buffer.from([1, 2, 3])]);
 });
 
 test('a partial success is counted', async () => {

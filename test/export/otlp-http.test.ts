@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
-import type { Exporter, ExportResult } from '../../receiver/export/exporter.ts';
+import type { Exporter, ExportResult, Signal } from '../../receiver/export/exporter.ts';
 import type { OtlpHttpOptions } from '../../receiver/export/otlp-http.ts';
 import { openOtlpHttpExporter, readRetryAfter } from '../../receiver/export/otlp-http.ts';
 import { createTimers } from '../../receiver/export/timers.ts';
@@ -46,11 +46,11 @@ async function serve(handler: Handler, tls?: { key: string; cert: string }) {
   };
 }
 
-async function open(changes: Partial<OtlpHttpOptions>): Promise<Exporter & Disposable> {
+async function open(changes: Partial<OtlpHttpOptions>, signal: Signal = 'traces'): Promise<Exporter & Disposable> {
   const exporter = await openOtlpHttpExporter(
     {
       id: 'otlphttp',
-      tracesEndpoint: 'http://127.0.0.1:1/v1/traces',
+      url: 'http://127.0.0.1:1/v1/traces',
       encoding: 'proto',
       tls: tlsOptions(),
       headers: {},
@@ -58,6 +58,7 @@ async function open(changes: Partial<OtlpHttpOptions>): Promise<Exporter & Dispo
       timeoutMs: 30_000,
       ...changes,
     },
+    signal,
     scope,
     clock,
     createTimers(),
@@ -72,7 +73,7 @@ function send(exporter: Exporter): Promise<ExportResult> {
 /** One attempt against a backend that answers so. */
 async function answered(statusCode: number, headers: Record<string, string>, body: Uint8Array | string): Promise<ExportResult> {
   using server = await serve((_, __, response) => response.writeHead(statusCode, headers).end(body));
-  using exporter = await open({ tracesEndpoint: server.url });
+  using exporter = await open({ url: server.url });
   const result = await send(exporter);
   return 'message' in result ? { ...result, message: result.message.replace(server.url, 'URL') } : result;
 }
@@ -85,7 +86,7 @@ test('a request arrives whole in each encoding and compression', async () => {
         seen.push({ request, body });
         response.end();
       });
-      using exporter = await open({ tracesEndpoint: server.url, encoding, compression, headers: { 'x-tenant': 'a' } });
+      using exporter = await open({ url: server.url, encoding, compression, headers: { 'x-tenant': 'a' } });
       assert.deepEqual(await send(exporter), { kind: 'accepted', rejected: 0 });
       assert.equal(seen.length, 1);
       const { request, body } = seen.at(0) ?? assert.fail();
@@ -114,14 +115,14 @@ test('a user agent of the caller replaces our own', async () => {
     agents.push(request.headers['user-agent']);
     response.end();
   });
-  using exporter = await open({ tracesEndpoint: server.url, userAgent: 'me/1' });
+  using exporter = await open({ url: server.url, userAgent: 'me/1' });
   await send(exporter);
   assert.deepEqual(agents, ['me/1']);
 });
 
 test('a connection is kept for the next request', async () => {
   using server = await serve((_, __, response) => response.end('x'));
-  using exporter = await open({ tracesEndpoint: server.url });
+  using exporter = await open({ url: server.url });
   for (let i = 0; i < 5; i++) assert.equal((await send(exporter)).kind, 'accepted');
   assert.equal(server.connections(), 1);
 });
@@ -177,21 +178,21 @@ test('an endless answer is read to its end without being kept', async () => {
 
 test('an attempt ends at its deadline', async () => {
   using server = await serve(() => undefined);
-  using exporter = await open({ tracesEndpoint: server.url, timeoutMs: 100 });
+  using exporter = await open({ url: server.url, timeoutMs: 100 });
   assert.deepEqual(await send(exporter), { kind: 'retryable', message: `${server.url}: no answer within 100 ms` });
 });
 
 test('a backend that is not there, or breaks off, is retryable', async () => {
   const gone = await serve(() => undefined);
   gone[Symbol.dispose]();
-  using exporter = await open({ tracesEndpoint: gone.url });
+  using exporter = await open({ url: gone.url });
   const refused = await send(exporter);
   assert.match(refused.kind === 'retryable' ? refused.message : '', /ECONNREFUSED/);
   using server = await serve((_, __, response) => {
     response.writeHead(200, { 'content-length': '100' });
     response.write('x', () => response.destroy());
   });
-  using other = await open({ tracesEndpoint: server.url });
+  using other = await open({ url: server.url });
   assert.equal((await send(other)).kind, 'retryable');
 });
 
@@ -204,7 +205,7 @@ test('close ends a running attempt, and later ones end at once', async () => {
   const closed = { kind: 'retryable', message: 'the exporter is closed' };
   const arrived = deferred<string>();
   using server = await serve(() => arrived.resolve(''));
-  const exporter = await open({ tracesEndpoint: server.url });
+  const exporter = await open({ url: server.url });
   const running = send(exporter);
   await arrived.promise;
   const starting = send(exporter);
@@ -224,7 +225,7 @@ test('TLS verifies the backend against the given authority and name', async () =
     [{ insecureSkipVerify: true }, 'accepted'],
   ];
   for (const [tls, kind] of cases) {
-    using exporter = await open({ tracesEndpoint: server.url, tls: tlsOptions(tls) });
+    using exporter = await open({ url: server.url, tls: tlsOptions(tls) });
     assert.equal((await send(exporter)).kind, kind, JSON.stringify(tls));
   }
 });

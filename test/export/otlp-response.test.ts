@@ -11,20 +11,32 @@ import { bytesField, partialSuccess, rpcStatus, varintField } from './protobuf-b
 
 test('an empty response is full success', () => {
   assert.deepEqual(readExportResponse(new Uint8Array(0), 5), { kind: 'accepted', rejected: 0 });
-  assert.deepEqual(readExportResponseJson('{}', 5), { kind: 'accepted', rejected: 0 });
-  assert.deepEqual(readExportResponseJson('', 5), { kind: 'accepted', rejected: 0 });
+  assert.deepEqual(readExportResponseJson('{}', 'traces', 5), { kind: 'accepted', rejected: 0 });
+  assert.deepEqual(readExportResponseJson('', 'traces', 5), { kind: 'accepted', rejected: 0 });
 });
 
 test('a partial success gives its count and message', () => {
   const result = { kind: 'accepted', rejected: 2, message: 'too old' };
   assert.deepEqual(readExportResponse(partialSuccess(2, 'too old'), 5), result);
-  assert.deepEqual(readExportResponseJson('{"partialSuccess":{"rejectedSpans":"2","errorMessage":"too old"}}', 5), result);
+  assert.deepEqual(
+    readExportResponseJson('{"partialSuccess":{"rejectedSpans":"2","errorMessage":"too old"}}', 'traces', 5),
+    result,
+  );
+});
+
+test('points that were rejected are told under their own name', () => {
+  const text = '{"partialSuccess":{"rejectedDataPoints":"2","errorMessage":"too old"}}';
+  assert.deepEqual(readExportResponseJson(text, 'metrics', 5), { kind: 'accepted', rejected: 2, message: 'too old' });
+  assert.equal((readExportResponseJson(text, 'traces', 5) as { rejected: number }).rejected, 0);
 });
 
 test('a backend cannot reject more spans than it was sent, or fewer than none', () => {
   assert.deepEqual(readExportResponse(partialSuccess(99, ''), 5), { kind: 'accepted', rejected: 5 });
   assert.deepEqual(readExportResponse(partialSuccess(-1, ''), 5), { kind: 'accepted', rejected: 0 });
-  assert.deepEqual(readExportResponseJson('{"partialSuccess":{"rejectedSpans":{}}}', 5), { kind: 'accepted', rejected: 0 });
+  assert.deepEqual(readExportResponseJson('{"partialSuccess":{"rejectedSpans":{}}}', 'traces', 5), {
+    kind: 'accepted',
+    rejected: 0,
+  });
 });
 
 test('a RetryInfo gives its delay, in whatever order and beside whatever details', () => {

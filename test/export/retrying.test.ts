@@ -14,14 +14,14 @@ const options: RetryOptions = {
   maxIntervalMs: 30_000,
   maxElapsedTimeMs: 300_000,
 };
-const payload = { spans: 3, body: new Uint8Array(3) };
+const payload = { items: 3, body: new Uint8Array(3) };
 
 function start(answer: (attempt: number) => ExportResult, changes: Partial<RetryOptions> = {}, random = (): number => 0.5) {
   const timers = new ManualTimers();
   const exporter = new MemoryExporter('otlp', (_, attempt) => answer(attempt));
   const delays: (number | undefined)[] = [];
   const retrying = new RetryingExporter(exporter, { ...options, ...changes }, timers, random, (_, spans, retryInMs) => {
-    assert.equal(spans, payload.spans);
+    assert.equal(spans, payload.items);
     delays.push(retryInMs);
   });
   return { timers, exporter, retrying, delays };

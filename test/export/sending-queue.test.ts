@@ -6,7 +6,7 @@ import { SendingQueue } from '../../receiver/export/sending-queue.ts';
 import { settle } from './manual-timers.ts';
 import { accepted, deferred, MemoryExporter } from './memory-exporter.ts';
 
-const entry = (spans: number, firstSpan = 0): QueuedPayload => ({ payload: { spans, body: new Uint8Array(1) }, firstSpan });
+const entry = (items: number, firstItem = 0): QueuedPayload => ({ payload: { items, body: new Uint8Array(1) }, firstItem });
 
 function start(options: Partial<QueueOptions>) {
   const answers: ((result: ExportResult) => void)[] = [];
@@ -19,7 +19,7 @@ function start(options: Partial<QueueOptions>) {
   const queue = new SendingQueue(
     exporter,
     { enabled: true, numConsumers: 2, queueSize: 10, sizer: 'items', ...options },
-    (one, result) => settled.push([one.firstSpan, result?.kind]),
+    (one, result) => settled.push([one.firstItem, result?.kind]),
   );
   return { queue, answers, settled, exporter };
 }
