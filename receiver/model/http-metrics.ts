@@ -1,0 +1,151 @@
+// The HTTP metrics there are, as the semantic conventions define them (https://opentelemetry.io/docs/specs/semconv/http/http-metrics/). From this
+// one table come the configuration keys under `metrics:`, the instruments, and the tables of docs/telemetry.md.
+
+export type RequirementLevel = 'required' | 'conditionally_required' | 'recommended' | 'opt_in';
+
+export interface MetricAttribute {
+  readonly name: string;
+  readonly level: RequirementLevel;
+}
+
+export interface HttpMetricDefinition {
+  readonly name: string;
+  readonly description: string;
+  /** UCUM. */
+  readonly unit: string;
+  readonly role: 'server' | 'client';
+  /** What one exchange adds to it, or what of the present it counts. */
+  readonly measures: 'duration' | 'request_body_size' | 'response_body_size' | 'active_requests' | 'open_connections';
+  readonly stability: 'stable' | 'development';
+  readonly isEnabledByDefault: boolean;
+  readonly attributes: readonly MetricAttribute[];
+}
+
+/** Seconds, as the conventions advise. */
+export const DURATION_BOUNDS: readonly number[] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
+/** Bytes. The conventions advise none, and an SDK's defaults end at 10,000: powers of four from 256 B to 256 MiB. */
+export const BODY_SIZE_BOUNDS: readonly number[] = [
+  0, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864, 268_435_456,
+];
+
+const serverAttributes: readonly MetricAttribute[] = [
+  { name: 'http.request.method', level: 'required' },
+  { name: 'url.scheme', level: 'required' },
+  { name: 'error.type', level: 'conditionally_required' },
+  { name: 'http.response.status_code', level: 'conditionally_required' },
+  { name: 'network.protocol.version', level: 'recommended' },
+  { name: 'server.address', level: 'opt_in' },
+  { name: 'server.port', level: 'opt_in' },
+];
+
+const clientAttributes: readonly MetricAttribute[] = [
+  { name: 'http.request.method', level: 'required' },
+  { name: 'server.address', level: 'required' },
+  { name: 'server.port', level: 'required' },
+  { name: 'error.type', level: 'conditionally_required' },
+  { name: 'http.response.status_code', level: 'conditionally_required' },
+  { name: 'network.protocol.version', level: 'recommended' },
+  { name: 'url.scheme', level: 'opt_in' },
+];
+
+export const httpMetrics = [
+  {
+    name: 'http.server.request.duration',
+    description: 'Duration of HTTP server requests.',
+    unit: 's',
+    role: 'server',
+    measures: 'duration',
+    stability: 'stable',
+    isEnabledByDefault: true,
+    attributes: serverAttributes,
+  },
+  {
+    name: 'http.server.active_requests',
+    description: 'Number of active HTTP server requests.',
+    unit: '{request}',
+    role: 'server',
+    measures: 'active_requests',
+    stability: 'development',
+    isEnabledByDefault: false,
+    attributes: [
+      { name: 'http.request.method', level: 'required' },
+      { name: 'url.scheme', level: 'required' },
+      { name: 'server.address', level: 'opt_in' },
+      { name: 'server.port', level: 'opt_in' },
+    ],
+  },
+  {
+    name: 'http.server.request.body.size',
+    description: 'Size of HTTP server request bodies.',
+    unit: 'By',
+    role: 'server',
+    measures: 'request_body_size',
+    stability: 'development',
+    isEnabledByDefault: false,
+    attributes: serverAttributes,
+  },
+  {
+    name: 'http.server.response.body.size',
+    description: 'Size of HTTP server response bodies.',
+    unit: 'By',
+    role: 'server',
+    measures: 'response_body_size',
+    stability: 'development',
+    isEnabledByDefault: false,
+    attributes: serverAttributes,
+  },
+  {
+    name: 'http.client.request.duration',
+    description: 'Duration of HTTP client requests.',
+    unit: 's',
+    role: 'client',
+    measures: 'duration',
+    stability: 'stable',
+    isEnabledByDefault: true,
+    attributes: clientAttributes,
+  },
+  {
+    name: 'http.client.request.body.size',
+    description: 'Size of HTTP client request bodies.',
+    unit: 'By',
+    role: 'client',
+    measures: 'request_body_size',
+    stability: 'development',
+    isEnabledByDefault: false,
+    attributes: clientAttributes,
+  },
+  {
+    name: 'http.client.response.body.size',
+    description: 'Size of HTTP client response bodies.',
+    unit: 'By',
+    role: 'client',
+    measures: 'response_body_size',
+    stability: 'development',
+    isEnabledByDefault: false,
+    attributes: clientAttributes,
+  },
+  {
+    name: 'http.client.open_connections',
+    description: 'Number of outbound HTTP connections that are currently active or idle on the client.',
+    unit: '{connection}',
+    role: 'client',
+    measures: 'open_connections',
+    stability: 'development',
+    isEnabledByDefault: false,
+    attributes: [
+      { name: 'http.connection.state', level: 'required' },
+      { name: 'server.address', level: 'required' },
+      { name: 'server.port', level: 'required' },
+      { name: 'network.peer.address', level: 'recommended' },
+      { name: 'network.protocol.version', level: 'recommended' },
+      { name: 'url.scheme', level: 'opt_in' },
+    ],
+  },
+] as const satisfies readonly HttpMetricDefinition[];
+
+export type HttpMetricName = (typeof httpMetrics)[number]['name'];
+
+/** Attributes that a metric has unless the configuration says otherwise: all but the opt-in ones. */
+export function defaultAttributes(metric: HttpMetricDefinition): readonly string[] {
+  return metric.attributes.filter(({ level }) => level !== 'opt_in').map(({ name }) => name);
+}
