@@ -57,7 +57,13 @@ export function createSpanBuilder(options: SpanBuilderOptions): SpanBuilder {
 
   function build(transaction: Transaction, image: ProcessImage | undefined): SpanResult {
     const { request } = transaction;
-    const correlation = correlate(transaction.role, { wire: wireContext(request.traceparent, request.tracestate) });
+    const correlation = correlate(transaction.role, {
+      wire: wireContext(request.traceparent, request.tracestate),
+      thread: undefined,
+      otherEnd: undefined,
+      passedOn: undefined,
+      serving: undefined,
+    });
     if (correlation.kind === 'no_span') return correlation.reason === 'unsampled' ? unsampled : sdkDuplicate;
     if (image === undefined) return processUnknown;
 
