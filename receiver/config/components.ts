@@ -11,6 +11,8 @@ import {
   otlpHttpSchema,
 } from './exporter-schemas.ts';
 import {
+  fileStorageRefusals,
+  fileStorageSchema,
   healthCheckRefusals,
   healthCheckSchema,
   pprofRefusals,
@@ -48,6 +50,7 @@ export const exporterTypes = {
 export type ExporterType = keyof typeof exporterTypes;
 
 export const extensionTypes = {
+  file_storage: defineComponent(fileStorageSchema, fileStorageRefusals, []),
   health_check: defineComponent(healthCheckSchema, healthCheckRefusals, []),
   pprof: defineComponent(pprofSchema, pprofRefusals, []),
   zpages: defineComponent(zpagesSchema, zpagesRefusals, []),

@@ -60,16 +60,29 @@ const sendingQueue = {
     queue_size: {
       type: 'integer',
       minimum: 1,
-      maximum: 10000000,
-      description: 'How much the queue holds, in units of `sizer`. Default: 65536 spans; with `sizer: requests`, 1000 batches.',
+      maximum: 1099511627776,
+      description:
+        'How much the queue holds, in units of `sizer`: at most 10000000 spans or batches, or 1 TiB. Default: 65536 spans; with `sizer: requests`, 1000 batches; with `sizer: bytes`, 64 MiB.',
     },
     sizer: {
       type: 'string',
-      enum: ['items', 'requests'],
+      enum: ['items', 'requests', 'bytes'],
       description:
-        'What `queue_size` counts: spans (`items`) or batches (`requests`). Default: `requests` where `queue_size` alone is given, as in the Collector, else `items`.',
+        'What `queue_size` counts: spans (`items`), batches (`requests`) or bytes of their uncompressed requests (`bytes`). Default: `requests` where `queue_size` alone is given, as in the Collector, else `items`.',
     },
-    block_on_overflow: { type: 'boolean', enum: [false], default: false, description: 'Must be false: traffic does not wait.' },
+    block_on_overflow: {
+      type: 'boolean',
+      default: false,
+      description:
+        'What a full queue means. False: new spans are dropped and counted (`queue_full`). True: nothing more is taken from the kernel until there is room; when its ring is full too, whole connections are shed and counted. Traffic itself never waits.',
+    },
+    wait_for_result: { type: 'boolean', enum: [false], default: false, description: 'Must be false: nobody waits for a result.' },
+    storage: {
+      type: 'string',
+      minLength: 1,
+      description:
+        'Id of a `file_storage` extension that keeps the queue on disk, so that it survives the receiver. Not present: the queue is in memory.',
+    },
     batch: {
       type: 'object',
       additionalProperties: false,
@@ -250,11 +263,8 @@ export const fileSchema = {
 } as const satisfies Schema;
 
 const queueRefusals = {
-  'sending_queue::storage': 'the queue is in memory only',
-  'sending_queue::wait_for_result': 'nobody waits: traffic is observed, not received',
-  'sending_queue::blocking': 'traffic does not wait; what does not fit is dropped and counted',
-  'sending_queue::block_on_overflow=true': 'traffic does not wait; what does not fit is dropped and counted',
-  'sending_queue::sizer=bytes': 'the queue counts spans (items) or batches (requests)',
+  'sending_queue::wait_for_result=true': 'nobody waits: traffic is observed, not received',
+  'sending_queue::blocking': 'it is called block_on_overflow',
   'sending_queue::batch::sizer=bytes': 'batches are counted in spans (items)',
   'sending_queue::batch::sizer=requests': 'batches are counted in spans (items)',
   'sending_queue::batch::partition': 'spans carry no client metadata to partition by',

@@ -87,3 +87,88 @@ export const zpagesRefusals = {
   ...serverRefusals,
   expvar: 'usm-receiver has no expvars; GET /debug/usm says how it is',
 } as const;
+
+export const fileStorageSchema = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    directory: {
+      type: 'string',
+      minLength: 1,
+      default: '/var/lib/otelcol/file_storage',
+      description: 'Where the databases are, one for each exporter and signal that uses it.',
+    },
+    create_directory: { type: 'boolean', default: false, description: 'Create the directories if they do not exist.' },
+    directory_permissions: {
+      type: 'string',
+      default: '0750',
+      description: 'Octal mode of directories that are created, less the umask.',
+    },
+    timeout: {
+      type: 'string',
+      format: 'go-duration',
+      default: '1s',
+      description: 'How long to wait for a database that another process has open.',
+    },
+    fsync: {
+      type: 'boolean',
+      default: false,
+      description:
+        'Force each write to the disk, so that it survives a crash of the machine too. Without it, it survives whatever happens to the receiver.',
+    },
+    recreate: {
+      type: 'boolean',
+      default: true,
+      description:
+        'Rename a database that cannot be read aside (`.backup`) and begin anew. False, as is the default of the Collector: do not start.',
+    },
+    compaction: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      description: 'When room that the databases no longer need is given back to the file system.',
+      properties: {
+        on_start: { type: 'boolean', default: false, description: 'At every start.' },
+        on_rebound: {
+          type: 'boolean',
+          default: false,
+          description: 'When a database that had grown is nearly empty again.',
+        },
+        directory: {
+          type: 'string',
+          minLength: 1,
+          description: 'Where the compacted copy is made. Default: `directory`.',
+        },
+        rebound_needed_threshold_mib: {
+          type: 'integer',
+          minimum: 1,
+          maximum: 1048576,
+          default: 100,
+          description: '`on_rebound`: the size of the file from which on it is considered.',
+        },
+        rebound_trigger_threshold_mib: {
+          type: 'integer',
+          minimum: 1,
+          maximum: 1048576,
+          default: 10,
+          description: '`on_rebound`: what may still be in use when it is done.',
+        },
+        check_interval: {
+          type: 'string',
+          format: 'go-duration',
+          default: '5s',
+          description: '`on_rebound`: how often it is looked at.',
+        },
+        cleanup_on_start: {
+          type: 'boolean',
+          default: false,
+          description: 'Remove copies that a run that was killed while compacting left behind (`tempdb*`).',
+        },
+      },
+    },
+  },
+} as const satisfies Schema;
+
+export const fileStorageRefusals = {
+  'compaction::max_transaction_size': 'a database is compacted in one transaction',
+} as const;

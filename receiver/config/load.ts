@@ -13,8 +13,16 @@ import {
 } from './components.ts';
 import { expandTree } from './expand.ts';
 import { resolveDebug, resolveFile, resolveOtlpGrpc, resolveOtlpHttp } from './resolve-exporters.ts';
-import { followExtensions, resolveHealthCheck, resolvePprof, resolveZpages } from './resolve-extensions.ts';
+import {
+  followExtensions,
+  followStorage,
+  resolveFileStorage,
+  resolveHealthCheck,
+  resolvePprof,
+  resolveZpages,
+} from './resolve-extensions.ts';
 import { resolveLogs, resolvePipelines } from './resolve-service.ts';
+import { resolveSelfMetrics } from './resolve-self-metrics.ts';
 import { resolveUsm } from './resolve-usm.ts';
 import type { ConfigInputs, ConfigWarning } from './sources.ts';
 import { readSources } from './sources.ts';
@@ -73,6 +81,8 @@ function resolveConfig(root: ReadonlyMap<string, Tree>, inputs: ConfigInputs, pr
   if (service === undefined) return undefined;
   const used = resolvePipelines(service, { receivers: [...receivers.keys()], exporters: [...exporters.keys()] }, problems);
   const usedExtensions = followExtensions(service.extensions, [...extensions.keys()], problems);
+  followStorage([...exporterConfigs.values()], [...extensions.keys()], usedExtensions, problems);
+  const selfMetrics = resolveSelfMetrics(service.telemetry.metrics, problems);
   const usm = usmConfigs.get(used.receivers[0] ?? '');
   if (usm === undefined) return undefined;
   return {
@@ -80,6 +90,7 @@ function resolveConfig(root: ReadonlyMap<string, Tree>, inputs: ConfigInputs, pr
     exporters: used.exporters.flatMap((id) => exporterConfigs.get(id) ?? []),
     pipelines: used.pipelines,
     logs: resolveLogs(service.telemetry.logs),
+    selfMetrics,
     extensions: usedExtensions.flatMap((id) => extensionConfigs.get(id) ?? []),
   };
 }
@@ -186,6 +197,10 @@ function resolveExtensions(entries: Entries, problems: string[]): ReadonlyMap<st
 function resolveExtension(type: ExtensionType, id: string, tree: Tree, problems: string[]): ExtensionConfig | undefined {
   const path = `extensions::${id}`;
   switch (type) {
+    case 'file_storage': {
+      const block = checkBlock(tree, path, extensionTypes.file_storage, problems);
+      return block && resolveFileStorage(id, path, block, problems);
+    }
     case 'health_check': {
       const block = checkBlock(tree, path, extensionTypes.health_check, problems);
       return block && resolveHealthCheck(id, path, block, problems);

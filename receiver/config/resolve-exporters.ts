@@ -186,18 +186,35 @@ function resolveKeepalive(block: NonNullable<GrpcBlock['keepalive']>, { path, pr
 
 const defaultQueueSpans = 65_536;
 const defaultQueueRequests = 1_000;
+const defaultQueueBytes = 64 * 1024 * 1024;
+const maxQueueCount = 10_000_000;
 const defaultMaxBatchSpans = 4_096;
 
 function resolveQueue(block: GrpcBlock['sending_queue'], { path, problems }: Site): SendingQueueConfig {
   const sizer = block.sizer ?? (block.queue_size === undefined ? 'items' : 'requests');
-  const queueSize = block.queue_size ?? (sizer === 'items' ? defaultQueueSpans : defaultQueueRequests);
+  const defaults = { items: defaultQueueSpans, requests: defaultQueueRequests, bytes: defaultQueueBytes };
+  const queueSize = block.queue_size ?? defaults[sizer];
+  if (sizer !== 'bytes' && queueSize > maxQueueCount) {
+    problems.push(`${path}::sending_queue::queue_size: must be between 1 and ${maxQueueCount}, found ${queueSize}`);
+  }
+  if (!block.enabled && block.storage !== undefined) {
+    problems.push(`${path}::sending_queue: \`storage\` keeps a queue, and \`enabled: false\` asks for none; remove one of them`);
+  }
   const batch = resolveBatch(block.batch, `${path}::sending_queue::batch`, problems);
   if (sizer === 'items' && batch.minSize > queueSize) {
     problems.push(
       `${path}::sending_queue: \`min_size\` (${batch.minSize}) must be less than or equal to \`queue_size\` (${queueSize})`,
     );
   }
-  return { enabled: block.enabled, numConsumers: block.num_consumers, queueSize, sizer, batch };
+  return {
+    enabled: block.enabled,
+    numConsumers: block.num_consumers,
+    queueSize,
+    sizer,
+    blockOnOverflow: block.block_on_overflow,
+    storage: block.storage?.trim(),
+    batch,
+  };
 }
 
 function resolveBatch(block: GrpcBlock['sending_queue']['batch'], at: string, problems: string[]): BatchConfig {

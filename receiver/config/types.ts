@@ -8,6 +8,7 @@ export interface ReceiverConfig {
   readonly exporters: readonly ExporterConfig[];
   readonly pipelines: readonly PipelineConfig[];
   readonly logs: LogsConfig;
+  readonly selfMetrics: SelfMetricsConfig;
   /** Those that `service::extensions` names, in its order. */
   readonly extensions: readonly ExtensionConfig[];
 }
@@ -184,8 +185,12 @@ export interface SendingQueueConfig {
   readonly numConsumers: number;
   /** In units of `sizer`. */
   readonly queueSize: number;
-  /** What the queue counts: spans ('items') or batches ('requests'). */
-  readonly sizer: 'items' | 'requests';
+  /** What the queue counts: spans ('items'), batches ('requests') or bytes of uncompressed requests ('bytes'). */
+  readonly sizer: 'items' | 'requests' | 'bytes';
+  /** True: when the queue is full, nothing is taken from the kernel. False: what does not fit is dropped. */
+  readonly blockOnOverflow: boolean;
+  /** Id of a {@link FileStorageConfig} in {@link ReceiverConfig.extensions}; undefined: in memory. */
+  readonly storage: string | undefined;
   readonly batch: BatchConfig;
 }
 
@@ -220,7 +225,32 @@ export interface LogsConfig {
   readonly initialFields: Readonly<Record<string, unknown>>;
 }
 
-export type ExtensionConfig = HealthCheckConfig | PprofConfig | ZpagesConfig;
+export type ExtensionConfig = HealthCheckConfig | PprofConfig | ZpagesConfig | FileStorageConfig;
+
+/** Not started like the others: exporters whose sending queue names it open a database in its directory. */
+export interface FileStorageConfig {
+  readonly kind: 'file_storage';
+  readonly id: string;
+  readonly directory: string;
+  readonly createDirectory: boolean;
+  /** Mode bits of directories that are created. */
+  readonly directoryPermissions: number;
+  /** How long to wait for a database that another process has open. */
+  readonly timeoutMs: number;
+  readonly fsync: boolean;
+  /** True: a database that cannot be read is renamed aside and begun anew. */
+  readonly recreate: boolean;
+  readonly compaction: {
+    readonly onStart: boolean;
+    readonly onRebound: boolean;
+    /** Where the compacted copy is made. */
+    readonly directory: string;
+    readonly reboundNeededBytes: number;
+    readonly reboundTriggerBytes: number;
+    readonly checkIntervalMs: number;
+    readonly cleanupOnStart: boolean;
+  };
+}
 
 export interface HealthCheckConfig {
   readonly kind: 'health_check';
@@ -252,4 +282,38 @@ export interface ListenAddress {
   readonly host: string | undefined;
   /** 0: one that is free. */
   readonly port: number;
+}
+
+export type SelfMetricsLevel = 'none' | 'basic' | 'normal' | 'detailed';
+
+/** Metrics about the receiver itself. */
+export interface SelfMetricsConfig {
+  readonly level: SelfMetricsLevel;
+  readonly readers: readonly (PrometheusReaderConfig | OtlpMetricReaderConfig)[];
+}
+
+export interface PrometheusReaderConfig {
+  readonly kind: 'prometheus';
+  readonly listen: ListenAddress;
+  /** Nobody asked for it: a taken port does not stop the receiver. */
+  readonly isDefault: boolean;
+  readonly withoutUnits: boolean;
+  readonly withoutTypeSuffix: boolean;
+  readonly withoutScopeInfo: boolean;
+}
+
+export interface OtlpMetricReaderConfig {
+  readonly kind: 'otlp';
+  readonly protocol: 'grpc' | 'http/protobuf' | 'http/json';
+  /** URL; with the path for HTTP. */
+  readonly endpoint: string;
+  readonly caFile: string | undefined;
+  readonly certFile: string | undefined;
+  readonly keyFile: string | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly compression: 'none' | 'gzip';
+  readonly requestTimeoutMs: number;
+  readonly intervalMs: number;
+  /** At most intervalMs. */
+  readonly timeoutMs: number;
 }

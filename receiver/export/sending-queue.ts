@@ -7,7 +7,7 @@ export interface QueueOptions {
   readonly numConsumers: number;
   /** In units of `sizer`. */
   readonly queueSize: number;
-  readonly sizer: 'items' | 'requests';
+  readonly sizer: 'items' | 'requests' | 'bytes';
 }
 
 export interface QueuedPayload {

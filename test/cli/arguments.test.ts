@@ -79,6 +79,7 @@ exporters:
       aliases: [otlphttp]
 connectors: []
 extensions:
+    - name: file_storage
     - name: health_check
     - name: pprof
     - name: zpages

@@ -9,6 +9,8 @@ const queueDefaults = {
   numConsumers: 10,
   queueSize: 65536,
   sizer: 'items',
+  blockOnOverflow: false,
+  storage: undefined,
   batch: { flushTimeoutMs: 200, minSize: 512, maxSize: 4096 },
 };
 const retryDefaults = {
@@ -61,9 +63,53 @@ test('a receiver without settings has all defaults', () => {
     exporters: [{ kind: 'debug', id: 'debug', verbosity: 'basic' }],
     pipelines: [{ id: 'traces', signal: 'traces', exporters: ['debug'] }],
     logs: { level: 'info', encoding: 'console', outputPaths: ['stderr'], errorOutputPaths: ['stderr'], initialFields: {} },
+    selfMetrics: {
+      level: 'normal',
+      readers: [
+        {
+          kind: 'prometheus',
+          listen: { host: 'localhost', port: 8888 },
+          isDefault: true,
+          withoutUnits: true,
+          withoutTypeSuffix: true,
+          withoutScopeInfo: true,
+        },
+      ],
+    },
     extensions: [],
   });
   assert.deepEqual(warnings, []);
+});
+
+test('a sending queue may be kept by a file_storage extension', () => {
+  const exporters = '{ otlp: { endpoint: "h:1", sending_queue: { storage: file_storage/q } } }';
+  const pipelines = 'pipelines: { traces: { receivers: [usm], exporters: [otlp] } }';
+  const { config } = loadFrom([
+    `receivers: { usm: }\nexporters: ${exporters}\nservice: { extensions: [file_storage/q], ${pipelines} }`,
+    'extensions: { file_storage/q: { directory: /q, directory_permissions: "700", compaction: { on_start: true } } }',
+  ]);
+  assert.equal((config.exporters[0] as OtlpGrpcExporterConfig).sendingQueue.storage, 'file_storage/q');
+  assert.deepEqual(config.extensions, [
+    {
+      kind: 'file_storage',
+      id: 'file_storage/q',
+      directory: '/q',
+      createDirectory: false,
+      directoryPermissions: 0o700,
+      timeoutMs: 1000,
+      fsync: false,
+      recreate: true,
+      compaction: {
+        onStart: true,
+        onRebound: false,
+        directory: '/q',
+        reboundNeededBytes: 100 * 1024 * 1024,
+        reboundTriggerBytes: 10 * 1024 * 1024,
+        checkIntervalMs: 5000,
+        cleanupOnStart: false,
+      },
+    },
+  ]);
 });
 
 test('extensions that service names are started in its order, with the defaults of the Collector', () => {
@@ -83,6 +129,40 @@ test('extensions that service names are started in its order, with the defaults 
     },
     { kind: 'pprof', id: 'pprof', listen: { host: 'localhost', port: 1777 } },
   ]);
+});
+
+test('readers of the metrics about ourselves', () => {
+  const readersOf = (readers: string) =>
+    loadFrom([around({}), `service: { telemetry: { metrics: ${readers} } }`]).config.selfMetrics;
+  assert.deepEqual(readersOf('{ level: None, readers: [] }'), { level: 'none', readers: [] });
+  assert.equal(readersOf('{ level: detailed }').level, 'detailed');
+  assert.deepEqual(readersOf('{ readers: [{ pull: { exporter: { prometheus: { host: 0.0.0.0, port: 9090 } } } }] }').readers, [
+    {
+      kind: 'prometheus',
+      listen: { host: '0.0.0.0', port: 9090 },
+      isDefault: false,
+      withoutUnits: false,
+      withoutTypeSuffix: false,
+      withoutScopeInfo: false,
+    },
+  ]);
+  const otlp = (settings: string) =>
+    readersOf(`{ readers: [{ periodic: { interval: 5000, exporter: { otlp: { ${settings} } } } }] }`).readers[0];
+  assert.deepEqual(otlp('protocol: grpc, endpoint: "c:4317", insecure: true, headers: [{ name: k, value: v }]'), {
+    kind: 'otlp',
+    protocol: 'grpc',
+    endpoint: 'http://c:4317/',
+    caFile: undefined,
+    certFile: undefined,
+    keyFile: undefined,
+    headers: { k: 'v' },
+    compression: 'none',
+    requestTimeoutMs: 10_000,
+    intervalMs: 5000,
+    timeoutMs: 5000,
+  });
+  const http = otlp('protocol: http/protobuf, endpoint: "c:4318"');
+  assert.equal(http?.kind === 'otlp' ? http.endpoint : '', 'https://c:4318/v1/metrics');
 });
 
 test('the configuration is frozen all the way down', () => {
@@ -193,7 +273,7 @@ test('every setting of otlp_grpc is read', () => {
     timeout: 0
     keepalive: { time: 20s, permit_without_stream: true }
     user_agent: me/1
-    sending_queue: { enabled: false, num_consumers: 2, queue_size: 9, sizer: requests, block_on_overflow: false, batch: { flush_timeout: 1s, min_size: 5000 } }
+    sending_queue: { enabled: false, num_consumers: 2, queue_size: 9, sizer: requests, block_on_overflow: true, wait_for_result: false, batch: { flush_timeout: 1s, min_size: 5000 } }
     retry_on_failure: { enabled: false, initial_interval: 1s, multiplier: 2, randomization_factor: 0, max_interval: 2s, max_elapsed_time: 0s }`,
   ) as OtlpGrpcExporterConfig;
   assert.deepEqual(exporter, {
@@ -226,6 +306,8 @@ test('every setting of otlp_grpc is read', () => {
       numConsumers: 2,
       queueSize: 9,
       sizer: 'requests',
+      blockOnOverflow: true,
+      storage: undefined,
       batch: { flushTimeoutMs: 1000, minSize: 5000, maxSize: 5000 },
     },
     retryOnFailure: {
@@ -245,6 +327,7 @@ test('a queue_size alone counts batches, as in the Collector', () => {
     (exporterOf('otlp', `{ endpoint: "h:1", sending_queue: ${settings} }`) as OtlpGrpcExporterConfig).sendingQueue;
   assert.deepEqual(queueOf('{ queue_size: 7 }'), { ...queueDefaults, queueSize: 7, sizer: 'requests' });
   assert.deepEqual(queueOf('{ sizer: requests }'), { ...queueDefaults, queueSize: 1000, sizer: 'requests' });
+  assert.deepEqual(queueOf('{ sizer: bytes }'), { ...queueDefaults, queueSize: 64 * 1024 * 1024, sizer: 'bytes' });
   assert.deepEqual(queueOf('{ sizer: items, queue_size: 4000 }'), { ...queueDefaults, queueSize: 4000, sizer: 'items' });
 });
 

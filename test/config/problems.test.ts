@@ -177,13 +177,9 @@ test('exporters refuse what the Collector has and we do not, with the reason', (
       'exporters::otlp/b::tls::reload_interval: is not supported: certificates are read once, at start; restart to use new ones',
     ],
     [
-      'otlp: { endpoint: "h:1", sending_queue: { sizer: bytes } }',
-      'exporters::otlp::sending_queue::sizer: "bytes" is not supported: the queue counts spans (items) or batches (requests)',
-    ],
-    [
-      'otlp: { endpoint: "h:1", sending_queue: { block_on_overflow: true, storage: x } }',
-      'exporters::otlp::sending_queue::storage: is not supported: the queue is in memory only',
-      'exporters::otlp::sending_queue::block_on_overflow: true is not supported: traffic does not wait; what does not fit is dropped and counted',
+      'otlp: { endpoint: "h:1", sending_queue: { blocking: true, wait_for_result: true } }',
+      'exporters::otlp::sending_queue::blocking: is not supported: it is called block_on_overflow',
+      'exporters::otlp::sending_queue::wait_for_result: true is not supported: nobody waits: traffic is observed, not received',
     ],
     [
       'otlphttp: { endpoint: "http://h", metrics_endpoint: "http://m" }',
@@ -262,6 +258,19 @@ test('rules between the keys of an exporter', () => {
       'exporters::otlp::sending_queue::num_consumers: must be between 1 and 1000, found 0',
     ],
     [
+      'otlp: { endpoint: "h:1", sending_queue: { queue_size: 10000001 } }',
+      'exporters::otlp::sending_queue::queue_size: must be between 1 and 10000000, found 10000001',
+    ],
+    [
+      'otlp: { endpoint: "h:1", sending_queue: { enabled: false, storage: file_storage } }',
+      'exporters::otlp::sending_queue: `storage` keeps a queue, and `enabled: false` asks for none; remove one of them',
+      'exporters::otlp::sending_queue::storage: references extension "file_storage" which is not configured',
+    ],
+    [
+      'otlp: { endpoint: "h:1", sending_queue: { storage: redis } }',
+      'exporters::otlp::sending_queue::storage: "redis" is no storage extension; name a file_storage',
+    ],
+    [
       'otlp: { endpoint: "h:1", sending_queue: { sizer: items, queue_size: 9 } }',
       'exporters::otlp::sending_queue: `min_size` (512) must be less than or equal to `queue_size` (9)',
     ],
@@ -333,7 +342,7 @@ test('components that do not exist are refused by name', () => {
     ],
     [
       'receivers: { usm: }\nexporters: { debug: }\nextensions: { healthcheck/a: }',
-      'extensions: unknown type: "healthcheck" for id: "healthcheck/a" (valid values: [health_check pprof zpages]) (did you mean "health_check"?)',
+      'extensions: unknown type: "healthcheck" for id: "healthcheck/a" (valid values: [file_storage health_check pprof zpages]) (did you mean "health_check"?)',
     ],
     ['receivers: { usm: , usm/: }\nexporters: { debug: }', 'receivers: in "usm/" id: the part after / should not be empty'],
     ['receivers: { usm: , /x: }\nexporters: { debug: }', 'receivers: in "/x" id: the part before / should not be empty'],
@@ -373,6 +382,16 @@ test('extensions are named with what is wrong', () => {
       'pprof: { endpoint: "localhost:70000" }',
       'extensions::pprof::endpoint: expected host:port or :port, found "localhost:70000"',
     ],
+    [
+      'file_storage: { directory_permissions: "rwx", compaction: { check_interval: 1ms, rebound_needed_threshold_mib: 10 } }',
+      'extensions::file_storage::directory_permissions: expected an octal mode such as "0750", found "rwx"',
+      'extensions::file_storage::compaction::check_interval: must be at least 100ms, found 1ms',
+      'extensions::file_storage::compaction: rebound_trigger_threshold_mib (10) must be less than rebound_needed_threshold_mib (10)',
+    ],
+    [
+      'file_storage: { compaction: { max_transaction_size: 1 } }',
+      'extensions::file_storage::compaction::max_transaction_size: is not supported: a database is compacted in one transaction',
+    ],
     ['health_check: { path: health }', 'extensions::health_check::path: must start with /'],
     ['health_check: { stall_timeout: 10ms }', 'extensions::health_check::stall_timeout: must be at least 1s, found 10ms'],
     ['health_check: { use_v2: true }', 'extensions::health_check::use_v2: is not supported: there is one form of answer'],
@@ -383,6 +402,12 @@ test('extensions are named with what is wrong', () => {
   ];
   for (const [extensions, ...expected] of table)
     assert.deepEqual(problemsOf([around({}), `extensions: { ${extensions} }`]), expected, extensions);
+});
+
+test('a storage that is configured is in service::extensions too', () => {
+  const problem = 'exporters::otlp::sending_queue::storage: extension "file_storage" is not in service::extensions; add it there';
+  const exporter = 'exporters: { otlp: { endpoint: "h:1", sending_queue: { storage: file_storage } } }';
+  assert.deepEqual(problemsOf([around({}), `${exporter}\nextensions: { file_storage: }`]), [problem]);
 });
 
 test('service::extensions names what is configured, once', () => {
@@ -469,12 +494,38 @@ test('telemetry about ourselves is what there is', () => {
   const pipelines = 'pipelines: { traces: { receivers: [usm], exporters: [debug] } }\n';
   const table: Table = [
     [
-      'telemetry: { metrics: { level: detailed } }',
-      'service::telemetry::metrics::level: "detailed" is not supported: metrics about usm-receiver itself are not implemented yet; write level: none or leave the block out',
+      'telemetry: { metrics: { level: debug } }',
+      'service::telemetry::metrics::level: must be one of [none basic normal detailed None Basic Normal Detailed], found "debug"',
     ],
     [
       'telemetry: { metrics: { readers: [] } }',
-      'service::telemetry::metrics::readers: is not supported: metrics about usm-receiver itself are not implemented yet; write level: none or leave the block out',
+      'service::telemetry::metrics: collector telemetry metrics reader should exist when metric level is not none',
+    ],
+    [
+      'telemetry: { metrics: { address: ":8888" } }',
+      'service::telemetry::metrics::address: is not supported: it is ignored by the Collector since 0.123; write a pull reader with host and port',
+    ],
+    [
+      'telemetry: { metrics: { readers: [{}] } }',
+      'service::telemetry::metrics::readers::0: must have at least one of [pull periodic]',
+    ],
+    [
+      'telemetry: { metrics: { readers: [{ pull: { exporter: { prometheus: { host: a } } } }] } }',
+      'service::telemetry::metrics::readers::0::pull::exporter::prometheus: requires a non-empty "port"',
+    ],
+    [
+      'telemetry: { metrics: { readers: [{ pull: { exporter: { prometheus: { host: a, port: 1 } } }, periodic: { exporter: { otlp: { protocol: grpc, endpoint: "a:1" } } } }] } }',
+      'service::telemetry::metrics::readers::0: must have one of [pull periodic], found both',
+    ],
+    [
+      'telemetry: { metrics: { readers: [{ periodic: { exporter: { console: {} } } }] } }',
+      'service::telemetry::metrics::readers::0::periodic::exporter::console: is not supported: metrics are not written to the console; scrape them, or send them with otlp',
+      'service::telemetry::metrics::readers::0::periodic::exporter: requires a non-empty "otlp"',
+    ],
+    [
+      'telemetry: { metrics: { readers: [{ periodic: { exporter: { otlp: { protocol: grpc, endpoint: "ftp://a:1", headers: [{ name: "a b", value: secret }] } } } }] } }',
+      'service::telemetry::metrics::readers::0::periodic::exporter::otlp::endpoint: expected host:port or http(s)://host:port, found "ftp://a:1"',
+      'service::telemetry::metrics::readers::0::periodic::exporter::otlp::headers: "a b" is not a valid header name',
     ],
     [
       'telemetry: { logs: { level: verbose } }',

@@ -82,8 +82,9 @@ const deliveryChoice = {
     enabled: booleans,
     num_consumers: [1, 1000],
     queue_size: [2048, 10000000],
-    sizer: ['items', 'requests'],
-    block_on_overflow: [false],
+    sizer: ['items', 'requests', 'bytes'],
+    block_on_overflow: booleans,
+    wait_for_result: [false],
     batch: { flush_timeout: ['1ms', '1h'], min_size: [0, 2048], max_size: [0, 2048, 1000000], sizer: ['items'] },
   },
   retry_on_failure: {
@@ -120,6 +121,23 @@ const requiredSettings: Readonly<Record<string, JsonMap>> = {
 };
 
 const extensionChoices: Readonly<Record<string, Choice>> = {
+  file_storage: {
+    directory: ['/var/lib/usm'],
+    create_directory: booleans,
+    directory_permissions: ['0700', '755'],
+    timeout: ['0', '1s'],
+    fsync: booleans,
+    recreate: booleans,
+    compaction: {
+      on_start: booleans,
+      on_rebound: booleans,
+      directory: ['/tmp'],
+      rebound_needed_threshold_mib: [100, 1000],
+      rebound_trigger_threshold_mib: [1, 99],
+      check_interval: ['100ms', '5s'],
+      cleanup_on_start: booleans,
+    },
+  },
   health_check: {
     endpoint: ['localhost:13133', '0.0.0.0:1', ':0', '[::1]:80'],
     path: ['/', '/health'],
@@ -142,7 +160,22 @@ const telemetryChoice: Choice = {
     disable_stacktrace: booleans,
     sampling: { enabled: [false] },
   },
-  metrics: { level: ['none'] },
+  metrics: {
+    level: ['none', 'basic', 'Normal', 'detailed'],
+    readers: [
+      [{ pull: { exporter: { prometheus: { host: 'localhost', port: 8888, without_units: true } } } }],
+      [
+        { periodic: { exporter: { otlp: { protocol: 'grpc', endpoint: 'http://localhost:4317' } } } },
+        {
+          periodic: {
+            interval: 1000,
+            timeout: 2000,
+            exporter: { otlp: { protocol: 'http/json', endpoint: 'h:1', insecure: true, headers: [{ name: 'a', value: 'b' }] } },
+          },
+        },
+      ],
+    ],
+  },
   traces: { level: ['none'] },
 };
 
