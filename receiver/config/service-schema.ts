@@ -1,5 +1,6 @@
 // The `service` block: pipelines and our own log. https://opentelemetry.io/docs/collector/configuration/#service
 import type { Schema } from './schema.ts';
+import { selfMetricsRefusals, selfMetricsSchema } from './self-metrics-schema.ts';
 
 const references = { type: 'array', items: { type: 'string' }, maxItems: 256 } as const satisfies Schema;
 
@@ -87,12 +88,7 @@ export const serviceSchema = {
             },
           },
         },
-        metrics: {
-          type: 'object',
-          additionalProperties: false,
-          description: 'Metrics about ourselves are not implemented yet.',
-          properties: { level: { type: 'string', enum: ['none', 'None'], default: 'none', description: 'Must be none.' } },
-        },
+        metrics: selfMetricsSchema,
         traces: {
           type: 'object',
           additionalProperties: false,
@@ -104,7 +100,6 @@ export const serviceSchema = {
   },
 } as const satisfies Schema;
 
-const noMetrics = 'metrics about usm-receiver itself are not implemented yet; write level: none or leave the block out';
 const noTraces = 'usm-receiver does not trace itself; write level: none or leave the block out';
 
 export const serviceRefusals = {
@@ -115,12 +110,7 @@ export const serviceRefusals = {
   'telemetry::logs::sampling::tick': 'records are not sampled',
   'telemetry::logs::sampling::initial': 'records are not sampled',
   'telemetry::logs::sampling::thereafter': 'records are not sampled',
-  'telemetry::metrics::level=basic': noMetrics,
-  'telemetry::metrics::level=normal': noMetrics,
-  'telemetry::metrics::level=detailed': noMetrics,
-  'telemetry::metrics::readers': noMetrics,
-  'telemetry::metrics::address': noMetrics,
-  'telemetry::metrics::views': noMetrics,
+  ...selfMetricsRefusals,
   'telemetry::traces::processors': noTraces,
   'telemetry::traces::propagators': noTraces,
   'telemetry::traces::sampler': noTraces,
