@@ -13,13 +13,13 @@ const prometheus = {
   type: 'object',
   additionalProperties: false,
   required: ['host', 'port'],
-  description: 'A page for Prometheus to scrape, at any path.',
+  description: 'A page for Prometheus to scrape: `/metrics`.',
   properties: {
     host: { type: 'string', description: 'Where to listen.' },
     port: { type: 'integer', minimum: 0, maximum: 65535, description: 'Where to listen; 0: a port that is free.' },
-    without_units: { type: 'boolean', default: false, description: withoutUnits },
-    without_type_suffix: { type: 'boolean', default: false, description: withoutTypeSuffix },
-    without_scope_info: { type: 'boolean', default: false, description: withoutScopeInfo },
+    without_units: { type: 'boolean', default: true, description: withoutUnits },
+    without_type_suffix: { type: 'boolean', default: true, description: withoutTypeSuffix },
+    without_scope_info: { type: 'boolean', default: true, description: withoutScopeInfo },
   },
 } as const satisfies Schema;
 
@@ -84,7 +84,7 @@ export const selfMetricsSchema = {
       type: 'array',
       maxItems: 16,
       description:
-        'Who takes them. Default: a page for Prometheus on `localhost:8888` without units, type suffixes and scope labels, as the Collector has it; if that port is taken, a warning is logged and there is none.',
+        'Who takes them. Default: a page for Prometheus on `localhost:8888`, as the Collector has it; if that port is taken, a warning is logged and there is none.',
       items: {
         type: 'object',
         additionalProperties: false,

@@ -136,16 +136,20 @@ test('readers of the metrics about ourselves', () => {
     loadFrom([around({}), `service: { telemetry: { metrics: ${readers} } }`]).config.selfMetrics;
   assert.deepEqual(readersOf('{ level: None, readers: [] }'), { level: 'none', readers: [] });
   assert.equal(readersOf('{ level: detailed }').level, 'detailed');
-  assert.deepEqual(readersOf('{ readers: [{ pull: { exporter: { prometheus: { host: 0.0.0.0, port: 9090 } } } }] }').readers, [
-    {
-      kind: 'prometheus',
-      listen: { host: '0.0.0.0', port: 9090 },
-      isDefault: false,
-      withoutUnits: false,
-      withoutTypeSuffix: false,
-      withoutScopeInfo: false,
-    },
-  ]);
+  assert.deepEqual(
+    readersOf('{ readers: [{ pull: { exporter: { prometheus: { host: 0.0.0.0, port: 9090, without_type_suffix: false } } } }] }')
+      .readers,
+    [
+      {
+        kind: 'prometheus',
+        listen: { host: '0.0.0.0', port: 9090 },
+        isDefault: false,
+        withoutUnits: true,
+        withoutTypeSuffix: false,
+        withoutScopeInfo: true,
+      },
+    ],
+  );
   const otlp = (settings: string) =>
     readersOf(`{ readers: [{ periodic: { interval: 5000, exporter: { otlp: { ${settings} } } } }] }`).readers[0];
   assert.deepEqual(otlp('protocol: grpc, endpoint: "c:4317", insecure: true, headers: [{ name: k, value: v }]'), {
