@@ -1,15 +1,18 @@
-// Configuration -> exporters with their queues: where the configuration's names meet the export stage.
+// Configuration -> exporters with their queues and encoders: where the configuration's names meet the export stage.
 import * as fs from 'node:fs/promises';
 import type { Clock } from './clock.ts';
 import type { ExporterConfig } from './config/types.ts';
 import { ReceiverError, messageOf } from './errors.ts';
-import { createDebugExporter, type Write } from './export/debug.ts';
+import { createDebugExporter, DebugTraceEncoder, type Write } from './export/debug.ts';
 import { type DecoratedExporter, directDelivery } from './export/export-lane.ts';
-import type { InstrumentationScope } from './export/exporter.ts';
-import { openFileExporter } from './export/file.ts';
+import type { Exporter, InstrumentationScope, RequestEncoder, Signal } from './export/exporter.ts';
+import { openFileExporters } from './export/file.ts';
 import { openOtlpGrpcExporter } from './export/otlp-grpc.ts';
 import { openOtlpHttpExporter } from './export/otlp-http.ts';
+import { TraceJsonEncoder } from './export/otlp-json.ts';
+import { TraceRequestEncoder } from './export/otlp-protobuf.ts';
 import type { Timers } from './export/timers.ts';
+import type { Span } from './model/span.ts';
 
 /** `debug` shows a transaction at once: it is for people. */
 const DEBUG_FLUSH_MS = 100;
@@ -22,17 +25,27 @@ export interface ExporterDependencies {
   readonly write: Write;
 }
 
+/** What each pipeline exports to. */
+export interface OpenExporters {
+  readonly traces: readonly DecoratedExporter<Span>[];
+}
+
 /** Opens what can be opened without a network; a backend that is not there yet is no error. */
 export async function openExporters(
-  configs: readonly ExporterConfig[],
+  pipelines: { readonly traces: readonly ExporterConfig[] },
   dependencies: ExporterDependencies,
-): Promise<readonly DecoratedExporter[]> {
-  const opened: DecoratedExporter[] = [];
-  for (const config of configs) {
+): Promise<OpenExporters> {
+  const opened: Exporter[] = [];
+  const traces: DecoratedExporter<Span>[] = [];
+  for (const config of pipelines.traces) {
+    const signals: readonly Signal[] = ['traces'];
     try {
-      opened.push(await openExporter(config, dependencies));
+      for (const exporter of await openSenders(config, signals, dependencies)) {
+        opened.push(exporter);
+        traces.push({ exporter, encoder: traceEncoder(config, dependencies), ...deliveryOf(config) });
+      }
     } catch (error) {
-      await Promise.all(opened.map(({ exporter }) => exporter.close()));
+      await Promise.all(opened.map((exporter) => exporter.close()));
       throw new ReceiverError(
         'USM_EXPORTER_START',
         { attempted: 'start the exporter', on: `'${config.id}'`, happened: messageOf(error) },
@@ -40,33 +53,50 @@ export async function openExporters(
       );
     }
   }
-  return opened;
+  return { traces };
 }
 
-async function openExporter(config: ExporterConfig, dependencies: ExporterDependencies): Promise<DecoratedExporter> {
-  const { scope, clock, timers, write } = dependencies;
+/** One for each signal. */
+async function openSenders(
+  config: ExporterConfig,
+  signals: readonly Signal[],
+  { scope, clock, timers, write }: ExporterDependencies,
+): Promise<readonly Exporter[]> {
   switch (config.kind) {
     case 'debug':
-      return directDelivery(createDebugExporter(config, 'traces', scope, clock, write), DEBUG_FLUSH_MS);
+      return signals.map((signal) => createDebugExporter(config.id, signal, write));
     case 'file':
-      return directDelivery(await openFileExporter(config, 'traces', scope, clock, fs), config.flushIntervalMs);
-    case 'otlp_grpc': {
-      const { sendingQueue, retryOnFailure } = config;
-      return { exporter: await openOtlpGrpcExporter(config, 'traces', scope, clock), sendingQueue, retryOnFailure };
-    }
-    case 'otlp_http': {
-      const { sendingQueue, retryOnFailure } = config;
-      return {
-        exporter: await openOtlpHttpExporter(
-          { userAgent: undefined, ...config, url: config.tracesEndpoint },
-          'traces',
-          scope,
-          clock,
-          timers,
-        ),
-        sendingQueue,
-        retryOnFailure,
-      };
-    }
+      return openFileExporters(config, signals, clock, fs);
+    case 'otlp_grpc':
+      return Promise.all(signals.map((signal) => openOtlpGrpcExporter(config, signal, scope)));
+    case 'otlp_http':
+      return Promise.all(
+        signals.map((signal) => openOtlpHttpExporter({ ...config, url: config.tracesEndpoint }, signal, scope, clock, timers)),
+      );
+  }
+}
+
+function traceEncoder(config: ExporterConfig, { scope, clock }: ExporterDependencies): RequestEncoder<Span> {
+  switch (config.kind) {
+    case 'debug':
+      return new DebugTraceEncoder(config.verbosity, scope, clock);
+    case 'file':
+      return new TraceJsonEncoder(scope, clock, '\n');
+    case 'otlp_grpc':
+      return new TraceRequestEncoder(scope, clock);
+    case 'otlp_http':
+      return config.encoding === 'json' ? new TraceJsonEncoder(scope, clock) : new TraceRequestEncoder(scope, clock);
+  }
+}
+
+function deliveryOf(config: ExporterConfig): Pick<DecoratedExporter<unknown>, 'sendingQueue' | 'retryOnFailure'> {
+  switch (config.kind) {
+    case 'debug':
+      return directDelivery(DEBUG_FLUSH_MS);
+    case 'file':
+      return directDelivery(config.flushIntervalMs);
+    case 'otlp_grpc':
+    case 'otlp_http':
+      return { sendingQueue: config.sendingQueue, retryOnFailure: config.retryOnFailure };
   }
 }

@@ -11,6 +11,7 @@ import { ConnectionTable } from './connections/table.ts';
 import type { ExportPath } from './export/fan-out.ts';
 import { Decoder } from './kernel/decode.ts';
 import type { ConnectionId } from './model/connection.ts';
+import type { Span } from './model/span.ts';
 import type { Transaction } from './model/transaction.ts';
 import { createHttpDescriber } from './protocols/http1/describe.ts';
 import { isOtlpExport } from './protocols/http1/otlp-export.ts';
@@ -30,7 +31,7 @@ export interface PipelineOptions {
   readonly version: string;
   readonly ids: IdSource;
   readonly ledger: Ledger;
-  readonly exportPath: ExportPath;
+  readonly exportPath: ExportPath<Span>;
   /** The memory that the kernel side reads its wishes from. */
   readonly controls: ArrayBuffer;
   readonly controlLayout: ControlLayout;

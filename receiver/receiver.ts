@@ -12,6 +12,7 @@ import { createTimers } from './export/timers.ts';
 import { openExporters } from './exporters.ts';
 import { controlLayout, type KernelCounters, type KernelSession, openKernelSession, windowSize } from './kernel/session.ts';
 import type { Logger } from './log.ts';
+import type { Span } from './model/span.ts';
 import { createPipeline, type Pipeline } from './pipeline.ts';
 import { Ledger, type LedgerReport } from './telemetry/ledger.ts';
 import { createRandomIds } from './telemetry/random-ids.ts';
@@ -53,16 +54,19 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
   const ledger = new Ledger();
   const scope = { name: SCOPE_NAME, version, schemaUrl: SCHEMA_URL };
   const timers = createTimers();
-  const exporters = await openExporters(config.exporters, {
-    scope,
-    clock,
-    timers,
-    write: (bytes) => {
-      options.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString());
+  const exporters = await openExporters(
+    { traces: config.exporters },
+    {
+      scope,
+      clock,
+      timers,
+      write: (bytes) => {
+        options.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString());
+      },
     },
-  });
+  );
   const exportPath = createExportPath(
-    exporters,
+    exporters.traces,
     (spans, outcome) => {
       if (outcome === 'exported') ledger.exported(spans);
       else ledger.notExported(outcome, spans);
@@ -112,7 +116,7 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
 interface Parts extends ReceiverOptions {
   readonly kernel: KernelSession;
   readonly pipeline: Pipeline;
-  readonly exportPath: ExportPath;
+  readonly exportPath: ExportPath<Span>;
   readonly ledger: Ledger;
   readonly buffer: Uint8Array<ArrayBuffer>;
 }

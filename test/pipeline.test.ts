@@ -21,7 +21,7 @@ const response = (status = 200, body = 'hello'): string =>
   `HTTP/1.1 ${status} X\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
 
 /** Keeps what it is given, and says at once how it ended. */
-class CollectingPath implements ExportPath {
+class CollectingPath implements ExportPath<Span> {
   readonly spans: Span[] = [];
   readonly #ledger: Ledger;
   readonly #outcome: 'exported' | NotExportedReason;

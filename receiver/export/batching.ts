@@ -1,55 +1,66 @@
-// Spans → batches, cut by size or by the age of the first span in them. Hot path: push.
-import type { Batch, Span } from '../model/span.ts';
+// Items → payloads: each is encoded as it comes, and a request is cut by its size or by the age of the first item in it. Hot path: push.
+import type { Payload, RequestEncoder } from './exporter.ts';
 import type { Timer, Timers } from './timers.ts';
 
 export interface BatchOptions {
   readonly flushTimeoutMs: number;
-  /** Spans; reaching it cuts the batch at once. 0 and 1: every span is its own batch. */
+  /** Items; reaching it cuts the batch at once. 0 and 1: every item is its own batch. */
   readonly minSize: number;
-  /** Spans; never exceeded. 0: no limit. */
+  /** Items; never exceeded, unless by what is pushed in one piece. 0: no limit. */
   readonly maxSize: number;
 }
 
-export class Batching {
+/** A request is cut when it has this part of the bytes that it may have: far less is in one span, or in the Resource that comes with it. */
+const FILL = 0.75;
+
+export class Batching<Item> {
+  readonly #encoder: RequestEncoder<Item>;
   readonly #options: BatchOptions;
+  readonly #enough: number;
+  readonly #maxSize: number;
+  readonly #enoughBytes: number;
   readonly #timers: Timers;
-  readonly #cut: (batch: Batch) => void;
-  #pending: Span[] = [];
-  #limit: number;
+  readonly #cut: (payload: Payload) => void;
+  #pending = 0;
   #timer: Timer | undefined;
 
-  constructor(options: BatchOptions, timers: Timers, cut: (batch: Batch) => void) {
+  constructor(
+    encoder: RequestEncoder<Item>,
+    options: BatchOptions,
+    maxPayloadBytes: number,
+    timers: Timers,
+    cut: (payload: Payload) => void,
+  ) {
+    this.#encoder = encoder;
     this.#options = options;
+    this.#maxSize = options.maxSize > 0 ? options.maxSize : Infinity;
+    this.#enough = Math.max(1, Math.min(options.minSize, this.#maxSize));
+    this.#enoughBytes = maxPayloadBytes * FILL;
     this.#timers = timers;
     this.#cut = cut;
-    this.#limit = sizeLimit(options);
   }
 
+  /** Items in the request that is being made. */
   get pending(): number {
-    return this.#pending.length;
+    return this.#pending;
   }
 
-  push(span: Span): void {
-    if (this.#pending.length === 0) this.#timer = this.#timers.after(this.#options.flushTimeoutMs, () => this.flush());
-    if (this.#pending.push(span) >= this.#limit) this.flush();
+  /** `items`: how many the item counts as. */
+  push(item: Item, items: number): void {
+    if (this.#pending + items > this.#maxSize) this.flush();
+    if (this.#pending === 0) this.#timer = this.#timers.after(this.#options.flushTimeoutMs, () => this.flush());
+    this.#encoder.add(item);
+    this.#pending += items;
+    if (this.#pending >= this.#enough || this.#encoder.bytes >= this.#enoughBytes) this.flush();
   }
 
   /** Cuts what is pending. */
   flush(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
-    if (this.#pending.length === 0) return;
-    const spans = this.#pending;
-    this.#pending = [];
-    this.#cut({ spans });
+    if (this.#pending === 0) return;
+    const items = this.#pending;
+    this.#pending = 0;
+    this.#cut({ items, body: this.#encoder.finish() });
   }
-
-  /** Keeps batches at or below this many spans from now on, within the options' own bounds. */
-  limitTo(spans: number): void {
-    this.#limit = Math.max(1, Math.min(sizeLimit(this.#options), spans));
-  }
-}
-
-function sizeLimit(options: BatchOptions): number {
-  return Math.max(1, options.maxSize > 0 ? Math.min(options.minSize, options.maxSize) : options.minSize);
 }

@@ -1,18 +1,18 @@
-// One exporter with everything in front of it: spans → batches → payloads → queue → attempts. Says how each item ended, in ranges of the
+// One exporter with everything in front of it: items → payloads → queue → attempts. Says how each item ended, in ranges of the
 // numbers that items have in the order of pushing. Hot path: push.
-import type { Batch, Span } from '../model/span.ts';
 import type { BatchOptions } from './batching.ts';
 import { Batching } from './batching.ts';
 import { DeliveryLog } from './delivery-log.ts';
-import type { Exporter, ExportLogger, ExportOutcome, ExportResult, Signal } from './exporter.ts';
+import type { Exporter, ExportLogger, ExportOutcome, ExportResult, Payload, RequestEncoder, Signal } from './exporter.ts';
 import type { RetryOptions } from './retrying.ts';
 import { RetryingExporter } from './retrying.ts';
 import type { QueuedPayload, QueueOptions } from './sending-queue.ts';
 import { SendingQueue } from './sending-queue.ts';
 import type { Timers } from './timers.ts';
 
-/** An exporter and how it is to be fed. */
-export interface DecoratedExporter {
+/** An exporter, how it is to be fed, and what with. */
+export interface DecoratedExporter<Item> {
+  readonly encoder: RequestEncoder<Item>;
   readonly exporter: Exporter;
   readonly sendingQueue: QueueOptions & { readonly batch: BatchOptions };
   readonly retryOnFailure: RetryOptions;
@@ -34,15 +34,14 @@ export interface ExporterCounters {
 }
 
 /** For exporters without a queue of their own in the configuration: bounded, in order, one at a time, no retries. */
-export function directDelivery(exporter: Exporter, flushTimeoutMs: number): DecoratedExporter {
+export function directDelivery(flushTimeoutMs: number): Pick<DecoratedExporter<unknown>, 'sendingQueue' | 'retryOnFailure'> {
   return {
-    exporter,
     sendingQueue: {
       enabled: true,
       numConsumers: 1,
-      queueSize: DIRECT_QUEUE_SPANS,
+      queueSize: DIRECT_QUEUE_ITEMS,
       sizer: 'items',
-      batch: { flushTimeoutMs, minSize: DIRECT_BATCH_SPANS, maxSize: DIRECT_BATCH_SPANS },
+      batch: { flushTimeoutMs, minSize: DIRECT_BATCH_ITEMS, maxSize: DIRECT_BATCH_ITEMS },
     },
     retryOnFailure: {
       enabled: false,
@@ -57,44 +56,43 @@ export function directDelivery(exporter: Exporter, flushTimeoutMs: number): Deco
 
 export type RangeSettled = (firstItem: number, items: number, outcome: ExportOutcome) => void;
 
-/** Batches are cut so that a payload stays this far below its limit, spans being of unequal size. */
-const FILL = 0.75;
-const DIRECT_QUEUE_SPANS = 65_536;
-const DIRECT_BATCH_SPANS = 4096;
+const DIRECT_QUEUE_ITEMS = 65_536;
+const DIRECT_BATCH_ITEMS = 4096;
 
-export class ExportLane {
+export class ExportLane<Item> {
   readonly #exporter: RetryingExporter;
-  readonly #batching: Batching;
+  readonly #batching: Batching<Item>;
   readonly #queue: SendingQueue;
   readonly #log: DeliveryLog;
   readonly #onSettled: RangeSettled;
-  #pushed = 0;
   #cut = 0;
-  #settled = 0;
   #accepted = 0;
   #rejected = 0;
   #failed = 0;
   #queueFull = 0;
 
-  constructor(decorated: DecoratedExporter, timers: Timers, random: () => number, logger: ExportLogger, onSettled: RangeSettled) {
-    const { exporter, sendingQueue, retryOnFailure } = decorated;
+  constructor(
+    decorated: DecoratedExporter<Item>,
+    timers: Timers,
+    random: () => number,
+    logger: ExportLogger,
+    onSettled: RangeSettled,
+  ) {
+    const { exporter, encoder, sendingQueue, retryOnFailure } = decorated;
     this.#onSettled = onSettled;
     this.#log = new DeliveryLog(exporter.id, exporter.signal, logger);
     this.#exporter = new RetryingExporter(exporter, retryOnFailure, timers, random, (result, items, retryInMs) =>
       this.#log.attempt(result, items, retryInMs),
     );
     this.#queue = new SendingQueue(this.#exporter, sendingQueue, (entry, result) => this.#settle(entry, result));
-    this.#batching = new Batching(withinQueue(sendingQueue), timers, (batch) => this.#offer(batch));
+    this.#batching = new Batching(encoder, withinQueue(sendingQueue), this.#exporter.maxPayloadBytes, timers, (payload) =>
+      this.#offer(payload),
+    );
   }
 
-  push(span: Span): void {
-    this.#pushed++;
-    this.#batching.push(span);
-  }
-
-  /** Spans that are not settled yet. */
-  get outstanding(): number {
-    return this.#pushed - this.#settled;
+  /** `items`: how many the item counts as. */
+  push(item: Item, items: number): void {
+    this.#batching.push(item, items);
   }
 
   flush(): void {
@@ -130,27 +128,14 @@ export class ExportLane {
     };
   }
 
-  #offer(batch: Batch): void {
+  #offer(payload: Payload): void {
+    const { items } = payload;
     const firstItem = this.#cut;
-    this.#cut += batch.spans.length;
-    this.#enqueue(batch, firstItem);
-  }
-
-  #enqueue(batch: Batch, firstItem: number): void {
-    const payload = this.#exporter.encode(batch);
-    const items = batch.spans.length;
-    const limit = this.#exporter.maxPayloadBytes;
-    this.#batching.limitTo(Math.floor((limit * FILL * items) / payload.body.length));
-    if (payload.body.length > limit && items > 1) {
-      const half = items >>> 1;
-      this.#enqueue({ spans: batch.spans.slice(0, half) }, firstItem);
-      this.#enqueue({ spans: batch.spans.slice(half) }, firstItem + half);
-      return;
-    }
+    this.#cut += items;
     if (this.#queue.offer({ payload, firstItem })) return;
     this.#queueFull += items;
     this.#log.queueFull(items);
-    this.#end(firstItem, items, 'queue_full');
+    this.#onSettled(firstItem, items, 'queue_full');
   }
 
   #settle(entry: QueuedPayload, result: ExportResult | undefined): void {
@@ -162,30 +147,25 @@ export class ExportLane {
         const accepted = payload.items - result.rejected;
         this.#accepted += accepted;
         this.#rejected += result.rejected;
-        this.#end(firstItem, accepted, 'exported');
-        this.#end(firstItem + accepted, result.rejected, 'export_rejected');
+        this.#onSettled(firstItem, accepted, 'exported');
+        this.#onSettled(firstItem + accepted, result.rejected, 'export_rejected');
         return;
       }
       case 'refused':
         this.#rejected += payload.items;
-        this.#end(firstItem, payload.items, 'export_rejected');
+        this.#onSettled(firstItem, payload.items, 'export_rejected');
         return;
       case 'retryable':
       case undefined:
         this.#failed += payload.items;
-        this.#end(firstItem, payload.items, 'export_failed');
+        this.#onSettled(firstItem, payload.items, 'export_failed');
         return;
     }
-  }
-
-  #end(firstItem: number, items: number, outcome: ExportOutcome): void {
-    this.#settled += items;
-    this.#onSettled(firstItem, items, outcome);
   }
 }
 
 /** A batch that the whole queue could not hold would never be sent. */
-function withinQueue(queue: DecoratedExporter['sendingQueue']): BatchOptions {
+function withinQueue(queue: DecoratedExporter<unknown>['sendingQueue']): BatchOptions {
   const { batch, enabled, sizer, queueSize } = queue;
   if (!enabled || sizer !== 'items') return batch;
   return { ...batch, maxSize: batch.maxSize > 0 ? Math.min(batch.maxSize, queueSize) : queueSize };

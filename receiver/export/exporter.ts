@@ -1,6 +1,6 @@
-// The contract of all exporters: spans become a payload of bytes once, when their batch is cut, and the bytes are sent as often as it takes.
-// A queue therefore holds encoded requests, a third of the size of the objects they were made from and nothing for the garbage collector.
-import type { Batch } from '../model/span.ts';
+// The contract of all exporters: items are encoded as they come, a cut makes a payload of bytes, and the bytes are sent as often as it takes.
+// So no item outlives its turn of the event loop, and a queue holds encoded requests: a third of the size of what they were made from, and
+// nothing for the garbage collector.
 
 /** The Collector makes one exporter of each signal, with a queue of its own, and so do we. */
 export type Signal = 'traces' | 'metrics';
@@ -12,6 +12,16 @@ export interface Payload {
   readonly body: Uint8Array;
 }
 
+/** Items of one signal → requests, written item by item. */
+export interface RequestEncoder<Item> {
+  /** Writes the item into the request that is being made. Keeps nothing that the caller may change. */
+  add(item: Item): void;
+  /** Size of that request so far, without what finishing adds. */
+  readonly bytes: number;
+  /** The request; the next one begins empty. */
+  finish(): Uint8Array;
+}
+
 /**
  * What became of one attempt. 'accepted': the backend took the request, less `rejected` items (OTLP partial success). 'retryable': it may
  * work later, not before `retryAfterMs` if given. 'refused': it will never work.
@@ -21,13 +31,13 @@ export type ExportResult =
   | { readonly kind: 'retryable'; readonly message: string; readonly retryAfterMs?: number }
   | { readonly kind: 'refused'; readonly message: string };
 
+/** Sends payloads of one signal. */
 export interface Exporter {
   /** As in the configuration: `otlp`, `otlp/backend`, `debug`. */
   readonly id: string;
   readonly signal: Signal;
-  /** Size above which a batch is split into several payloads; undefined: no limit. */
+  /** No payload is made larger than this, unless by a single item; undefined: no limit. */
   readonly maxPayloadBytes?: number;
-  encode(batch: Batch): Payload;
   /** One attempt. Does not reject for anything that network, disk or backend can do. */
   export(payload: Payload): Promise<ExportResult>;
   /** Ends running attempts and frees what is held. May be called twice. */

@@ -1,9 +1,8 @@
-// Spans → every exporter of the pipeline, and one ending per span for the ledger. Hot path: push.
-import type { Span } from '../model/span.ts';
+// Items → every exporter of a pipeline, and one ending per item for the ledger. Hot path: push.
 import type { DecoratedExporter, ExporterCounters } from './export-lane.ts';
 import { ExportLane } from './export-lane.ts';
 import type { ExportLogger } from './exporter.ts';
-import type { SpansSettled } from './settlement.ts';
+import type { ItemsSettled } from './settlement.ts';
 import { Settlement } from './settlement.ts';
 import type { Timers } from './timers.ts';
 import { settleWithin } from './timers.ts';
@@ -15,12 +14,14 @@ export interface ExportPathDependencies {
   readonly logger: ExportLogger;
 }
 
-export interface ExportPath {
-  push(span: Span): void;
-  /** Spans that have no ending yet. */
+/** Of one signal: spans one by one, or metrics in whatever pieces. */
+export interface ExportPath<Item> {
+  /** `items`: how many spans or data points that is. */
+  push(item: Item, items?: number): void;
+  /** Items that have no ending yet. */
   outstanding(): number;
   counters(): readonly ExporterCounters[];
-  /** Sends what is pending. True when, within the time, as many spans have ended as had been pushed. */
+  /** Sends what is pending. True when, within the time, as many items have ended as had been pushed. */
   flush(withinMs: number): Promise<boolean>;
   /**
    * Delivers what it can within the time, without waiting for backends that fail; the rest ends as 'export_failed'. Nothing ends
@@ -32,46 +33,46 @@ export interface ExportPath {
 /** What an exporter may take to let go of its connections or its file after the deadline. */
 const CLOSE_GRACE_MS = 250;
 
-/** `onSettled` hears of every pushed span exactly once, also of those pushed after close. */
-export function createExportPath(
-  exporters: readonly DecoratedExporter[],
-  onSettled: SpansSettled,
+/** `onSettled` hears of every pushed item exactly once, also of those pushed after close. */
+export function createExportPath<Item>(
+  exporters: readonly DecoratedExporter<Item>[],
+  onSettled: ItemsSettled,
   dependencies: ExportPathDependencies,
-): ExportPath {
+): ExportPath<Item> {
   return new FanOut(exporters, onSettled, dependencies);
 }
 
-class FanOut implements ExportPath {
-  readonly #lanes: readonly ExportLane[];
-  readonly #onSettled: SpansSettled;
+class FanOut<Item> implements ExportPath<Item> {
+  readonly #lanes: readonly ExportLane<Item>[];
+  readonly #onSettled: ItemsSettled;
   readonly #timers: Timers;
   #pushed = 0;
   #ended = 0;
   #waiters: { readonly target: number; readonly resolve: () => void }[] = [];
   #closing: Promise<void> | undefined;
 
-  constructor(exporters: readonly DecoratedExporter[], onSettled: SpansSettled, dependencies: ExportPathDependencies) {
+  constructor(exporters: readonly DecoratedExporter<Item>[], onSettled: ItemsSettled, dependencies: ExportPathDependencies) {
     const { timers, random, logger } = dependencies;
-    const settlement = new Settlement(exporters.length, (spans, outcome) => {
-      this.#ended += spans;
-      onSettled(spans, outcome);
+    const settlement = new Settlement(exporters.length, (items, outcome) => {
+      this.#ended += items;
+      onSettled(items, outcome);
       if (this.#waiters.length > 0) this.#wake();
     });
     this.#onSettled = onSettled;
     this.#timers = timers;
     this.#lanes = exporters.map(
       (exporter) =>
-        new ExportLane(exporter, timers, random, logger, (first, spans, outcome) => settlement.settle(first, spans, outcome)),
+        new ExportLane(exporter, timers, random, logger, (first, items, outcome) => settlement.settle(first, items, outcome)),
     );
   }
 
-  push(span: Span): void {
+  push(item: Item, items = 1): void {
     if (this.#closing !== undefined) {
-      this.#onSettled(1, 'export_failed');
+      this.#onSettled(items, 'export_failed');
       return;
     }
-    this.#pushed++;
-    for (const lane of this.#lanes) lane.push(span);
+    this.#pushed += items;
+    for (const lane of this.#lanes) lane.push(item, items);
   }
 
   outstanding(): number {
@@ -99,7 +100,7 @@ class FanOut implements ExportPath {
     await settleWithin(this.#timers, CLOSE_GRACE_MS, Promise.allSettled(this.#lanes.map((lane) => lane.close())));
   }
 
-  /** True when, within the time, as many spans have ended as were pushed before the call. */
+  /** True when, within the time, as many items have ended as were pushed before the call. */
   async #allEnded(withinMs: number): Promise<boolean> {
     const target = this.#pushed;
     if (this.#ended >= target) return true;

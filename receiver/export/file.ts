@@ -1,12 +1,10 @@
-// Payloads → lines of OTLP/JSON in a file, one request per line, as the Collector's file exporter writes them
+// Payloads, each a line of OTLP/JSON → a file, one request per line, as the Collector's file exporter writes them
 // (https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/). A payload is acknowledged when the kernel has all of its line.
 import type * as promises from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Batch } from '../model/span.ts';
-import type { Exporter, ExportResult, InstrumentationScope, Payload, Signal, UnixTime } from './exporter.ts';
+import type { Exporter, ExportResult, Signal, UnixTime } from './exporter.ts';
 import type { RotationOptions } from './file-rotation.ts';
 import { backupPath, expiredBackups } from './file-rotation.ts';
-import { TraceJsonEncoder } from './otlp-json.ts';
 
 export interface FileOptions {
   readonly id: string;
@@ -27,26 +25,40 @@ const BYTES_PER_MEGABYTE = 1024 * 1024;
 /** What no repetition cures: the path itself is wrong or forbidden. */
 const FINAL_ERRORS: readonly string[] = ['EACCES', 'EPERM', 'EROFS', 'EISDIR', 'ENOTDIR', 'ENOENT', 'ELOOP', 'ENAMETOOLONG'];
 
-/** Opens the file, so that a wrong path is found at start. @throws {Error} saying which file could not be opened and why. */
-export async function openFileExporter(
+/**
+ * Opens the file, so that a wrong path is found at start, and gives an exporter for each of the signals, which share it; the last one to
+ * be closed closes it.
+ * @throws {Error} saying which file could not be opened and why.
+ */
+export async function openFileExporters(
   options: FileOptions,
-  signal: Signal,
-  scope: InstrumentationScope,
+  signals: readonly Signal[],
   clock: UnixTime,
   files: FileSystem,
-): Promise<Exporter> {
-  const exporter = new FileExporter(options, signal, scope, clock, files);
-  await exporter.open();
-  return exporter;
+): Promise<readonly Exporter[]> {
+  const { id, path } = options;
+  const file = new LineFile(options, clock, files);
+  await file.open();
+  const inUse = new Set(signals);
+  return signals.map((signal) => ({
+    id,
+    signal,
+    export: (payload) =>
+      inUse.has(signal)
+        ? file.append(payload.body)
+        : Promise.resolve({ kind: 'refused', message: `${path}: the exporter is closed` }),
+    close: () => {
+      inUse.delete(signal);
+      return inUse.size === 0 ? file.close() : file.written();
+    },
+  }));
 }
 
-class FileExporter implements Exporter {
-  readonly id: string;
-  readonly signal: Signal;
+/** A file that lines are added to, put aside when it is large enough. */
+class LineFile {
   readonly #options: FileOptions;
   readonly #clock: UnixTime;
   readonly #files: FileSystem;
-  readonly #encoder: TraceJsonEncoder;
   /** One write at a time, in order: lines of two payloads must not mix. */
   #last: Promise<unknown> = Promise.resolve();
   #file: promises.FileHandle | undefined;
@@ -56,15 +68,11 @@ class FileExporter implements Exporter {
   /** Part of a line is at the end of the file and could not be taken back. */
   #isTorn = false;
   #lastBackupMs = 0;
-  #isClosed = false;
 
-  constructor(options: FileOptions, signal: Signal, scope: InstrumentationScope, clock: UnixTime, files: FileSystem) {
-    this.id = options.id;
-    this.signal = signal;
+  constructor(options: FileOptions, clock: UnixTime, files: FileSystem) {
     this.#options = options;
     this.#clock = clock;
     this.#files = files;
-    this.#encoder = new TraceJsonEncoder(scope);
   }
 
   async open(): Promise<void> {
@@ -79,36 +87,36 @@ class FileExporter implements Exporter {
       }
     } catch (cause) {
       await this.#closeFile();
-      throw new Error(`exporters::${this.id}: cannot open ${path}: ${(cause as Error).message}`, { cause });
+      throw new Error(`exporters::${this.#options.id}: cannot open ${path}: ${(cause as Error).message}`, { cause });
     }
   }
 
-  encode(batch: Batch): Payload {
-    return { items: batch.spans.length, body: Buffer.from(`${this.#encoder.encode(batch.spans, this.#clock)}\n`) };
-  }
-
-  export(payload: Payload): Promise<ExportResult> {
-    if (this.#isClosed) return Promise.resolve({ kind: 'refused', message: `${this.#options.path}: the exporter is closed` });
-    const result = this.#last.then(() => this.#writeLine(payload));
+  /** Takes lines in the order of the calls. Does not reject. */
+  append(line: Uint8Array): Promise<ExportResult> {
+    const result = this.#last.then(() => this.#writeLine(line));
     this.#last = result;
     return result;
   }
 
+  /** When all lines so far have been written, or have failed. */
+  async written(): Promise<void> {
+    await this.#last;
+  }
+
   async close(): Promise<void> {
-    this.#isClosed = true;
     await this.#last;
     await this.#closeFile();
   }
 
-  async #writeLine(payload: Payload): Promise<ExportResult> {
+  async #writeLine(line: Uint8Array): Promise<ExportResult> {
     try {
-      await this.#rotateBefore(payload.body.length);
+      await this.#rotateBefore(line.length);
       const file = this.#file ?? (await this.#openFile());
       if (this.#isTorn) {
         await this.#write(file, Buffer.from('\n'));
         this.#isTorn = false;
       }
-      await this.#write(file, payload.body);
+      await this.#write(file, line);
       return { kind: 'accepted', rejected: 0 };
     } catch (cause) {
       const code = (cause as NodeJS.ErrnoException).code ?? '';

@@ -2,9 +2,7 @@
 // grpc-js is loaded when the first such exporter is made: it costs 50 ms and 10 MB that a `debug` configuration does not pay.
 import type { Client, Metadata, ServiceError, status as Status } from '@grpc/grpc-js';
 import { createSecureContext } from 'node:tls';
-import type { Batch } from '../model/span.ts';
-import type { Exporter, ExportResult, InstrumentationScope, Payload, Signal, UnixTime } from './exporter.ts';
-import { TraceRequestEncoder } from './otlp-protobuf.ts';
+import type { Exporter, ExportResult, InstrumentationScope, Payload, Signal } from './exporter.ts';
 import { readExportResponse, readRpcStatus } from './otlp-response.ts';
 import type { TlsOptions } from './tls.ts';
 import { loadTls } from './tls.ts';
@@ -35,7 +33,6 @@ export async function openOtlpGrpcExporter(
   options: OtlpGrpcOptions,
   signal: Signal,
   scope: InstrumentationScope,
-  clock: UnixTime,
 ): Promise<Exporter> {
   const grpc = await import('@grpc/grpc-js');
   const { target, isHttps } = grpcTarget(options.endpoint);
@@ -83,7 +80,7 @@ export async function openOtlpGrpcExporter(
     }
   }
   const client = new grpc.Client(target, credentials, channelOptions);
-  return new OtlpGrpcExporter(options, signal, scope, clock, client, metadata, grpc.status);
+  return new OtlpGrpcExporter(options, signal, client, metadata, grpc.status);
 }
 
 /** `host:port`, `http(s)://host:port`, and what gRPC itself resolves: `unix:///path`, `dns:///host:port`. */
@@ -101,28 +98,16 @@ class OtlpGrpcExporter implements Exporter {
   readonly signal: Signal;
   readonly maxPayloadBytes = MAX_PAYLOAD_BYTES;
   readonly #options: OtlpGrpcOptions;
-  readonly #encoder: TraceRequestEncoder;
-  readonly #clock: UnixTime;
   readonly #client: Client;
   readonly #metadata: Metadata;
   readonly #retryable: ReadonlySet<Status>;
   readonly #resourceExhausted: Status;
   #isClosed = false;
 
-  constructor(
-    options: OtlpGrpcOptions,
-    signal: Signal,
-    scope: InstrumentationScope,
-    clock: UnixTime,
-    client: Client,
-    metadata: Metadata,
-    status: typeof Status,
-  ) {
+  constructor(options: OtlpGrpcOptions, signal: Signal, client: Client, metadata: Metadata, status: typeof Status) {
     this.id = options.id;
     this.signal = signal;
     this.#options = options;
-    this.#encoder = new TraceRequestEncoder(scope);
-    this.#clock = clock;
     this.#client = client;
     this.#metadata = metadata;
     this.#retryable = new Set([
@@ -134,10 +119,6 @@ class OtlpGrpcExporter implements Exporter {
       status.DATA_LOSS,
     ]);
     this.#resourceExhausted = status.RESOURCE_EXHAUSTED;
-  }
-
-  encode(batch: Batch): Payload {
-    return { items: batch.spans.length, body: this.#encoder.encode(batch.spans, this.#clock) };
   }
 
   export(payload: Payload): Promise<ExportResult> {

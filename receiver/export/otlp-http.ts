@@ -5,10 +5,7 @@ import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import type { Batch } from '../model/span.ts';
 import type { Exporter, ExportResult, InstrumentationScope, Payload, Signal, UnixTime } from './exporter.ts';
-import { TraceJsonEncoder } from './otlp-json.ts';
-import { TraceRequestEncoder } from './otlp-protobuf.ts';
 import { readExportResponse, readExportResponseJson, readRpcStatus, readRpcStatusJson } from './otlp-response.ts';
 import type { Timers } from './timers.ts';
 import type { TlsMaterial, TlsOptions } from './tls.ts';
@@ -59,8 +56,6 @@ class OtlpHttpExporter implements Exporter {
   readonly #timers: Timers;
   readonly #agent: HttpAgent;
   readonly #headers: Readonly<Record<string, string>>;
-  readonly #protobuf: TraceRequestEncoder;
-  readonly #json: TraceJsonEncoder;
   readonly #running = new Set<ClientRequest>();
   #isClosed = false;
 
@@ -79,8 +74,6 @@ class OtlpHttpExporter implements Exporter {
     this.#url = url;
     this.#clock = clock;
     this.#timers = timers;
-    this.#protobuf = new TraceRequestEncoder(scope);
-    this.#json = new TraceJsonEncoder(scope);
     this.#headers = {
       'content-type': options.encoding === 'json' ? 'application/json' : 'application/x-protobuf',
       'user-agent': options.userAgent ?? `${scope.name}/${scope.version}`,
@@ -97,14 +90,6 @@ class OtlpHttpExporter implements Exporter {
             ...(servername === undefined ? {} : { servername }),
             ...material,
           });
-  }
-
-  encode(batch: Batch): Payload {
-    const body =
-      this.#options.encoding === 'json'
-        ? Buffer.from(this.#json.encode(batch.spans, this.#clock))
-        : this.#protobuf.encode(batch.spans, this.#clock);
-    return { items: batch.spans.length, body };
   }
 
   async export(payload: Payload): Promise<ExportResult> {

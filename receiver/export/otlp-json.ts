@@ -1,45 +1,71 @@
-// Spans → the text of an OTLP/JSON ExportTraceServiceRequest, key for key as the Collector's own marshaller writes it: hex ids, 64-bit numbers
+// Spans → an OTLP/JSON ExportTraceServiceRequest, key for key as the Collector's own marshaller writes it: hex ids, 64-bit numbers
 // as strings, enums as numbers, empty fields left out (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding).
 import type { Resource } from '../model/resource.ts';
 import type { AttributeValue, Span } from '../model/span.ts';
-import type { InstrumentationScope, UnixTime } from './exporter.ts';
-import { groupByResource } from './group-by-resource.ts';
+import type { InstrumentationScope, RequestEncoder, UnixTime } from './exporter.ts';
 
 /** Attribute names come from a fixed vocabulary; one that is beyond it is encoded each time. */
 const MAX_CACHED_KEYS = 1024;
+const COMMA = Buffer.from(',');
 const STATUS_ERROR = 2;
 const FLAGS_HAS_IS_REMOTE = 0x100;
 const FLAGS_IS_REMOTE = 0x200;
 
 /** Owns the caches that make encoding cheap. */
-export class TraceJsonEncoder {
+export class TraceJsonEncoder implements RequestEncoder<Span> {
+  readonly #clock: UnixTime;
+  /** Ends a request: a newline where requests are lines. */
+  readonly #end: string;
   readonly #scope: string;
   readonly #schemaUrl: string;
-  readonly #resources = new WeakMap<Resource, string>();
   readonly #keys = new Map<string, string>();
+  readonly #resources = new WeakMap<Resource, string>();
+  #groups = new Map<Resource, Buffer[]>();
+  #bytes = 0;
+  #origin = 0n;
 
-  constructor(scope: InstrumentationScope) {
+  constructor(scope: InstrumentationScope, clock: UnixTime, end = '') {
+    this.#clock = clock;
+    this.#end = end;
     const version = scope.version === '' ? '' : `,"version":${JSON.stringify(scope.version)}`;
     this.#scope = `"scope":{"name":${JSON.stringify(scope.name)}${version}}`;
     this.#schemaUrl = scope.schemaUrl === '' ? '' : `,"schemaUrl":${JSON.stringify(scope.schemaUrl)}`;
   }
 
-  encode(spans: readonly Span[], clock: UnixTime): string {
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  add(span: Span): void {
     // One reading per request: a step of the wall clock never falls between the start and the end of a span.
-    const origin = clock.toUnixNs(0);
-    let text = '{"resourceSpans":[';
-    let separator = '';
-    for (const group of groupByResource(spans)) {
-      text += `${separator}{"resource":${this.#resource(group.resource)},"scopeSpans":[{${this.#scope},"spans":[`;
-      let spanSeparator = '';
-      for (const span of group.spans) {
-        text += spanSeparator + this.#span(span, origin);
-        spanSeparator = ',';
-      }
-      text += `]${this.#schemaUrl}}]${this.#schemaUrl}}`;
-      separator = ',';
+    if (this.#bytes === 0) this.#origin = this.#clock.toUnixNs(0);
+    let spans = this.#groups.get(span.resource);
+    if (spans === undefined) {
+      spans = [];
+      this.#groups.set(span.resource, spans);
+      this.#bytes += this.#resource(span.resource).length;
+    } else {
+      spans.push(COMMA);
     }
-    return `${text}]}`;
+    const encoded = Buffer.from(this.#span(span, this.#origin));
+    spans.push(encoded);
+    this.#bytes += encoded.length + 1;
+  }
+
+  finish(): Uint8Array {
+    const parts: Buffer[] = [];
+    let text = '{"resourceSpans":[';
+    for (const [resource, spans] of this.#groups) {
+      text += `{"resource":${this.#resource(resource)},"scopeSpans":[{${this.#scope},"spans":[`;
+      parts.push(Buffer.from(text));
+      for (const part of spans) parts.push(part);
+      text = `]${this.#schemaUrl}}]${this.#schemaUrl}},`;
+    }
+    if (parts.length > 0) text = text.slice(0, -1);
+    parts.push(Buffer.from(`${text}]}${this.#end}`));
+    this.#groups = new Map();
+    this.#bytes = 0;
+    return Buffer.concat(parts);
   }
 
   #span(span: Span, origin: bigint): string {

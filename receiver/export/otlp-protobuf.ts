@@ -3,14 +3,16 @@
 // Why it is our own: docs/decisions/0002-own-otlp-encoder.md.
 import type { Resource } from '../model/resource.ts';
 import type { AttributeList, AttributeValue, Span } from '../model/span.ts';
-import type { InstrumentationScope, UnixTime } from './exporter.ts';
-import { groupByResource } from './group-by-resource.ts';
-import { ProtobufWriter } from './protobuf-writer.ts';
+import type { InstrumentationScope, RequestEncoder, UnixTime } from './exporter.ts';
+import { fieldSize, ProtobufWriter } from './protobuf-writer.ts';
+import { ResourceGroups } from './resource-groups.ts';
 
 /** Attribute names come from a fixed vocabulary; one that is beyond it is encoded each time. */
 const MAX_CACHED_KEYS = 1024;
 /** Attributes beyond this position are encoded without looking at the span before. */
 const MAX_POSITIONS = 64;
+/** Resources of one request that have a memory of their own; more than that share. */
+const MEMORIES = 8;
 /** Only the width of the guess matters: 128 to 16,383 bytes take two. */
 const EXPECTED_SPAN_BYTES = 600;
 const STATUS_ERROR = 2;
@@ -19,52 +21,77 @@ const FLAGS_IS_REMOTE = 0x200;
 const TWO_32 = 0x1_0000_0000;
 
 /** Owns the buffer and the caches that make encoding cheap. */
-export class TraceRequestEncoder {
-  readonly #writer = new ProtobufWriter();
+export class TraceRequestEncoder implements RequestEncoder<Span> {
+  readonly #clock: UnixTime;
   readonly #scope: Uint8Array;
   readonly #schemaUrl: Uint8Array;
-  readonly #resources = new WeakMap<Resource, Uint8Array>();
+  /** Spans as fields of a ScopeSpans, in the order in which they came. */
+  readonly #writer = new ProtobufWriter();
+  readonly #groups = new ResourceGroups(encodeResource);
   readonly #keys = new Map<string, Uint8Array>();
-  // Spans of one kind mostly carry the same names in the same places, and often the same values: comparing with the last one there and
-  // repeating its bytes beats encoding.
-  readonly #memory: readonly (readonly Remembered[])[] = [remember(), remember(), remember(), remember()];
+  readonly #memories: readonly Memory[] = Array.from({ length: MEMORIES }, createMemory);
   /** Counts up whenever remembered offsets become invalid. */
   #generation = 0;
   #originHigh = 0;
   #originLow = 0;
 
-  constructor(scope: InstrumentationScope) {
+  constructor(scope: InstrumentationScope, clock: UnixTime) {
     this.#scope = encodeScope(scope);
     this.#schemaUrl = encodeSchemaUrl(scope.schemaUrl);
+    this.#clock = clock;
   }
 
-  encode(spans: readonly Span[], clock: UnixTime): Uint8Array {
+  get bytes(): number {
+    return this.#writer.position + this.#groups.resourceBytes;
+  }
+
+  add(span: Span): void {
+    const writer = this.#writer;
+    const from = writer.position;
+    if (from === 0) this.#begin();
+    const group = this.#groups.of(span.resource);
+    const memory = this.#memories[group.number % MEMORIES] as Memory;
+    const start = writer.open(EXPECTED_SPAN_BYTES, 0x12); // spans
+    this.#span(span, memory[span.kind] as readonly Remembered[]);
+    if (writer.close(start, EXPECTED_SPAN_BYTES)) this.#generation++;
+    group.append(from, writer.position);
+  }
+
+  finish(): Uint8Array {
+    const spans = this.#writer.written();
+    const fixed = this.#scope.length + this.#schemaUrl.length;
+    let size = 0;
+    for (const group of this.#groups.all()) {
+      const inner = fieldSize(fixed + group.size) + group.resource.length + this.#schemaUrl.length;
+      size += fieldSize(inner);
+    }
+    const request = new ProtobufWriter(size);
+    for (const group of this.#groups.all()) {
+      const inner = fixed + group.size;
+      request.lengthField(0x0a, fieldSize(inner) + group.resource.length + this.#schemaUrl.length); // resource_spans
+      request.copy(group.resource);
+      request.lengthField(0x12, inner); // scope_spans
+      request.copy(this.#scope);
+      for (let i = 0; i < group.ranges.length; i += 2) {
+        request.copy(spans.subarray(group.ranges[i], group.ranges[i + 1]));
+      }
+      request.copy(this.#schemaUrl);
+      request.copy(this.#schemaUrl);
+    }
+    this.#writer.clear();
+    this.#groups.clear();
+    return request.written();
+  }
+
+  #begin(): void {
     // One reading per request: a step of the wall clock never falls between the start and the end of a span.
-    const origin = clock.toUnixNs(0);
+    const origin = this.#clock.toUnixNs(0);
     this.#originHigh = Number(origin >> 32n);
     this.#originLow = Number(origin & 0xffff_ffffn);
     this.#generation++;
-    const writer = this.#writer;
-    for (const group of groupByResource(spans)) {
-      const expected = group.spans.length * EXPECTED_SPAN_BYTES;
-      const resourceSpans = writer.open(expected, 0x0a); // resource_spans
-      writer.copy(this.#resource(group.resource));
-      const scopeSpans = writer.open(expected, 0x12); // scope_spans
-      writer.copy(this.#scope);
-      for (const span of group.spans) {
-        const start = writer.open(EXPECTED_SPAN_BYTES, 0x12); // spans
-        this.#span(span);
-        if (writer.close(start, EXPECTED_SPAN_BYTES)) this.#generation++;
-      }
-      writer.copy(this.#schemaUrl);
-      if (writer.close(scopeSpans, expected)) this.#generation++;
-      writer.copy(this.#schemaUrl);
-      if (writer.close(resourceSpans, expected)) this.#generation++;
-    }
-    return writer.take();
   }
 
-  #span(span: Span): void {
+  #span(span: Span, memory: readonly Remembered[]): void {
     const writer = this.#writer;
     writer.hexField(0x0a, span.traceId); // trace_id
     writer.hexField(0x12, span.spanId); // span_id
@@ -75,7 +102,7 @@ export class TraceRequestEncoder {
     writer.byte(span.kind);
     this.#timeField(0x39, span.start); // start_time_unix_nano
     this.#timeField(0x41, span.end); // end_time_unix_nano
-    this.#attributes(span.attributes, this.#memory[span.kind] as readonly Remembered[]);
+    this.#attributes(span.attributes, memory);
     if (span.isError) {
       writer.byte(0x7a); // status { code }
       writer.byte(2);
@@ -140,14 +167,6 @@ export class TraceRequestEncoder {
     if (this.#keys.size < MAX_CACHED_KEYS) this.#keys.set(name, key);
     return key;
   }
-
-  #resource(resource: Resource): Uint8Array {
-    const known = this.#resources.get(resource);
-    if (known !== undefined) return known;
-    const encoded = encodeResource(resource);
-    this.#resources.set(resource, encoded);
-    return encoded;
-  }
 }
 
 /** The last attribute at one position, and where its bytes are in the request being written. */
@@ -158,6 +177,16 @@ interface Remembered {
   generation: number;
   from: number;
   to: number;
+}
+
+/**
+ * By kind of span. Spans of one kind and resource mostly carry the same names in the same places, and often the same values: comparing with
+ * the last one there and repeating its bytes beats encoding.
+ */
+type Memory = readonly (readonly Remembered[])[];
+
+function createMemory(): Memory {
+  return [remember(), remember(), remember(), remember()];
 }
 
 function remember(): readonly Remembered[] {
@@ -200,7 +229,7 @@ function writeKeyValue(writer: ProtobufWriter, tag: number, key: Uint8Array, val
 function encodeKey(name: string): Uint8Array {
   const writer = new ProtobufWriter();
   writer.textField(0x0a, name);
-  return writer.take();
+  return writer.written();
 }
 
 /** ResourceSpans.resource, tag included. */
@@ -209,7 +238,7 @@ function encodeResource(resource: Resource): Uint8Array {
   const start = writer.open(EXPECTED_SPAN_BYTES, 0x0a);
   for (const [name, value] of resource.attributes) writeKeyValue(writer, 0x0a, encodeKey(name), value); // attributes
   writer.close(start, EXPECTED_SPAN_BYTES);
-  return writer.take();
+  return writer.written();
 }
 
 /** ScopeSpans.scope, tag included. */
@@ -219,12 +248,12 @@ function encodeScope(scope: InstrumentationScope): Uint8Array {
   writer.textField(0x0a, scope.name); // name
   if (scope.version !== '') writer.textField(0x12, scope.version); // version
   writer.close(start, 1);
-  return writer.take();
+  return writer.written();
 }
 
 /** schema_url of both ResourceSpans and ScopeSpans, tag included. */
 function encodeSchemaUrl(schemaUrl: string): Uint8Array {
   const writer = new ProtobufWriter();
   if (schemaUrl !== '') writer.textField(0x1a, schemaUrl);
-  return writer.take();
+  return writer.written();
 }

@@ -10,21 +10,37 @@ const SHORT_TEXT = 12;
 const SHORT_COPY = 8;
 
 export class ProtobufWriter {
-  #bytes = Buffer.allocUnsafeSlow(INITIAL_BYTES);
-  #view = new DataView(this.#bytes.buffer);
+  #bytes: Buffer<ArrayBuffer>;
+  #view: DataView;
   #position = 0;
+
+  /** `size`: what is expected to be written; the buffer grows beyond it as needed. */
+  constructor(size = INITIAL_BYTES) {
+    this.#bytes = Buffer.allocUnsafeSlow(size);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
 
   /** Offset of the next byte from the beginning. */
   get position(): number {
     return this.#position;
   }
 
+  /** What was written, in place: the next write may change it after {@link clear}. */
+  written(): Uint8Array {
+    return this.#bytes.subarray(0, this.#position);
+  }
+
+  /** A fresh start. */
+  clear(): void {
+    this.#position = 0;
+    if (this.#bytes.length > MAX_KEPT_BYTES) this.#use(Buffer.allocUnsafeSlow(INITIAL_BYTES));
+  }
+
   /** A copy of what was written, and a fresh start. */
   take(): Uint8Array {
     const taken = Buffer.allocUnsafeSlow(this.#position);
     this.#bytes.copy(taken, 0, 0, this.#position);
-    this.#position = 0;
-    if (this.#bytes.length > MAX_KEPT_BYTES) this.#use(Buffer.allocUnsafeSlow(INITIAL_BYTES));
+    this.clear();
     return taken;
   }
 
@@ -168,6 +184,18 @@ export class ProtobufWriter {
     this.close(start, 1);
   }
 
+  /** Begins a field whose length is known. */
+  lengthField(tag: number, length: number): void {
+    if (this.#position + 1 + varintWidth(length) > this.#bytes.length) this.#grow(1 + varintWidth(length));
+    this.#bytes[this.#position++] = tag;
+    let rest = length;
+    while (rest > 127) {
+      this.#bytes[this.#position++] = (rest & 127) | 0x80;
+      rest = Math.floor(rest / 128);
+    }
+    this.#bytes[this.#position++] = rest;
+  }
+
   /** Begins a field whose length will be about `expected`, and returns what {@link close} needs. */
   open(expected: number, tag: number): number {
     const width = varintWidth(expected);
@@ -256,6 +284,11 @@ export class ProtobufWriter {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer);
   }
+}
+
+/** Of a length-delimited field whose tag takes one byte. */
+export function fieldSize(length: number): number {
+  return 1 + varintWidth(length) + length;
 }
 
 /** Bytes that a length takes; a buffer never reaches 2^35. */

@@ -1,5 +1,4 @@
 // An exporter that tries again: exponential backoff with jitter under the Collector's retry_on_failure settings. What it returns is final.
-import type { Batch } from '../model/span.ts';
 import type { Exporter, ExportResult, Payload, Signal } from './exporter.ts';
 import type { Timer, Timers } from './timers.ts';
 
@@ -41,10 +40,6 @@ export class RetryingExporter implements Exporter {
 
   get maxPayloadBytes(): number {
     return this.#inner.maxPayloadBytes ?? Infinity;
-  }
-
-  encode(batch: Batch): Payload {
-    return this.#inner.encode(batch);
   }
 
   async export(payload: Payload): Promise<ExportResult> {

@@ -34,11 +34,6 @@ export interface Span {
   readonly isError: boolean;
 }
 
-/** What exporters take: one unit of sending, retrying and accounting. */
-export interface Batch {
-  readonly spans: readonly Span[];
-}
-
 /** What a protocol says of a transaction, before it is known which trace that belongs to. */
 export interface SpanDescription {
   readonly name: string;

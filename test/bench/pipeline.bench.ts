@@ -8,7 +8,7 @@ import { createExportPath } from '../../receiver/export/fan-out.ts';
 import { TraceRequestEncoder } from '../../receiver/export/otlp-protobuf.ts';
 import { createTimers } from '../../receiver/export/timers.ts';
 import { controlLayout, windowSize } from '../../receiver/kernel/session.ts';
-import type { Batch } from '../../receiver/model/span.ts';
+import type { Span } from '../../receiver/model/span.ts';
 import { createPipeline } from '../../receiver/pipeline.ts';
 import { Ledger } from '../../receiver/telemetry/ledger.ts';
 import { createRandomIds } from '../../receiver/telemetry/random-ids.ts';
@@ -33,22 +33,22 @@ const { config } = loadConfig(
 const clock = createClock(() => process.hrtime.bigint(), Date.now);
 const ledger = new Ledger();
 const scope = { name: 'usm-receiver', version: '0.0.0', schemaUrl: '' };
-const encoder = new TraceRequestEncoder(scope);
+const encoder = new TraceRequestEncoder(scope, clock);
 let encodedBytes = 0;
-const exportPath = createExportPath(
+const exportPath = createExportPath<Span>(
   [
     {
       exporter: {
         id: 'encode',
         signal: 'traces',
-        encode: (batch: Batch) => {
-          const body = encoder.encode(batch.spans, clock);
-          encodedBytes += body.length;
-          return { items: batch.spans.length, body };
+        maxPayloadBytes: 4 * 1024 * 1024,
+        export: (payload) => {
+          encodedBytes += payload.body.length;
+          return Promise.resolve({ kind: 'accepted', rejected: 0 });
         },
-        export: () => Promise.resolve({ kind: 'accepted', rejected: 0 }),
         close: () => Promise.resolve(),
       },
+      encoder,
       sendingQueue: {
         enabled: true,
         numConsumers: 1,

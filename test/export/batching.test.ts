@@ -2,30 +2,46 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Batching } from '../../receiver/export/batching.ts';
 import { ManualTimers } from './manual-timers.ts';
-import { makeSpan } from './spans.ts';
+import { CountingEncoder } from './memory-exporter.ts';
 
-function start(options: { minSize: number; maxSize: number }): { batching: Batching; cuts: number[]; timers: ManualTimers } {
+interface Started {
+  readonly batching: Batching<unknown>;
+  readonly cuts: number[];
+  readonly timers: ManualTimers;
+}
+
+/** An item takes 100 bytes. */
+function start(options: { minSize: number; maxSize: number }, maxPayloadBytes = Infinity): Started {
   const timers = new ManualTimers();
   const cuts: number[] = [];
-  const batching = new Batching({ flushTimeoutMs: 200, ...options }, timers, (batch) => cuts.push(batch.spans.length));
+  const batching = new Batching(
+    new CountingEncoder(100),
+    { flushTimeoutMs: 200, ...options },
+    maxPayloadBytes,
+    timers,
+    (payload) => {
+      assert.equal(payload.body.length, payload.items * 100);
+      cuts.push(payload.items);
+    },
+  );
   return { batching, cuts, timers };
 }
 
-const span = makeSpan();
+const item = 'item';
 
 test('a batch is cut when it reaches its size', () => {
   const { batching, cuts, timers } = start({ minSize: 3, maxSize: 0 });
-  for (let i = 0; i < 7; i++) batching.push(span);
+  for (let i = 0; i < 7; i++) batching.push(item, 1);
   assert.deepEqual(cuts, [3, 3]);
   assert.equal(batching.pending, 1);
   assert.equal(timers.waiting, 1);
 });
 
-test('a batch is cut when its first span is old enough', async () => {
+test('a batch is cut when its first item is old enough', async () => {
   const { batching, cuts, timers } = start({ minSize: 100, maxSize: 0 });
-  batching.push(span);
+  batching.push(item, 1);
   await timers.advance(150);
-  batching.push(span);
+  batching.push(item, 1);
   await timers.advance(49);
   assert.deepEqual(cuts, []);
   await timers.advance(1);
@@ -36,29 +52,37 @@ test('a batch is cut when its first span is old enough', async () => {
 test('a flush cuts what is pending, and nothing when nothing is', () => {
   const { batching, cuts, timers } = start({ minSize: 100, maxSize: 0 });
   batching.flush();
-  batching.push(span);
+  batching.push(item, 1);
   batching.flush();
   batching.flush();
   assert.deepEqual(cuts, [1]);
   assert.equal(timers.waiting, 0);
 });
 
-test('the largest size is never exceeded, and a size of 0 means every span by itself', () => {
+test('the largest size is never exceeded, and a size of 0 means every item by itself', () => {
   const bounded = start({ minSize: 10, maxSize: 4 });
-  for (let i = 0; i < 9; i++) bounded.batching.push(span);
+  for (let i = 0; i < 9; i++) bounded.batching.push(item, 1);
   assert.deepEqual(bounded.cuts, [4, 4]);
   const single = start({ minSize: 0, maxSize: 0 });
-  for (let i = 0; i < 3; i++) single.batching.push(span);
+  for (let i = 0; i < 3; i++) single.batching.push(item, 1);
   assert.deepEqual(single.cuts, [1, 1, 1]);
 });
 
-test('a limit shrinks batches and lets them grow again', () => {
-  const { batching, cuts } = start({ minSize: 4, maxSize: 0 });
-  batching.limitTo(2);
-  for (let i = 0; i < 4; i++) batching.push(span);
-  batching.limitTo(1000);
-  for (let i = 0; i < 4; i++) batching.push(span);
-  batching.limitTo(0);
-  batching.push(span);
-  assert.deepEqual(cuts, [2, 2, 4, 1]);
+test('what is pushed in one piece stays together, and does not join what it would not fit with', () => {
+  const timers = new ManualTimers();
+  const cuts: number[] = [];
+  const options = { flushTimeoutMs: 200, minSize: 10, maxSize: 10 };
+  const batching = new Batching(new CountingEncoder(), options, Infinity, timers, (payload) => cuts.push(payload.items));
+  for (const items of [6, 6, 3, 1, 25, 2]) batching.push(item, items);
+  assert.deepEqual(cuts, [6, 10, 25]);
+  assert.equal(batching.pending, 2);
+});
+
+test('a payload stays within its bytes, unless one item is larger by itself', () => {
+  const bounded = start({ minSize: 100, maxSize: 0 }, 1000);
+  for (let i = 0; i < 20; i++) bounded.batching.push(item, 1);
+  assert.deepEqual(bounded.cuts, [8, 8]);
+  const tiny = start({ minSize: 100, maxSize: 0 }, 10);
+  for (let i = 0; i < 2; i++) tiny.batching.push(item, 1);
+  assert.deepEqual(tiny.cuts, [1, 1]);
 });

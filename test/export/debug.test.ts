@@ -1,19 +1,22 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createDebugExporter } from '../../receiver/export/debug.ts';
+import { createDebugExporter, DebugTraceEncoder } from '../../receiver/export/debug.ts';
 import { escapeControls } from '../../receiver/export/debug-text.ts';
 import { SpanKind } from '../../receiver/model/span.ts';
 import type { Span } from '../../receiver/model/span.ts';
-import { clock, makeResource, makeSpan, scope, tricky } from './spans.ts';
+import { clock, makeResource, makeSpan, payloadOf, scope, tricky } from './spans.ts';
 
 process.env['TZ'] = 'UTC';
 
 async function text(verbosity: 'basic' | 'normal' | 'detailed', spans: readonly Span[]): Promise<string> {
   let written = '';
-  const exporter = createDebugExporter({ id: 'debug', verbosity }, 'traces', scope, clock, (bytes) => {
+  const exporter = createDebugExporter('debug', 'traces', (bytes) => {
     written += Buffer.from(bytes).toString();
   });
-  assert.deepEqual(await exporter.export(exporter.encode({ spans })), { kind: 'accepted', rejected: 0 });
+  assert.deepEqual(await exporter.export(payloadOf(new DebugTraceEncoder(verbosity, scope, clock), spans)), {
+    kind: 'accepted',
+    rejected: 0,
+  });
   await exporter.close();
   return written;
 }
@@ -193,9 +196,7 @@ test('detailed: the whole span, as the Collector prints it', async () => {
 });
 
 test('an output that fails is a refusal, not a throw', async () => {
-  const exporter = createDebugExporter({ id: 'debug', verbosity: 'basic' }, 'traces', scope, clock, () =>
-    Promise.reject(new Error('EPIPE')),
-  );
-  const result = await exporter.export(exporter.encode({ spans: [makeSpan()] }));
+  const exporter = createDebugExporter('debug', 'traces', () => Promise.reject(new Error('EPIPE')));
+  const result = await exporter.export({ items: 1, body: Buffer.from('GET') });
   assert.deepEqual(result, { kind: 'refused', message: 'cannot write to the debug output: EPIPE' });
 });

@@ -6,19 +6,18 @@ import type { ExportOutcome, ExportResult } from '../../receiver/export/exporter
 import type { ExportPath } from '../../receiver/export/fan-out.ts';
 import { createExportPath } from '../../receiver/export/fan-out.ts';
 import { ManualTimers, settle } from './manual-timers.ts';
-import { accepted, deferred, invalid, MemoryExporter, unavailable } from './memory-exporter.ts';
-import { makeSpan } from './spans.ts';
+import { accepted, CountingEncoder, deferred, invalid, MemoryExporter, unavailable } from './memory-exporter.ts';
 
-const span = makeSpan();
+const item = 'item';
 
 interface Started {
-  readonly path: ExportPath;
+  readonly path: ExportPath<string>;
   readonly timers: ManualTimers;
   readonly settled: Map<ExportOutcome, number>;
   readonly records: string[];
 }
 
-function start(exporters: readonly DecoratedExporter[], random: () => number = () => 0.5): Started {
+function start(exporters: readonly DecoratedExporter<unknown>[], random: () => number = () => 0.5): Started {
   const timers = new ManualTimers();
   const settled = new Map<ExportOutcome, number>();
   const records: string[] = [];
@@ -39,10 +38,11 @@ function start(exporters: readonly DecoratedExporter[], random: () => number = (
 
 function decorate(
   exporter: MemoryExporter,
-  changes: { minSize?: number; queueSize?: number; consumers?: number; retry?: boolean } = {},
-): DecoratedExporter {
+  changes: { minSize?: number; queueSize?: number; consumers?: number; retry?: boolean; bytesPerItem?: number } = {},
+): DecoratedExporter<unknown> {
   return {
     exporter,
+    encoder: new CountingEncoder(changes.bytesPerItem),
     sendingQueue: {
       enabled: true,
       numConsumers: changes.consumers ?? 1,
@@ -61,8 +61,8 @@ function decorate(
   };
 }
 
-function push(path: ExportPath, count: number): void {
-  for (let i = 0; i < count; i++) path.push(span);
+function push(path: ExportPath<string>, count: number): void {
+  for (let i = 0; i < count; i++) path.push(item);
 }
 
 function total(settled: ReadonlyMap<ExportOutcome, number>): number {
@@ -151,22 +151,22 @@ test('a queue smaller than a batch still takes batches of its own size', async (
   assert.deepEqual([...settled], [['exported', 20]]);
 });
 
-test('a batch whose payload is too large is split, and later batches are cut to fit', async () => {
-  const exporter = new MemoryExporter('otlp', () => accepted, { maxPayloadBytes: 1000, bytesPerSpan: 100 });
-  const { path, settled } = start([decorate(exporter, { minSize: 64 })]);
-  push(path, 64 + 70);
+test('a batch is cut before its payload is too large', async () => {
+  const exporter = new MemoryExporter('otlp', () => accepted, 1000);
+  const { path, settled } = start([decorate(exporter, { minSize: 64, bytesPerItem: 100 })]);
+  push(path, 100);
   await path.flush(0);
   await settle();
   assert.deepEqual(
     exporter.attempts.map((payload) => payload.items),
-    [...new Array<number>(8).fill(8), ...new Array<number>(10).fill(7)],
+    [...new Array<number>(12).fill(8), 4],
   );
-  assert.deepEqual([...settled], [['exported', 134]]);
+  assert.deepEqual([...settled], [['exported', 100]]);
 });
 
 test('one span that is too large by itself is still offered to the backend', async () => {
-  const exporter = new MemoryExporter('otlp', () => invalid, { maxPayloadBytes: 10, bytesPerSpan: 100 });
-  const { path, settled } = start([decorate(exporter, { minSize: 2 })]);
+  const exporter = new MemoryExporter('otlp', () => invalid, 10);
+  const { path, settled } = start([decorate(exporter, { minSize: 2, bytesPerItem: 100 })]);
   push(path, 2);
   await settle();
   assert.deepEqual([...settled], [['export_rejected', 2]]);
@@ -214,7 +214,7 @@ test('close delivers what is queued, closes the exporters, and may be called twi
   assert.deepEqual([...settled], [['exported', 11]]);
   assert.ok(exporter.isClosed);
   assert.equal(timers.waiting, 0);
-  path.push(span);
+  path.push(item);
   assert.deepEqual(Object.fromEntries(settled), { exported: 11, export_failed: 1 });
 });
 
@@ -229,7 +229,10 @@ test('close does not wait between attempts: one last try each', async () => {
 
 test('close ends within its time when the backend does not answer, and the rest is counted as failed once', async () => {
   const silent = new MemoryExporter('otlp', () => new Promise(() => undefined));
-  const { path, settled, timers } = start([decorate(silent, { consumers: 2 }), directDelivery(new MemoryExporter('debug'), 10)]);
+  const { path, settled, timers } = start([
+    decorate(silent, { consumers: 2 }),
+    { ...decorate(new MemoryExporter('debug')), ...directDelivery(10) },
+  ]);
   push(path, 30);
   let isClosed = false;
   const closed = path.close(3000).then(() => (isClosed = true));

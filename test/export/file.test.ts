@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { Exporter, UnixTime } from '../../receiver/export/exporter.ts';
 import type { FileOptions, FileSystem } from '../../receiver/export/file.ts';
-import { openFileExporter } from '../../receiver/export/file.ts';
+import { openFileExporters } from '../../receiver/export/file.ts';
+import { TraceJsonEncoder } from '../../receiver/export/otlp-json.ts';
 import { backupPath, expiredBackups } from '../../receiver/export/file-rotation.ts';
-import { clock, makeSpan, scope } from './spans.ts';
+import { clock, makeSpan, payloadOf, scope } from './spans.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'usm-file-'));
 after(() => rmSync(root, { recursive: true }));
@@ -21,13 +22,14 @@ function newDirectory(): string {
   return directory;
 }
 
-function open(changes: Partial<FileOptions>, system: FileSystem = files, time: UnixTime = clock): Promise<Exporter> {
+async function open(changes: Partial<FileOptions>, system: FileSystem = files, time: UnixTime = clock): Promise<Exporter> {
   const options = { id: 'file', path: '', append: false, rotation: undefined, createDirectory: false, ...changes };
-  return openFileExporter(options, 'traces', scope, time, system);
+  const [exporter] = await openFileExporters(options, ['traces'], time, system);
+  return exporter ?? assert.fail();
 }
 
 function send(exporter: Exporter, name = 'GET') {
-  return exporter.export(exporter.encode({ spans: [makeSpan({ name })] }));
+  return exporter.export(payloadOf(new TraceJsonEncoder(scope, clock, '\n'), [makeSpan({ name })]));
 }
 
 /** Names of the spans, line by line; every line must be a whole request. */
@@ -50,6 +52,26 @@ test('each request is one line, in order, acknowledged when it is in the file', 
   await Promise.all(['b', 'c', 'd'].map((name) => send(exporter, name)));
   assert.deepEqual(names(path), ['a', 'b', 'c', 'd']);
   await exporter.close();
+});
+
+test('two signals share a file, line by line, until both are closed', async () => {
+  const path = join(newDirectory(), 'both.json');
+  const options = { id: 'file', path, append: false, rotation: undefined, createDirectory: false };
+  const [traces, metrics] = await openFileExporters(options, ['traces', 'metrics'], clock, files);
+  assert.ok(traces !== undefined && metrics !== undefined);
+  assert.deepEqual([traces.signal, metrics.signal], ['traces', 'metrics']);
+  const points = { items: 3, body: Buffer.from('{"resourceMetrics":[]}\n') };
+  await Promise.all([send(traces, 'a'), metrics.export(points), send(traces, 'b')]);
+  await traces.close();
+  assert.equal((await send(traces)).kind, 'refused');
+  assert.equal((await metrics.export(points)).kind, 'accepted');
+  await metrics.close();
+  assert.equal((await metrics.export(points)).kind, 'refused');
+  const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1);
+  assert.deepEqual(
+    lines.map((line) => Object.keys(JSON.parse(line) as object)[0]),
+    ['resourceSpans', 'resourceMetrics', 'resourceSpans', 'resourceMetrics'],
+  );
 });
 
 test('an existing file is truncated at start, or continued with append', async () => {

@@ -1,35 +1,50 @@
-// A real exporter into memory, whose answers a test chooses.
-import type { Exporter, ExportResult, Payload, Signal } from '../../receiver/export/exporter.ts';
-import type { Batch } from '../../receiver/model/span.ts';
+// A real exporter into memory, whose answers a test chooses, and an encoder that counts bytes.
+import type { Exporter, ExportResult, Payload, RequestEncoder, Signal } from '../../receiver/export/exporter.ts';
 
 export const accepted: ExportResult = { kind: 'accepted', rejected: 0 };
 export const unavailable: ExportResult = { kind: 'retryable', message: 'unavailable' };
 export const invalid: ExportResult = { kind: 'refused', message: 'invalid' };
 
+/** So many bytes for each item. */
+export class CountingEncoder implements RequestEncoder<unknown> {
+  readonly #bytesPerItem: number;
+  #bytes = 0;
+
+  constructor(bytesPerItem = 1) {
+    this.#bytesPerItem = bytesPerItem;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  add(): void {
+    this.#bytes += this.#bytesPerItem;
+  }
+
+  finish(): Uint8Array {
+    const request = new Uint8Array(this.#bytes);
+    this.#bytes = 0;
+    return request;
+  }
+}
+
 export class MemoryExporter implements Exporter {
   readonly id: string;
   readonly signal: Signal = 'traces';
   readonly attempts: Payload[] = [];
-  readonly batches: Batch[] = [];
   isClosed = false;
   readonly maxPayloadBytes: number;
   readonly #answer: (payload: Payload, attempt: number) => ExportResult | Promise<ExportResult>;
-  readonly #bytesPerSpan: number;
 
   constructor(
     id: string,
     answer: (payload: Payload, attempt: number) => ExportResult | Promise<ExportResult> = () => accepted,
-    limits: { readonly maxPayloadBytes: number; readonly bytesPerSpan: number } = { maxPayloadBytes: Infinity, bytesPerSpan: 1 },
+    maxPayloadBytes = Infinity,
   ) {
     this.id = id;
     this.#answer = answer;
-    this.maxPayloadBytes = limits.maxPayloadBytes;
-    this.#bytesPerSpan = limits.bytesPerSpan;
-  }
-
-  encode(batch: Batch): Payload {
-    this.batches.push(batch);
-    return { items: batch.spans.length, body: new Uint8Array(batch.spans.length * this.#bytesPerSpan) };
+    this.maxPayloadBytes = maxPayloadBytes;
   }
 
   async export(payload: Payload): Promise<ExportResult> {

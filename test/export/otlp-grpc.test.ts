@@ -11,17 +11,18 @@ import { gunzipSync } from 'node:zlib';
 import type { Exporter, Signal } from '../../receiver/export/exporter.ts';
 import type { OtlpGrpcOptions } from '../../receiver/export/otlp-grpc.ts';
 import { grpcTarget, openOtlpGrpcExporter } from '../../receiver/export/otlp-grpc.ts';
+import { TraceRequestEncoder } from '../../receiver/export/otlp-protobuf.ts';
 import type { Certificate } from './certificates.ts';
 import { makeCertificate } from './certificates.ts';
 import { deferred } from './memory-exporter.ts';
 import { partialSuccess, rpcStatus } from './protobuf-build.ts';
-import { clock, makeSpan, scope } from './spans.ts';
+import { clock, makeSpan, payloadOf, scope } from './spans.ts';
 import { tlsOptions } from './tls-options.ts';
 import { decodeTraceRequest } from './wire.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'usm-otlp-grpc-'));
 after(() => rmSync(directory, { recursive: true }));
-const batch = { spans: [makeSpan({ name: 'one' }), makeSpan({ name: 'two' })] };
+const spans = [makeSpan({ name: 'one' }), makeSpan({ name: 'two' })];
 
 type Handler = handleUnaryCall<Buffer, Buffer>;
 
@@ -69,13 +70,12 @@ async function open(changes: Partial<OtlpGrpcOptions>, signal: Signal = 'traces'
     },
     signal,
     scope,
-    clock,
   );
   return Object.assign(exporter, { [Symbol.dispose]: () => void exporter.close() });
 }
 
 function send(exporter: Exporter) {
-  return exporter.export(exporter.encode(batch));
+  return exporter.export(payloadOf(new TraceRequestEncoder(scope, clock), spans));
 }
 
 const ok: Handler = (_, callback) => callback(null, Buffer.alloc(0));

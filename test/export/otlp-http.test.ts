@@ -11,17 +11,19 @@ import { gunzipSync } from 'node:zlib';
 import type { Exporter, ExportResult, Signal } from '../../receiver/export/exporter.ts';
 import type { OtlpHttpOptions } from '../../receiver/export/otlp-http.ts';
 import { openOtlpHttpExporter, readRetryAfter } from '../../receiver/export/otlp-http.ts';
+import { TraceJsonEncoder } from '../../receiver/export/otlp-json.ts';
+import { TraceRequestEncoder } from '../../receiver/export/otlp-protobuf.ts';
 import { createTimers } from '../../receiver/export/timers.ts';
 import { makeCertificate } from './certificates.ts';
 import { deferred } from './memory-exporter.ts';
 import { partialSuccess, rpcStatus } from './protobuf-build.ts';
-import { clock, makeSpan, ORIGIN_UNIX_NS, scope } from './spans.ts';
+import { clock, makeSpan, ORIGIN_UNIX_NS, payloadOf, scope } from './spans.ts';
 import { tlsOptions } from './tls-options.ts';
 import { decodeTraceRequest } from './wire.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'usm-otlp-http-'));
 after(() => rmSync(directory, { recursive: true }));
-const batch = { spans: [makeSpan({ name: 'one' }), makeSpan({ name: 'two' })] };
+const spans = [makeSpan({ name: 'one' }), makeSpan({ name: 'two' })];
 
 type Handler = (request: IncomingMessage, body: Buffer, response: ServerResponse) => void;
 
@@ -66,8 +68,9 @@ async function open(changes: Partial<OtlpHttpOptions>, signal: Signal = 'traces'
   return Object.assign(exporter, { [Symbol.dispose]: () => void exporter.close() });
 }
 
-function send(exporter: Exporter): Promise<ExportResult> {
-  return exporter.export(exporter.encode(batch));
+function send(exporter: Exporter, encoding: 'proto' | 'json' = 'proto'): Promise<ExportResult> {
+  const encoder = encoding === 'json' ? new TraceJsonEncoder(scope, clock) : new TraceRequestEncoder(scope, clock);
+  return exporter.export(payloadOf(encoder, spans));
 }
 
 /** One attempt against a backend that answers so. */
@@ -87,7 +90,7 @@ test('a request arrives whole in each encoding and compression', async () => {
         response.end();
       });
       using exporter = await open({ url: server.url, encoding, compression, headers: { 'x-tenant': 'a' } });
-      assert.deepEqual(await send(exporter), { kind: 'accepted', rejected: 0 });
+      assert.deepEqual(await send(exporter, encoding), { kind: 'accepted', rejected: 0 });
       assert.equal(seen.length, 1);
       const { request, body } = seen.at(0) ?? assert.fail();
       assert.equal(request.method, 'POST');

@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TraceJsonEncoder } from '../../receiver/export/otlp-json.ts';
-import { clock, makeResource, makeSpan, scope, tricky } from './spans.ts';
+import type { Span } from '../../receiver/model/span.ts';
+import { clock, makeResource, makeSpan, payloadOf, scope, tricky } from './spans.ts';
 
-const encoder = new TraceJsonEncoder(scope);
+const encode = (spans: readonly Span[], encoder = new TraceJsonEncoder(scope, clock)): string =>
+  Buffer.from(payloadOf(encoder, spans).body).toString();
 
 // Both texts are what the Collector's own marshaller (pdata v1.67.0) wrote for the same spans after reading them as protobuf.
 test('a request is written as the Collector writes it', () => {
   assert.equal(
-    encoder.encode([makeSpan()], clock),
+    encode([makeSpan()]),
     '{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}},' +
       '{"key":"process.pid","value":{"intValue":"4711"}}]},"scopeSpans":[{"scope":{"name":"usm-receiver","version":"0.1.0"},' +
       '"spans":[{"traceId":"4bf92f3577b34da6a3ce929d0e0e4736","spanId":"00f067aa0ba902b7","flags":257,"name":"GET","kind":2,' +
@@ -24,7 +26,7 @@ test('a span in which everything is unusual is written as the Collector writes i
   const attributes = tricky.attributes.map((value) => (value === 'a\ud800b' ? 'a\ufffdb' : value));
   const span = { ...tricky, attributes, resource: { serviceName: '', attributes: new Map() } };
   assert.equal(
-    encoder.encode([span], clock),
+    encode([span]),
     '{"resourceSpans":[{"resource":{},"scopeSpans":[{"scope":{"name":"usm-receiver","version":"0.1.0"},"spans":[{"traceId":"ffffffffffffffffffffffffffffff0a","spanId":"a0b1c2d3e4f50617","traceState":"ot=th:8,congo=t61rcWkgMzE","parentSpanId":"53995c3f42cd8ad8","flags":771,' +
       '"name":"GET é€😀","kind":3,' +
       '"startTimeUnixNano":"1795178096789012344","endTimeUnixNano":"1795182391756308346","attributes":[{"key":"empty","value":{"stringValue":""}},' +
@@ -53,7 +55,7 @@ test('a span in which everything is unusual is written as the Collector writes i
 
 test('resources are grouped by identity, and an empty one stays an object', () => {
   const empty = { serviceName: '', attributes: new Map() };
-  const text = encoder.encode([makeSpan({ name: 'a' }), makeSpan({ resource: empty }), makeSpan({ name: 'b' })], clock);
+  const text = encode([makeSpan({ name: 'a' }), makeSpan({ resource: empty }), makeSpan({ name: 'b' })]);
   const request = JSON.parse(text) as { resourceSpans: { resource: object; scopeSpans: { spans: { name: string }[] }[] }[] };
   assert.deepEqual(
     request.resourceSpans.map((group) => group.scopeSpans[0]?.spans.map((span) => span.name)),
@@ -64,7 +66,7 @@ test('resources are grouped by identity, and an empty one stays an object', () =
 
 test('a resource attribute of any type is written', () => {
   const resource = makeResource('s', { flag: true, ratio: 0.5, list: ['a', 'b'], none: NaN });
-  const request = JSON.parse(encoder.encode([makeSpan({ resource })], clock)) as {
+  const request = JSON.parse(encode([makeSpan({ resource })])) as {
     resourceSpans: { resource: { attributes: { key: string; value: object }[] } }[];
   };
   assert.deepEqual(
@@ -76,4 +78,12 @@ test('a resource attribute of any type is written', () => {
       { doubleValue: 'NaN' },
     ],
   );
+});
+
+test('a request is its own, and an empty one is well-formed', () => {
+  const encoder = new TraceJsonEncoder(scope, clock, '\n');
+  const first = encode([makeSpan()], encoder);
+  assert.equal(encode([], encoder), '{"resourceSpans":[]}\n');
+  assert.equal(encode([makeSpan()], encoder), first);
+  assert.equal(encoder.bytes, 0);
 });

@@ -3,11 +3,12 @@ import { test } from 'node:test';
 import { TraceRequestEncoder } from '../../receiver/export/otlp-protobuf.ts';
 import type { AttributeValue, Span } from '../../receiver/model/span.ts';
 import { SpanKind } from '../../receiver/model/span.ts';
-import { clock, makeResource, makeSpan, ORIGIN_UNIX_NS, scope, shop, tricky } from './spans.ts';
+import { clock, makeResource, makeSpan, ORIGIN_UNIX_NS, payloadOf, scope, shop, tricky } from './spans.ts';
 import type { DecodedSpan } from './wire.ts';
 import { decodeTraceRequest } from './wire.ts';
 
-const encode = (spans: readonly Span[]): Uint8Array => new TraceRequestEncoder(scope).encode(spans, clock);
+const encode = (spans: readonly Span[], encoder = new TraceRequestEncoder(scope, clock)): Uint8Array =>
+  payloadOf(encoder, spans).body;
 
 /** What a decoder must see of a span. */
 function expected(span: Span): DecodedSpan {
@@ -56,7 +57,7 @@ test('the bytes of a small span are those of the specification', () => {
     parentSpanId: 'ffffffffffffffff',
     isError: true,
   });
-  const bytes = new TraceRequestEncoder({ name: 'n', version: '', schemaUrl: '' }).encode([span], clock);
+  const bytes = encode([span], new TraceRequestEncoder({ name: 'n', version: '', schemaUrl: '' }, clock));
   const golden = [
     '0a8501', // resource_spans
     '0a150a13', // resource { attributes {
@@ -115,12 +116,12 @@ test('spans are grouped by the identity of their resource, in order of appearanc
 test('times are exact to the nanosecond around every 32-bit carry', () => {
   const lows = [0n, 1n, 0xffff_fffen, 0xffff_ffffn, 0x8000_0000n];
   const times = [0, 1, -1, 4_294_967_295, 4_294_967_296, 4_294_967_297, -4_294_967_296, -4_294_967_297, 9_007_199_254_740_991];
-  const encoder = new TraceRequestEncoder(scope);
   for (const low of lows) {
     const origin = (0x18e0_0000n << 32n) | low;
+    const encoder = new TraceRequestEncoder(scope, { now: () => 0, toUnixNs: (time) => origin + BigInt(time) });
     for (const start of times) {
       for (const end of times) {
-        const bytes = encoder.encode([makeSpan({ start, end })], { now: () => 0, toUnixNs: (time) => origin + BigInt(time) });
+        const bytes = encode([makeSpan({ start, end })], encoder);
         const [span] = decodedSpans(bytes);
         assert.equal(span?.startUnixNs, origin + BigInt(start));
         assert.equal(span.endUnixNs, origin + BigInt(end));
@@ -156,7 +157,7 @@ test('a repeated attribute is repeated right wherever it stands, whatever change
   ];
   const names = ['a', 'http.request.method', 'server.address', 'é'];
   const resources = [shop, makeResource('one'), makeResource('two')];
-  const encoder = new TraceRequestEncoder(scope);
+  const encoder = new TraceRequestEncoder(scope, clock);
   for (let round = 0; round < 300; round++) {
     const spans = Array.from({ length: random(12) }, () => {
       const attributes: (string | AttributeValue)[] = [];
@@ -175,24 +176,24 @@ test('a repeated attribute is repeated right wherever it stands, whatever change
     const grouped = [...new Set(spans.map((span) => span.resource))].flatMap((resource) =>
       spans.filter((span) => span.resource === resource),
     );
-    assert.deepEqual(decodedSpans(encoder.encode(spans, clock)), grouped.map(expected));
+    assert.deepEqual(decodedSpans(encode(spans, encoder)), grouped.map(expected));
   }
 });
 
 test('requests of every size around the width of a length are well-formed', () => {
-  const encoder = new TraceRequestEncoder(scope);
+  const encoder = new TraceRequestEncoder(scope, clock);
   for (const count of [0, 1, 2, 20, 27, 28, 29, 30, 3000, 3600]) {
     const spans = Array.from({ length: count }, (_, index) => makeSpan({ name: `span ${index}` }));
     assert.deepEqual(
-      decodedSpans(encoder.encode(spans, clock)).map((span) => span.name),
+      decodedSpans(encode(spans, encoder)).map((span) => span.name),
       spans.map((span) => span.name),
     );
   }
 });
 
 test('a request is its own: the next one does not change it', () => {
-  const encoder = new TraceRequestEncoder(scope);
-  const first = encoder.encode([makeSpan({ name: 'first' })], clock);
-  encoder.encode([makeSpan({ name: 'other' })], clock);
+  const encoder = new TraceRequestEncoder(scope, clock);
+  const first = encode([makeSpan({ name: 'first' })], encoder);
+  encode([makeSpan({ name: 'other' })], encoder);
   assert.equal(decodedSpans(first)[0]?.name, 'first');
 });

@@ -1,5 +1,5 @@
 // Spans and a clock for the tests of this folder.
-import type { InstrumentationScope, UnixTime } from '../../receiver/export/exporter.ts';
+import type { InstrumentationScope, Payload, RequestEncoder, UnixTime } from '../../receiver/export/exporter.ts';
 import type { Resource } from '../../receiver/model/resource.ts';
 import type { AttributeValue, Span } from '../../receiver/model/span.ts';
 import { SpanKind } from '../../receiver/model/span.ts';
@@ -88,3 +88,9 @@ export const tricky: Span = makeSpan({
   ],
   isError: true,
 });
+
+/** One request of these spans, as a cut makes it. */
+export function payloadOf(encoder: RequestEncoder<Span>, spans: readonly Span[]): Payload {
+  for (const span of spans) encoder.add(span);
+  return { items: spans.length, body: encoder.finish() };
+}
