@@ -149,3 +149,20 @@ export type HttpMetricName = (typeof httpMetrics)[number]['name'];
 export function defaultAttributes(metric: HttpMetricDefinition): readonly string[] {
   return metric.attributes.filter(({ level }) => level !== 'opt_in').map(({ name }) => name);
 }
+
+/** What exchanges are told apart by in metrics. One mutable object, filled anew for each exchange (hot path). */
+export interface HttpDimensions {
+  /** A known method, or `_OTHER`. */
+  method: string;
+  scheme: string;
+  /** Of the request: '1.1'. */
+  protocolVersion: string;
+  /** 0: none was seen. */
+  statusCode: number;
+  /** '' for none. */
+  errorType: string;
+  /** '' when unknown or not asked for. */
+  serverAddress: string;
+  /** 0 when unknown or not asked for. */
+  serverPort: number;
+}

@@ -1,6 +1,6 @@
-// What leaves the receiver as metrics. Shapes follow OTLP (opentelemetry-proto metrics/v1) with times still in receiver time; rules are those of
-// the data model (https://opentelemetry.io/docs/specs/otel/metrics/data-model/). Points are views of the aggregators that made them: they
-// are valid during the call that hands them over, and an encoder keeps nothing of them.
+// What leaves the receiver as metrics. Shapes follow OTLP (opentelemetry-proto metrics/v1), rules the data model
+// (https://opentelemetry.io/docs/specs/otel/metrics/data-model/). Points are views of the aggregators that made them: they are valid during
+// the call that hands them over, and an encoder keeps nothing of them.
 import type { Resource } from './resource.ts';
 import type { AttributeList } from './span.ts';
 import type { Nanoseconds } from './transaction.ts';
@@ -48,8 +48,9 @@ export interface ExponentialHistogramData {
 
 export interface Point {
   readonly attributes: AttributeList;
-  readonly start: Nanoseconds;
-  readonly time: Nanoseconds;
+  /** Unix time: a series keeps its start to the nanosecond, however the wall clock is corrected meanwhile. */
+  readonly startUnixNs: bigint;
+  readonly timeUnixNs: bigint;
   /** The series ends here and the point carries no value (OTLP flag FLAG_NO_RECORDED_VALUE). */
   readonly hasNoValue: boolean;
 }

@@ -1,0 +1,191 @@
+// Hot path: record. Every HTTP exchange → the metrics of the service that it belongs to, and at each collection those → batches
+// (https://opentelemetry.io/docs/specs/semconv/http/http-metrics/). What is counted, and when a series ends: docs/telemetry.md, Metrics.
+import type { HttpDimensions } from '../../model/http-metrics.ts';
+import type { MetricBatch, ResourceMetrics, Metric } from '../../model/metric.ts';
+import type { ProcessImage } from '../../model/process.ts';
+import type { Resource } from '../../model/resource.ts';
+import type { Nanoseconds, Transaction } from '../../model/transaction.ts';
+import type { Random, SpanIdentity } from './exemplars.ts';
+import { findEntry, makeEntry, type RoleInstruments } from './http-entries.ts';
+import { type Aggregation, createInstruments, type EnabledMetric, type Instruments } from './instruments.ts';
+import type { Series } from './series.ts';
+import { MAX_POINTS, Services } from './services.ts';
+
+export interface HttpMetricsOptions {
+  readonly metrics: readonly EnabledMetric[];
+  readonly aggregation: Aggregation & {
+    readonly cardinalityLimit: number;
+    readonly exemplars: boolean;
+    readonly seriesExpiry: Nanoseconds;
+  };
+  /** Says what the exchange is told apart by. */
+  readonly measure: (transaction: Transaction, out: HttpDimensions) => void;
+  readonly resourceOf: (image: ProcessImage | undefined) => Resource;
+  readonly isAlive: (image: ProcessImage) => boolean;
+  readonly clock: { now(): Nanoseconds; toUnixNs(time: Nanoseconds): bigint };
+  readonly random: Random;
+  readonly maxServices?: number;
+  readonly maxSeries?: number;
+}
+
+export interface MetricCounters {
+  /** Exchanges. */
+  readonly recorded: number;
+  /** Points handed over in collections. */
+  readonly points: number;
+  readonly services: number;
+  readonly series: number;
+}
+
+/** Beyond this many, services share one resource. */
+const MAX_SERVICES = 8_192;
+/** Of all services together; about 1 kB each. */
+const MAX_SERIES = 200_000;
+const NANOSECONDS_PER_SECOND = 1e9;
+
+export class HttpMetrics {
+  readonly #options: HttpMetricsOptions;
+  readonly #instruments: Instruments;
+  readonly #services: Services;
+  readonly #server: RoleInstruments;
+  readonly #client: RoleInstruments;
+  readonly #takesExemplars: boolean;
+  readonly #dimensions: HttpDimensions = {
+    method: '',
+    scheme: '',
+    protocolVersion: '',
+    statusCode: 0,
+    errorType: '',
+    serverAddress: '',
+    serverPort: 0,
+  };
+  /** Of the last collection: nothing that begins now began before it. */
+  #lastUnixNs: bigint;
+  #recorded = 0;
+  #points = 0;
+
+  constructor(options: HttpMetricsOptions) {
+    const { metrics, aggregation, random, resourceOf, isAlive, clock } = options;
+    this.#options = options;
+    this.#instruments = createInstruments(metrics, aggregation, random);
+    this.#services = new Services({
+      instruments: this.#instruments,
+      resourceOf,
+      isAlive,
+      cardinalityLimit: aggregation.cardinalityLimit,
+      maxServices: options.maxServices ?? MAX_SERVICES,
+      maxSeries: options.maxSeries ?? MAX_SERIES,
+    });
+    this.#server = roleInstruments(this.#instruments, 'server');
+    this.#client = roleInstruments(this.#instruments, 'client');
+    this.#takesExemplars = aggregation.exemplars;
+    this.#lastUnixNs = clock.toUnixNs(clock.now());
+  }
+
+  /** `image`: the process, undefined when nothing is known of it. `span`: one that is exported, by us or by the process itself. */
+  record(transaction: Transaction, image: ProcessImage | undefined, span: SpanIdentity | undefined): void {
+    this.#recorded++;
+    const isServer = transaction.role === 'server';
+    const dimensions = this.#dimensions;
+    this.#options.measure(transaction, dimensions);
+    const service = this.#services.of(image);
+    const entry =
+      findEntry(service, isServer, dimensions) ??
+      makeEntry(
+        service,
+        isServer,
+        dimensions,
+        isServer ? this.#server : this.#client,
+        this.#instruments.distributions,
+        this.#startOf(transaction),
+      );
+    const { end } = transaction;
+    const exemplar = this.#takesExemplars ? span : undefined;
+    entry.duration?.record(Math.max(0, end - transaction.start) / NANOSECONDS_PER_SECOND, end, exemplar);
+    if (entry.requestBodySize !== undefined) {
+      const { bodySize } = transaction.request;
+      if (bodySize !== undefined) entry.requestBodySize.record(bodySize, end, exemplar);
+    }
+    if (entry.responseBodySize !== undefined) {
+      const bodySize = transaction.response?.bodySize;
+      if (bodySize !== undefined) entry.responseBodySize.record(bodySize, end, exemplar);
+    }
+  }
+
+  /** Hands over everything measured so far. A batch is valid during the call that it is handed over with. */
+  collect(emit: (batch: MetricBatch) => void): void {
+    const { clock, aggregation } = this.#options;
+    const now = clock.now();
+    const wallNs = clock.toUnixNs(now);
+    // A wall clock that was set back does not make intervals that end before they begin.
+    const nowUnixNs = wallNs > this.#lastUnixNs ? wallNs : this.#lastUnixNs + 1n;
+    const batching = new BatchBuilder(aggregation.temporality === 'delta', emit);
+    this.#services.collect(
+      { now, nowUnixNs, lastUnixNs: this.#lastUnixNs, idleSince: now - aggregation.seriesExpiry },
+      (resource, { metric, series }) => {
+        this.#points += series.length;
+        batching.add(resource, metric, series);
+      },
+    );
+    batching.flush();
+    this.#lastUnixNs = nowUnixNs;
+  }
+
+  counters(): MetricCounters {
+    return {
+      recorded: this.#recorded,
+      points: this.#points,
+      services: this.#services.size,
+      series: this.#services.series,
+    };
+  }
+
+  /** A series begins with its first exchange, but never before one of the same name ended. */
+  #startOf(transaction: Transaction): bigint {
+    const startUnixNs = this.#options.clock.toUnixNs(transaction.start);
+    return startUnixNs > this.#lastUnixNs ? startUnixNs : this.#lastUnixNs;
+  }
+}
+
+function roleInstruments({ distributions }: Instruments, role: 'server' | 'client'): RoleInstruments {
+  const indexOf = (measures: string): number =>
+    distributions.findIndex(({ definition }) => definition.role === role && definition.measures === measures);
+  return {
+    duration: indexOf('duration'),
+    requestBodySize: indexOf('request_body_size'),
+    responseBodySize: indexOf('response_body_size'),
+  };
+}
+
+/** Metrics of one service after the other → batches of bounded size; what a batch held is reset when it was taken. */
+class BatchBuilder {
+  readonly #isDelta: boolean;
+  readonly #emit: (batch: MetricBatch) => void;
+  #resources: { readonly resource: Resource; readonly metrics: Metric[] }[] = [];
+  #series: (readonly Series[])[] = [];
+  #points = 0;
+
+  constructor(isDelta: boolean, emit: (batch: MetricBatch) => void) {
+    this.#isDelta = isDelta;
+    this.#emit = emit;
+  }
+
+  add(resource: Resource, metric: Metric, series: readonly Series[]): void {
+    if (this.#points > 0 && this.#points + series.length > MAX_POINTS) this.flush();
+    const last = this.#resources.at(-1);
+    if (last?.resource === resource) last.metrics.push(metric);
+    else this.#resources.push({ resource, metrics: [metric] });
+    this.#series.push(series);
+    this.#points += series.length;
+  }
+
+  flush(): void {
+    if (this.#points === 0) return;
+    const resources: readonly ResourceMetrics[] = this.#resources;
+    this.#emit({ resources, points: this.#points });
+    for (const series of this.#series) for (const one of series) one.reset(this.#isDelta);
+    this.#resources = [];
+    this.#series = [];
+    this.#points = 0;
+  }
+}

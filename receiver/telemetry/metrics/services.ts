@@ -1,0 +1,162 @@
+// Process image → the service that it is a worker of, and the streams of each service. All workers of a service on this host are measured
+// together, so that each stream has one writer (https://opentelemetry.io/docs/specs/otel/metrics/data-model/#single-writer).
+import type { Metric } from '../../model/metric.ts';
+import type { ProcessImage } from '../../model/process.ts';
+import type { Resource } from '../../model/resource.ts';
+import type { HttpEntry } from './http-entries.ts';
+import type { Instrument, Instruments } from './instruments.ts';
+import type { CountSeries, DistributionSeries, Series } from './series.ts';
+import { type Collection, type SeriesBudget, Stream } from './stream.ts';
+
+/** Points of one metric of one service: as they are sent, and as what is reset then. */
+export interface CollectedMetric {
+  readonly metric: Metric;
+  readonly series: readonly Series[];
+}
+
+export type Take = (resource: Resource, metric: CollectedMetric) => void;
+
+export interface ServicesOptions {
+  readonly instruments: Instruments;
+  /** Resource of the service that a process belongs to; of all that have no place of their own for undefined. */
+  readonly resourceOf: (image: ProcessImage | undefined) => Resource;
+  readonly isAlive: (image: ProcessImage) => boolean;
+  /** Series of one metric of one service. */
+  readonly cardinalityLimit: number;
+  readonly maxServices: number;
+  /** Of all services; overflow series come on top. */
+  readonly maxSeries: number;
+}
+
+/** Recently measured combinations of attributes, found without a key. A power of two. */
+export const ENTRIES = 64;
+const MAX_IMAGES = 32_768;
+/** Points that are handed over at once: some 1 MB of OTLP. */
+export const MAX_POINTS = 2_048;
+
+export class Service {
+  readonly resource: Resource;
+  /** By instrument. */
+  readonly distributions: readonly Stream<DistributionSeries>[];
+  readonly counts: readonly Stream<CountSeries>[];
+  readonly entries: (HttpEntry | undefined)[] = new Array<HttpEntry | undefined>(ENTRIES).fill(undefined);
+  /** Living processes that were measured. */
+  processes = 0;
+
+  constructor(resource: Resource, { distributions, counts }: Instruments, limit: number, budget: SeriesBudget) {
+    this.resource = resource;
+    this.distributions = distributions.map((instrument) => new Stream(instrument, limit, budget));
+    this.counts = counts.map((instrument) => new Stream(instrument, limit, budget));
+  }
+
+  get isEmpty(): boolean {
+    return this.distributions.every((stream) => stream.isEmpty) && this.counts.every((stream) => stream.isEmpty);
+  }
+}
+
+export class Services {
+  readonly #options: ServicesOptions;
+  readonly #budget: SeriesBudget;
+  readonly #byImage = new Map<ProcessImage, Service>();
+  readonly #byResource = new Map<string, Service>();
+  #others: Service | undefined;
+  #lastImage: ProcessImage | undefined;
+  #lastService: Service | undefined;
+
+  constructor(options: ServicesOptions) {
+    this.#options = options;
+    this.#budget = { used: 0, limit: options.maxSeries };
+  }
+
+  /** Hot path. Undefined image: nothing is known of the process. */
+  of(image: ProcessImage | undefined): Service {
+    if (image === this.#lastImage && this.#lastService !== undefined) return this.#lastService;
+    const service = image === undefined ? this.#catchAll() : (this.#byImage.get(image) ?? this.#add(image));
+    this.#lastImage = image;
+    this.#lastService = service;
+    return service;
+  }
+
+  get size(): number {
+    return this.#byResource.size + (this.#others === undefined ? 0 : 1);
+  }
+
+  get series(): number {
+    return this.#budget.used;
+  }
+
+  /** Hands over every point there is, and forgets services of which nothing is left. */
+  collect(collection: Collection, take: Take): void {
+    this.#forgetDeadProcesses();
+    for (const [key, service] of this.#byResource) {
+      this.#collectService(service, collection, take);
+      if (service.processes === 0 && service.isEmpty) this.#byResource.delete(key);
+    }
+    if (this.#others !== undefined) this.#collectService(this.#others, collection, take);
+    this.#lastImage = this.#lastService = undefined;
+  }
+
+  #collectService(service: Service, collection: Collection, take: Take): void {
+    const { distributions, counts } = this.#options.instruments;
+    const isAlive = service.processes > 0;
+    let hasEnded = false;
+    for (const [index, stream] of service.distributions.entries()) {
+      const series: DistributionSeries[] = [];
+      if (stream.collect(collection, isAlive, series)) hasEnded = true;
+      takeAll(service.resource, distributions[index], series, take);
+    }
+    for (const [index, stream] of service.counts.entries()) {
+      const series: CountSeries[] = [];
+      stream.collect(collection, isAlive, series);
+      takeAll(service.resource, counts[index], series, take);
+    }
+    if (hasEnded) service.entries.fill(undefined);
+  }
+
+  #add(image: ProcessImage): Service {
+    if (this.#byImage.size >= MAX_IMAGES) this.#forgetDeadProcesses();
+    if (this.#byImage.size >= MAX_IMAGES) return this.#catchAll();
+    const resource = this.#options.resourceOf(image);
+    const key = JSON.stringify([...resource.attributes]);
+    let service = this.#byResource.get(key);
+    if (service === undefined) {
+      if (this.#byResource.size >= this.#options.maxServices) return this.#catchAll();
+      service = this.#make(resource);
+      this.#byResource.set(key, service);
+    }
+    service.processes++;
+    this.#byImage.set(image, service);
+    return service;
+  }
+
+  /** For what would be one service too many: nothing is left uncounted. */
+  #catchAll(): Service {
+    return (this.#others ??= this.#make(this.#options.resourceOf(undefined)));
+  }
+
+  #forgetDeadProcesses(): void {
+    for (const [image, service] of this.#byImage) {
+      if (this.#options.isAlive(image)) continue;
+      this.#byImage.delete(image);
+      service.processes--;
+    }
+  }
+
+  #make(resource: Resource): Service {
+    const { instruments, cardinalityLimit } = this.#options;
+    return new Service(resource, instruments, cardinalityLimit, this.#budget);
+  }
+}
+
+function takeAll<S extends Series>(
+  resource: Resource,
+  instrument: Instrument<S> | undefined,
+  series: readonly S[],
+  take: Take,
+): void {
+  if (instrument === undefined) return;
+  for (let from = 0; from < series.length; from += MAX_POINTS) {
+    const part = series.length <= MAX_POINTS ? series : series.slice(from, from + MAX_POINTS);
+    take(resource, { metric: instrument.describe(part), series: part });
+  }
+}
