@@ -29,6 +29,8 @@ export interface Processes {
   readonly onImage: (image: ProcessImage) => void;
   readonly onExit: (process: ProcessId, time: Nanoseconds) => void;
   readonly lookup: (process: ProcessId) => ProcessImage | undefined;
+  /** Its process has not ended, and has executed nothing else since. */
+  readonly isAlive: (image: ProcessImage) => boolean;
   readonly counters: () => ProcessCounters;
 }
 
@@ -145,6 +147,11 @@ export function createProcesses(options: ProcessesOptions): Processes {
       }
       entry.isUsed = true;
       return entry.image;
+    },
+
+    isAlive(image) {
+      const entry = find(image);
+      return entry?.image === image && entry.endedAt === undefined;
     },
 
     counters: () => ({ ...counters }),

@@ -32,7 +32,7 @@ export type { HostInfo } from './host.ts';
 /** The namespace that the semantic conventions set for service.instance.id. */
 const INSTANCE_NAMESPACE = '4d63009a-8d0f-11ee-aad7-4c796ed8e320';
 const SDK_NAME = 'usm';
-const OS_TYPE_LINUX = 'linux';
+export const OS_TYPE_LINUX = 'linux';
 
 export interface ResourcesOptions {
   readonly host: HostInfo;
@@ -102,12 +102,14 @@ function makeResource(image: ProcessImage, { host, version }: ResourcesOptions):
   return { attributes, serviceName: name };
 }
 
-/** UUID version 5 (RFC 9562, 5.5) over what makes a process unique: the same whoever computes it, and never again another's. */
+/** The same whoever computes it, and never again another process's. */
 function instanceId(image: ProcessImage, host: HostInfo): string {
-  const digest = createHash('sha1')
-    .update(INSTANCE_NAMESPACE.replaceAll('-', ''), 'hex')
-    .update(`${host.id ?? host.name}/${String(image.pid)}/${String(image.startTime)}`)
-    .digest();
+  return uuidV5(`${host.id ?? host.name}/${String(image.pid)}/${String(image.startTime)}`);
+}
+
+/** UUID version 5 (RFC 9562, 5.5) of a name, in the namespace of service.instance.id. */
+export function uuidV5(name: string): string {
+  const digest = createHash('sha1').update(INSTANCE_NAMESPACE.replaceAll('-', ''), 'hex').update(name).digest();
   digest[6] = ((digest[6] ?? 0) & 0x0f) | 0x50;
   digest[8] = ((digest[8] ?? 0) & 0x3f) | 0x80;
   const hex = digest.toString('hex', 0, 16);

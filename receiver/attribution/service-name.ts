@@ -4,7 +4,7 @@ import type { ProcessImage } from '../model/process.ts';
 import type { Interpreter, Program } from './interpreters.ts';
 import { interpreterOf, programOf } from './interpreters.ts';
 
-const UNKNOWN_SERVICE = 'unknown_service';
+export const UNKNOWN_SERVICE = 'unknown_service';
 
 /** Scripts that serve the application they are given. */
 const pythonLaunchers: ReadonlySet<string> = new Set([

@@ -130,7 +130,7 @@ export function createHttpDescriber(options: HttpDescriberOptions): DescribeHttp
 }
 
 /** That of the URL asked for; else what a proxy said the client used (servers only); else that of the connection. */
-function schemeOf(transaction: Transaction, target: Target): string {
+export function schemeOf(transaction: Transaction, target: Target): string {
   if (target.scheme !== '') return target.scheme;
   const { request } = transaction;
   if (transaction.role === 'server' && (request.forwarded !== undefined || request.xForwardedProto !== undefined)) {
@@ -163,7 +163,7 @@ function socketAuthority(server: Endpoint, scheme: string): string {
 }
 
 /** -1 for a scheme whose port we do not know. */
-function defaultPort(scheme: string): number {
+export function defaultPort(scheme: string): number {
   switch (scheme) {
     case 'http':
     case 'ws':
@@ -180,7 +180,7 @@ function defaultPort(scheme: string): number {
  * '' unless the span's status is Error. A status code that is an error for this side says more than how the exchange ended, and one that
  * is the other side's error (4xx on a server) keeps the status unset, however it ended.
  */
-function errorTypeOf(transaction: Transaction, isServer: boolean): string {
+export function errorTypeOf(transaction: Transaction, isServer: boolean): string {
   const status = transaction.response?.statusCode ?? 0;
   if (status >= 500) return String(status);
   if (status >= 400) return isServer ? '' : String(status);

@@ -1,15 +1,13 @@
-// Hot path: record. Every HTTP exchange → the metrics of the service that it belongs to, and at each collection those → batches
+// Hot path: record. Every HTTP exchange → the metrics of the service that it belongs to, and at each collection those → points
 // (https://opentelemetry.io/docs/specs/semconv/http/http-metrics/). What is counted, and when a series ends: docs/telemetry.md, Metrics.
 import type { HttpDimensions } from '../../model/http-metrics.ts';
-import type { MetricBatch, ResourceMetrics, Metric } from '../../model/metric.ts';
 import type { ProcessImage } from '../../model/process.ts';
 import type { Resource } from '../../model/resource.ts';
 import type { Nanoseconds, Transaction } from '../../model/transaction.ts';
 import type { Random, SpanIdentity } from './exemplars.ts';
 import { findEntry, makeEntry, type RoleInstruments } from './http-entries.ts';
 import { type Aggregation, createInstruments, type EnabledMetric, type Instruments } from './instruments.ts';
-import type { Series } from './series.ts';
-import { MAX_POINTS, Services } from './services.ts';
+import { Services, type Take } from './services.ts';
 
 export interface HttpMetricsOptions {
   readonly metrics: readonly EnabledMetric[];
@@ -112,22 +110,18 @@ export class HttpMetrics {
     }
   }
 
-  /** Hands over everything measured so far. A batch is valid during the call that it is handed over with. */
-  collect(emit: (batch: MetricBatch) => void): void {
+  /** Hands over everything measured so far. Points are valid during the call that they are handed over with. */
+  collect(take: Take): void {
     const { clock, aggregation } = this.#options;
     const now = clock.now();
     const wallNs = clock.toUnixNs(now);
     // A wall clock that was set back does not make intervals that end before they begin.
     const nowUnixNs = wallNs > this.#lastUnixNs ? wallNs : this.#lastUnixNs + 1n;
-    const batching = new BatchBuilder(aggregation.temporality === 'delta', emit);
-    this.#services.collect(
-      { now, nowUnixNs, lastUnixNs: this.#lastUnixNs, idleSince: now - aggregation.seriesExpiry },
-      (resource, { metric, series }) => {
-        this.#points += series.length;
-        batching.add(resource, metric, series);
-      },
-    );
-    batching.flush();
+    const collection = { now, nowUnixNs, lastUnixNs: this.#lastUnixNs, idleSince: now - aggregation.seriesExpiry };
+    this.#services.collect(collection, (item, points) => {
+      this.#points += points;
+      take(item, points);
+    });
     this.#lastUnixNs = nowUnixNs;
   }
 
@@ -155,37 +149,4 @@ function roleInstruments({ distributions }: Instruments, role: 'server' | 'clien
     requestBodySize: indexOf('request_body_size'),
     responseBodySize: indexOf('response_body_size'),
   };
-}
-
-/** Metrics of one service after the other → batches of bounded size; what a batch held is reset when it was taken. */
-class BatchBuilder {
-  readonly #isDelta: boolean;
-  readonly #emit: (batch: MetricBatch) => void;
-  #resources: { readonly resource: Resource; readonly metrics: Metric[] }[] = [];
-  #series: (readonly Series[])[] = [];
-  #points = 0;
-
-  constructor(isDelta: boolean, emit: (batch: MetricBatch) => void) {
-    this.#isDelta = isDelta;
-    this.#emit = emit;
-  }
-
-  add(resource: Resource, metric: Metric, series: readonly Series[]): void {
-    if (this.#points > 0 && this.#points + series.length > MAX_POINTS) this.flush();
-    const last = this.#resources.at(-1);
-    if (last?.resource === resource) last.metrics.push(metric);
-    else this.#resources.push({ resource, metrics: [metric] });
-    this.#series.push(series);
-    this.#points += series.length;
-  }
-
-  flush(): void {
-    if (this.#points === 0) return;
-    const resources: readonly ResourceMetrics[] = this.#resources;
-    this.#emit({ resources, points: this.#points });
-    for (const series of this.#series) for (const one of series) one.reset(this.#isDelta);
-    this.#resources = [];
-    this.#series = [];
-    this.#points = 0;
-  }
 }

@@ -1,6 +1,6 @@
 // Process image → the service that it is a worker of, and the streams of each service. All workers of a service on this host are measured
 // together, so that each stream has one writer (https://opentelemetry.io/docs/specs/otel/metrics/data-model/#single-writer).
-import type { Metric } from '../../model/metric.ts';
+import type { ResourceMetric } from '../../model/metric.ts';
 import type { ProcessImage } from '../../model/process.ts';
 import type { Resource } from '../../model/resource.ts';
 import type { HttpEntry } from './http-entries.ts';
@@ -8,13 +8,8 @@ import type { Instrument, Instruments } from './instruments.ts';
 import type { CountSeries, DistributionSeries, Series } from './series.ts';
 import { type Collection, type SeriesBudget, Stream } from './stream.ts';
 
-/** Points of one metric of one service: as they are sent, and as what is reset then. */
-export interface CollectedMetric {
-  readonly metric: Metric;
-  readonly series: readonly Series[];
-}
-
-export type Take = (resource: Resource, metric: CollectedMetric) => void;
+/** Takes points of one metric; what they are views of is reset when this returns. */
+export type Take = (item: ResourceMetric, points: number) => void;
 
 export interface ServicesOptions {
   readonly instruments: Instruments;
@@ -31,8 +26,8 @@ export interface ServicesOptions {
 /** Recently measured combinations of attributes, found without a key. A power of two. */
 export const ENTRIES = 64;
 const MAX_IMAGES = 32_768;
-/** Points that are handed over at once: some 1 MB of OTLP. */
-export const MAX_POINTS = 2_048;
+/** Points that are handed over at once. They go into one request, and a request has a limit. */
+const MAX_POINTS = 512;
 
 export class Service {
   readonly resource: Resource;
@@ -103,12 +98,12 @@ export class Services {
     for (const [index, stream] of service.distributions.entries()) {
       const series: DistributionSeries[] = [];
       if (stream.collect(collection, isAlive, series)) hasEnded = true;
-      takeAll(service.resource, distributions[index], series, take);
+      takeAll(service, distributions[index], series, take);
     }
     for (const [index, stream] of service.counts.entries()) {
       const series: CountSeries[] = [];
       stream.collect(collection, isAlive, series);
-      takeAll(service.resource, counts[index], series, take);
+      takeAll(service, counts[index], series, take);
     }
     if (hasEnded) service.entries.fill(undefined);
   }
@@ -117,7 +112,7 @@ export class Services {
     if (this.#byImage.size >= MAX_IMAGES) this.#forgetDeadProcesses();
     if (this.#byImage.size >= MAX_IMAGES) return this.#catchAll();
     const resource = this.#options.resourceOf(image);
-    const key = JSON.stringify([...resource.attributes]);
+    const key = JSON.stringify([...resource.attributes].sort(([a], [b]) => (a < b ? -1 : 1)));
     let service = this.#byResource.get(key);
     if (service === undefined) {
       if (this.#byResource.size >= this.#options.maxServices) return this.#catchAll();
@@ -149,14 +144,16 @@ export class Services {
 }
 
 function takeAll<S extends Series>(
-  resource: Resource,
+  service: Service,
   instrument: Instrument<S> | undefined,
   series: readonly S[],
   take: Take,
 ): void {
   if (instrument === undefined) return;
   for (let from = 0; from < series.length; from += MAX_POINTS) {
-    const part = series.length <= MAX_POINTS ? series : series.slice(from, from + MAX_POINTS);
-    take(resource, { metric: instrument.describe(part), series: part });
+    const points = series.length <= MAX_POINTS ? series : series.slice(from, from + MAX_POINTS);
+    take({ resource: service.resource, metric: instrument.describe(points) }, points.length);
   }
+  const isDelta = instrument.temporality === 'delta';
+  for (const one of series) one.reset(isDelta);
 }
