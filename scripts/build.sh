@@ -15,7 +15,7 @@ make -s -j"$(nproc)" -C native
 stamp=dist/.built
 is_stale() {
 	[[ ! -e $stamp ]] ||
-		[[ -n "$(find receiver native tsconfig.json package.json \( -name '*.ts' -o -name '*.json' -o -type d \) -newer "$stamp" -print -quit)" ]]
+		[[ -n "$(find receiver native otel-thread-context tsconfig.json package.json \( -name '*.ts' -o -name '*.json' -o -type d \) -newer "$stamp" -print -quit)" ]]
 }
 if is_stale; then
 	echo '  TSC     dist/'

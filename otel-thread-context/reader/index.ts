@@ -1,0 +1,28 @@
+// What the receiver, and anyone else, uses of this folder: where a process's threads have their contexts, and what those say.
+export { type AttributeValue, decodePayload, type Payload } from './attributes.ts';
+export type { ReadAt } from './bytes.ts';
+export type { DtvLayout } from './libc.ts';
+export { locate, type LocateOutcome, type Location, type Step } from './locate.ts';
+export { openProcess, type MappedFile, type ObservedProcess, ProcessHandle } from './process.ts';
+export {
+  findProcessContext,
+  publishedAt,
+  readProcessContext,
+  type ProcessContext,
+  type ProcessContextRefusal,
+  type ProcessContextResult,
+} from './process-context.ts';
+export {
+  decodeRecord,
+  MAX_ATTRIBUTES_SIZE,
+  RECORD_HEADER_SIZE,
+  type DecodedRecord,
+  type NoContextReason,
+  type RefusedReason,
+  type ThreadContext,
+} from './record.ts';
+export { threadSchema, threadSymbols, type SchemaForm, type SchemaResult, type ThreadSchema } from './schema.ts';
+export { readThreadContext, variableAddress, type VariableAddress } from './thread.ts';
+export type { AccessModel, ThreadSlot } from './thread-slots.ts';
+export { ImageCache } from './tls-image.ts';
+export type { TlsLocation, Unresolved, UnresolvedReason } from './tls-location.ts';

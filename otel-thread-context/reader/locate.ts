@@ -1,0 +1,125 @@
+// A process → where its threads' contexts are, step by step: process context, schema, program, symbol, slots. One call for each process, and
+// again when its process context changes or it loads code; what was found of a file is kept in the cache.
+import { hexAddress, signedHex } from './bytes.ts';
+import { parseMappings } from './mappings.ts';
+import { loadedObjects, type LoadedObject } from './objects.ts';
+import type { ObservedProcess } from './process.ts';
+import { findProcessContext, type ProcessContext } from './process-context.ts';
+import { type ThreadSchema, threadSchema } from './schema.ts';
+import { definitionsOf, objectionTo, threadSlots, type ThreadSlot } from './thread-slots.ts';
+import type { ImageCache } from './tls-image.ts';
+
+export interface Step {
+  readonly name: 'mappings' | 'process context' | 'schema' | 'program' | 'symbol' | 'slot';
+  /** 'note': of interest, but neither a success nor a failure. */
+  readonly outcome: 'found' | 'missing' | 'refused' | 'note';
+  readonly detail: string;
+}
+
+export type LocateOutcome =
+  /** The slots are known; there may be several, of which a thread uses one. */
+  | { readonly kind: 'located'; readonly slots: readonly ThreadSlot[] }
+  /** There is nothing to be read yet: look again when the process context changes, or new code is loaded. */
+  | { readonly kind: 'not_published' }
+  /** A schema without a variable, or one that nobody here knows. */
+  | { readonly kind: 'unsupported' }
+  /** It publishes, but the place can't be proven; the steps say why. */
+  | { readonly kind: 'unresolved' };
+
+export interface Location {
+  readonly outcome: LocateOutcome;
+  readonly context: ProcessContext | undefined;
+  readonly schema: ThreadSchema | undefined;
+  /** In the order in which they were done; the last one says why it went no further. */
+  readonly steps: readonly Step[];
+}
+
+/** Never throws for what the process does or holds; costs a few milliseconds for a process whose files are in the cache. */
+export function locate(process: ObservedProcess, cache: ImageCache): Location {
+  const steps: Step[] = [];
+  const note = (name: Step['name'], outcome: Step['outcome'], detail: string): void => void steps.push({ name, outcome, detail });
+  const end = (outcome: LocateOutcome, context?: ProcessContext, schema?: ThreadSchema) => ({ outcome, context, schema, steps });
+
+  const listing = process.readMaps();
+  if (!listing || listing.length === 0) {
+    note('mappings', 'missing', 'the list of mappings cannot be read: the process has ended, or reading it is not permitted');
+    return end({ kind: 'not_published' });
+  }
+  const mappings = parseMappings(listing);
+
+  const context = findProcessContext(process.readMemory, mappings);
+  if (context.kind !== 'context') {
+    if (context.kind === 'absent') note('process context', 'missing', 'no mapping is named OTEL_CTX');
+    else note('process context', 'refused', `at ${hexAddress(context.address)}: ${context.detail} (${context.reason})`);
+    return end({ kind: 'not_published' });
+  }
+  const published = `at ${hexAddress(context.address)}, published at ${context.publishedAt} ns`;
+  note('process context', 'found', `${published}, ${context.resource.size} resource attributes`);
+
+  const schema = threadSchema(context);
+  if (schema.kind === 'absent') {
+    note('schema', 'missing', 'the process context has no threadlocal.schema_version');
+    return end({ kind: 'not_published' }, context);
+  }
+  if (schema.kind === 'unsupported') {
+    note('schema', 'refused', `${schema.version} is not known here`);
+    return end({ kind: 'unsupported' }, context);
+  }
+  const misplaced = schema.isMisplaced ? ', among the attributes of the resource, where it does not belong' : '';
+  note('schema', 'found', `${schema.version}, ${schema.keyMap.length} attribute keys${misplaced}`);
+  if (schema.form.kind === 'go_labels') {
+    note('symbol', 'note', `no variable: this needs ${schema.form.needs}`);
+    return end({ kind: 'unsupported' }, context, schema);
+  }
+
+  const loaded = loadedObjects(process, mappings, cache);
+  note('program', loaded.main ? 'found' : 'missing', describeProgram(loaded.main, loaded.objects.length, loaded.libc));
+  for (const skipped of loaded.skipped) note('program', 'note', `skipped ${skipped}`);
+
+  const { symbol } = schema.form;
+  const definitions = definitionsOf(process, loaded, symbol.name, cache).filter((definition) => {
+    const objection = objectionTo(definition, symbol.size);
+    const { table, value } = definition.symbol;
+    const where = `${symbol.name} in .${table} of ${definition.object.mapping.name}`;
+    if (objection !== undefined) note('symbol', 'refused', `${where}: ${objection}`);
+    else note('symbol', 'found', `${where}, ${hexAddress(value)} bytes into its thread-local storage`);
+    return objection === undefined;
+  });
+  if (definitions.length === 0) {
+    note(
+      'symbol',
+      'missing',
+      `no object that can be read defines ${symbol.name} as a thread-local variable of ${symbol.size} bytes`,
+    );
+    return end({ kind: 'unresolved' }, context, schema);
+  }
+
+  const slots = threadSlots(process, loaded, definitions);
+  for (const slot of slots) note('slot', slot.location.model === 'unresolved' ? 'refused' : 'found', describeSlot(slot));
+  if (slots.length === 0) note('slot', 'missing', 'no loaded object reaches the symbol');
+  const resolved = slots.filter(({ location }) => location.model !== 'unresolved');
+  return end(resolved.length > 0 ? { kind: 'located', slots: resolved } : { kind: 'unresolved' }, context, schema);
+}
+
+function describeProgram(main: LoadedObject | undefined, count: number, libc: string | undefined): string {
+  const rest = `${count} objects, ${libc ?? 'no shared libc'}`;
+  if (!main) return `the program itself is not among its mapped files; ${rest}`;
+  const { machine, isFixed, buildId } = main.image.elf;
+  const build = buildId === '' ? 'no build id' : `build id ${buildId}`;
+  return `${main.mapping.name}, ${machine}, ${isFixed ? 'at a fixed address' : 'position-independent'}, ${build}; ${rest}`;
+}
+
+function describeSlot({ object, access, words, location }: ThreadSlot): string {
+  const from = words === undefined ? '' : `, words at ${hexAddress(words)}`;
+  const how = `${access} by ${object.mapping.name}${from}`;
+  switch (location.model) {
+    case 'static':
+      return `${how}: ${signedHex(location.offset)} from the thread pointer`;
+    case 'dynamic': {
+      const generation = location.generation === 0 ? '' : `, generation ${location.generation}`;
+      return `${how}: module ${location.moduleId} of the ${location.dtv.libc} DTV${generation}, ${hexAddress(location.offset)} into its block`;
+    }
+    case 'unresolved':
+      return `${how}: ${location.detail} (${location.reason})`;
+  }
+}

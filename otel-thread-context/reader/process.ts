@@ -1,0 +1,135 @@
+// A process as this folder sees it: its memory, its mappings, the files they come from. Opened through /proc; read only, nothing stops.
+// https://man7.org/linux/man-pages/man5/proc.5.html
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { isAddress, type ReadAt } from './bytes.ts';
+import type { Mapping } from './mappings.ts';
+import type { ImageFile } from './tls-image.ts';
+
+export interface MappedFile extends ImageFile {
+  close(): void;
+}
+
+/** What the reader asks of a process; all of it may fail at any time, because the process may end at any time. */
+export interface ObservedProcess {
+  readonly readMemory: ReadAt;
+  /** The text of /proc/PID/maps, cut off at a bound. */
+  readMaps(): Uint8Array | undefined;
+  /** The auxiliary vector that the kernel gave it. */
+  readAuxiliaryVector(): Uint8Array | undefined;
+  /** The very file that is mapped there, also when it was deleted or replaced since, or has another path in its mount namespace. */
+  openMapped(mapping: Mapping): MappedFile | undefined;
+}
+
+const MAX_MAPS_SIZE = 16 * 1024 * 1024;
+const MAX_AUXV_SIZE = 4096;
+const MAX_READ = 16 * 1024 * 1024;
+const MAPS_PIECE = 64 * 1024;
+
+/** The process with this id under `proc` (the id is the one that `proc`, a mount of procfs, knows). Needs what ptrace(2) would need. */
+export function openProcess(pid: number, proc = '/proc'): ProcessHandle {
+  return new ProcessHandle(`${proc}/${pid}`);
+}
+
+export class ProcessHandle implements ObservedProcess {
+  readonly #directory: string;
+  /** Stays with the program that runs now: after an exec every read fails. */
+  readonly #memory: number | undefined;
+  #isClosed = false;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+    this.#memory = tryOpen(`${directory}/mem`);
+  }
+
+  readonly readMemory: ReadAt = (address, size) => {
+    if (this.#memory === undefined || this.#isClosed || !isAddress(address)) return undefined;
+    return readFully(this.#memory, address, size);
+  };
+
+  readMaps(): Uint8Array | undefined {
+    return readStream(`${this.#directory}/maps`, MAX_MAPS_SIZE);
+  }
+
+  readAuxiliaryVector(): Uint8Array | undefined {
+    return readStream(`${this.#directory}/auxv`, MAX_AUXV_SIZE);
+  }
+
+  openMapped(mapping: Mapping): MappedFile | undefined {
+    const range = `${mapping.start.toString(16)}-${mapping.end.toString(16)}`;
+    return (
+      openRegular(`${this.#directory}/map_files/${range}`, mapping.inode) ??
+      // Without the privilege for map_files the path must do; the inode tells whether it is still the same file.
+      openRegular(`${this.#directory}/root${mapping.name.replaceAll('\\012', '\n')}`, mapping.inode)
+    );
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    if (this.#memory !== undefined) closeSync(this.#memory);
+  }
+}
+
+function tryOpen(path: string): number | undefined {
+  try {
+    // NONBLOCK: what an observed process calls a library may be a pipe.
+    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  } catch {
+    return undefined;
+  }
+}
+
+function openRegular(path: string, inode: number): MappedFile | undefined {
+  const fd = tryOpen(path);
+  if (fd === undefined) return undefined;
+  const stat = fstatSync(fd, { bigint: true });
+  if (!stat.isFile() || stat.ino !== BigInt(inode)) {
+    closeSync(fd);
+    return undefined;
+  }
+  let isClosed = false;
+  return {
+    identity: `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`,
+    read: (offset, size) => (isClosed ? undefined : readFully(fd, offset, size)),
+    close: () => {
+      if (!isClosed) closeSync(fd);
+      isClosed = true;
+    },
+  };
+}
+
+function readFully(fd: number, position: number, size: number): Uint8Array | undefined {
+  if (!(size >= 0 && size <= MAX_READ && position >= 0 && position + size <= Number.MAX_SAFE_INTEGER)) return undefined;
+  const bytes = new Uint8Array(size);
+  try {
+    for (let done = 0; done < size;) {
+      const count = readSync(fd, bytes, done, size - done, position + done);
+      if (count === 0) return undefined;
+      done += count;
+    }
+  } catch {
+    return undefined;
+  }
+  return bytes;
+}
+
+/** A file of procfs from its beginning, at most `limit` bytes of it. */
+function readStream(path: string, limit: number): Uint8Array | undefined {
+  const fd = tryOpen(path);
+  if (fd === undefined) return undefined;
+  const pieces: Uint8Array[] = [];
+  try {
+    for (let size = 0; size < limit;) {
+      const piece = new Uint8Array(MAPS_PIECE);
+      const count = readSync(fd, piece, 0, piece.length, null);
+      if (count === 0) break;
+      pieces.push(piece.subarray(0, count));
+      size += count;
+    }
+  } catch {
+    return undefined;
+  } finally {
+    closeSync(fd);
+  }
+  return Buffer.concat(pieces);
+}

@@ -1,0 +1,170 @@
+// Loaded objects → where the threads of the process have the symbol. Every object that reaches the symbol is asked what its loader told
+// it, so that a definition that another one pre-empts, or two that live side by side, come out as they are.
+import type { ObservedProcess } from './process.ts';
+import { hexAddress, isAddress, type ReadAt, readWord, viewOf } from './bytes.ts';
+import type { RelocationKind, TlsRelocation, TlsSymbol } from './elf-tables.ts';
+import { dtvLayout } from './libc.ts';
+import { exportedAddress, isEntryOf, linkMap, type LoadedObject, type LoadedObjects, withFile } from './objects.ts';
+import type { ImageCache } from './tls-image.ts';
+import { localExecLocation, locationOf, type SymbolFacts, type TlsLocation, unresolved } from './tls-location.ts';
+
+export type AccessModel = 'local-exec' | 'initial-exec' | 'tlsdesc' | 'general-dynamic' | 'local-dynamic' | 'link-map';
+
+/** One answer to where the symbol is. */
+export interface ThreadSlot {
+  readonly symbol: string;
+  /** The object that was asked. */
+  readonly object: LoadedObject;
+  readonly access: AccessModel;
+  /** Address of the words that the loader filled in, undefined when there are none. */
+  readonly words: number | undefined;
+  readonly location: TlsLocation;
+}
+
+export interface Definition {
+  readonly object: LoadedObject;
+  readonly symbol: TlsSymbol;
+}
+
+/** More than one definition is legal, more than these are not believed. */
+const MAX_SLOTS = 8;
+/** No loader in between is the cheapest and surest; a DTV may lag behind. */
+const preference: readonly RelocationKind[] = ['tpoff', 'tlsdesc', 'dtpmod'];
+
+/** Who defines the symbol: by .dynsym; if nobody does, by .symtab, the program before its libraries. */
+export function definitionsOf(
+  process: ObservedProcess,
+  loaded: LoadedObjects,
+  name: string,
+  cache: ImageCache,
+): readonly Definition[] {
+  const exported = loaded.objects.flatMap((object) => definitionsIn(object, object.image.symbols, name));
+  if (exported.length > 0) return exported;
+  const mainFirst = loaded.main ? [loaded.main, ...loaded.objects.filter((object) => object !== loaded.main)] : loaded.objects;
+  for (const object of mainFirst) {
+    if (!object.image.elf.tls) continue;
+    const symbols = withFile(process, object.mapping, (file) => cache.staticSymbolsOf(file)) ?? [];
+    const found = definitionsIn(object, symbols, name);
+    if (found.length > 0) return found;
+  }
+  return [];
+}
+
+function definitionsIn(object: LoadedObject, symbols: readonly TlsSymbol[], name: string): readonly Definition[] {
+  const symbol = symbols.find((candidate) => candidate.name === name && candidate.isDefined);
+  return symbol ? [{ object, symbol }] : [];
+}
+
+/** Why a definition is not the OTEP's variable, or undefined when it may be. */
+export function objectionTo({ object, symbol }: Definition, size: number): string | undefined {
+  const tls = object.image.elf.tls;
+  if (symbol.size !== size) return `its size is ${symbol.size} bytes, not ${size}`;
+  if (!tls) return 'its object has no thread-local storage';
+  return symbol.value + size <= tls.memorySize ? undefined : 'it lies outside the thread-local storage of its object';
+}
+
+/** The distinct places of the symbol, resolved ones first; when there is one definition, one place. */
+export function threadSlots(
+  process: ObservedProcess,
+  loaded: LoadedObjects,
+  definitions: readonly Definition[],
+): readonly ThreadSlot[] {
+  const [first] = definitions;
+  if (!first) return [];
+  const slots: ThreadSlot[] = [];
+  for (const object of loaded.objects) {
+    const slot = slotOf(process, loaded, object, first.symbol.name, definitions);
+    if (slot) slots.push(slot);
+  }
+  const resolved = slots.filter(({ location }) => location.model !== 'unresolved');
+  if (resolved.length === 0) return slots.slice(0, MAX_SLOTS);
+  resolved.sort((a, b) => Number(a.location.model === 'dynamic') - Number(b.location.model === 'dynamic'));
+  // All that reach a symbol with one definition reach the same variable.
+  if (definitions.length === 1) return resolved.slice(0, 1);
+  const seen = new Set<string>();
+  const distinct = resolved.filter(({ location }) => !seen.has(keyOf(location)) && seen.add(keyOf(location)));
+  return distinct.slice(0, MAX_SLOTS);
+}
+
+function keyOf(location: TlsLocation): string {
+  if (location.model === 'static') return `static ${location.offset}`;
+  return location.model === 'dynamic' ? `dynamic ${location.moduleId} ${location.offset}` : location.reason;
+}
+
+function slotOf(
+  process: ObservedProcess,
+  loaded: LoadedObjects,
+  object: LoadedObject,
+  name: string,
+  definitions: readonly Definition[],
+): ThreadSlot | undefined {
+  const own = definitions.find((definition) => definition.object === object);
+  const { elf, relocations } = object.image;
+  const slot = { symbol: name, object };
+  if (own && object === loaded.main && elf.tls) {
+    const location = localExecLocation(elf.machine, elf.tls, own.symbol.value);
+    return { ...slot, access: 'local-exec', words: undefined, location };
+  }
+  const facts = { machine: elf.machine, libc: loaded.libc, offsets: definitions.map(({ symbol }) => symbol.value) };
+  const named = pick(relocations.filter(({ symbol }) => symbol === name));
+  if (named) return { ...slot, ...asked(process.readMemory, object, named, { ...facts, ownOffset: undefined }) };
+  if (!own) return undefined;
+  const ownOffset = own.symbol.value;
+  const unnamed = pick(
+    relocations.filter(({ symbol, kind, addend }) => symbol === '' && (kind === 'dtpmod' || addend <= ownOffset)),
+  );
+  if (unnamed) return { ...slot, ...asked(process.readMemory, object, unnamed, { ...facts, ownOffset }) };
+  return { ...slot, access: 'link-map', words: undefined, location: linkMapLocation(process, loaded, own) };
+}
+
+/** The preferred kind; of those without a symbol the one whose addend is nearest to the variable. */
+function pick(relocations: readonly TlsRelocation[]): TlsRelocation | undefined {
+  for (const kind of preference) {
+    let best: TlsRelocation | undefined;
+    for (const relocation of relocations) {
+      if (relocation.kind === kind && (!best || relocation.addend > best.addend)) best = relocation;
+    }
+    if (best) return best;
+  }
+  return undefined;
+}
+
+function asked(read: ReadAt, object: LoadedObject, relocation: TlsRelocation, facts: SymbolFacts) {
+  const words = relocation.vaddr + object.bias;
+  const location = locationOf(read, relocation, object.bias, facts);
+  return { access: accessOf(relocation), words, location };
+}
+
+function accessOf({ kind, symbol }: TlsRelocation): AccessModel {
+  if (kind === 'tpoff') return 'initial-exec';
+  if (kind === 'tlsdesc') return 'tlsdesc';
+  return symbol === '' ? 'local-dynamic' : 'general-dynamic';
+}
+
+/** A definition that its own object never reaches, only dlsym(3) does: the loader's list knows the module. glibc describes the fields itself. */
+function linkMapLocation(process: ObservedProcess, loaded: LoadedObjects, { object, symbol }: Definition): TlsLocation {
+  if (loaded.libc !== 'glibc')
+    return unresolved('not_accessed', 'no relocation of its object or of another one is about the symbol');
+  const entry = linkMap(process, loaded.objects, loaded.main).find((candidate) => isEntryOf(object, candidate));
+  const at = fieldOffset(process, loaded, '_thread_db_link_map_l_tls_modid');
+  if (!entry || at === undefined) return unresolved('not_accessed', 'and the list of loaded objects does not tell its module id');
+  const moduleId = readWord(process.readMemory, entry.address + at);
+  if (moduleId === undefined || !isAddress(moduleId) || moduleId > 65_535) {
+    return unresolved('implausible', `module id ${hexAddress(moduleId ?? 0)} in the list of loaded objects`);
+  }
+  return { model: 'dynamic', moduleId, offset: symbol.value, generation: 0, dtv: dtvLayout('glibc', object.image.elf.machine) };
+}
+
+/** What libc.so.6 tells debuggers: { size in bits, count, offset } of a field, 32 bits each. */
+function fieldOffset(process: ObservedProcess, loaded: LoadedObjects, name: string): number | undefined {
+  for (const object of loaded.objects) {
+    if (object.image.libc !== 'glibc') continue;
+    const address = exportedAddress(process, object, name);
+    const bytes = address === undefined ? undefined : process.readMemory(address, 12);
+    if (!bytes) continue;
+    const view = viewOf(bytes);
+    const offset = view.getUint32(8, true);
+    return view.getUint32(0, true) === 64 && offset < 65_536 ? offset : undefined;
+  }
+  return undefined;
+}

@@ -1,0 +1,57 @@
+// A thread pointer and a slot → the context of that thread, read from outside. The OTEP allows this only while the thread stands still: it is
+// for tests and for explaining, not for observing. Whoever observes copies the record in the thread itself and decodes that.
+import { isAddress, type ReadAt, readWord } from './bytes.ts';
+import { tlsBlock } from './libc.ts';
+import {
+  attributesSizeOf,
+  decodeRecord,
+  type DecodedRecord,
+  isRecordAligned,
+  MAX_ATTRIBUTES_SIZE,
+  RECORD_HEADER_SIZE,
+} from './record.ts';
+import type { TlsLocation } from './tls-location.ts';
+
+export type VariableAddress =
+  | { readonly kind: 'address'; readonly address: number }
+  /** The thread never touched the variable. */
+  | { readonly kind: 'none' }
+  | { readonly kind: 'unreadable'; readonly what: string };
+
+/** Where a thread has the variable. */
+export function variableAddress(read: ReadAt, location: TlsLocation, threadPointer: number): VariableAddress {
+  if (location.model === 'unresolved') return { kind: 'unreadable', what: location.detail };
+  if (!isAddress(threadPointer)) return { kind: 'unreadable', what: 'the thread pointer' };
+  if (location.model === 'static') return { kind: 'address', address: threadPointer + location.offset };
+  const block = tlsBlock(read, location.dtv, threadPointer, location.moduleId, location.generation);
+  return block.kind === 'block' ? { kind: 'address', address: block.address + location.offset } : block;
+}
+
+/** The context of a thread that stands still. One that was changed meanwhile is refused as torn. */
+export function readThreadContext(
+  read: ReadAt,
+  location: TlsLocation,
+  threadPointer: number,
+  keyMap: readonly string[],
+  maxAttributesSize = MAX_ATTRIBUTES_SIZE,
+): DecodedRecord {
+  const variable = variableAddress(read, location, threadPointer);
+  if (variable.kind === 'none') return { kind: 'none', reason: 'no_block' };
+  const record = variable.kind === 'address' ? readWord(read, variable.address) : undefined;
+  if (variable.kind !== 'address' || record === undefined) return { kind: 'refused', reason: 'unreadable' };
+  if (record === 0) return { kind: 'none', reason: 'no_record' };
+  if (!isRecordAligned(record)) return { kind: 'refused', reason: 'misaligned' };
+  const header = isAddress(record) ? read(record, RECORD_HEADER_SIZE) : undefined;
+  if (!header) return { kind: 'refused', reason: 'unreadable' };
+  const size = attributesSizeOf(header);
+  const isHeaderEnough = size === 0 || size > maxAttributesSize;
+  const bytes = isHeaderEnough ? header : read(record, RECORD_HEADER_SIZE + size);
+  if (!bytes) return { kind: 'refused', reason: 'unreadable' };
+  const decoded = decodeRecord(bytes, keyMap, maxAttributesSize);
+  if (decoded.kind !== 'context') return decoded;
+  const again = read(record, RECORD_HEADER_SIZE);
+  const isTorn = !again || Buffer.compare(again, header) !== 0 || readWord(read, variable.address) !== record;
+  return isTorn || Buffer.compare(header, bytes.subarray(0, RECORD_HEADER_SIZE)) !== 0
+    ? { kind: 'refused', reason: 'torn' }
+    : decoded;
+}
