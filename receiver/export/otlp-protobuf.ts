@@ -1,10 +1,10 @@
 // Hot path. Spans → the bytes of an OTLP ExportTraceServiceRequest
 // (https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/trace/v1/trace.proto).
 // Why it is our own: docs/decisions/0002-own-otlp-encoder.md.
-import type { Resource } from '../model/resource.ts';
 import type { AttributeList, AttributeValue, Span } from '../model/span.ts';
 import type { InstrumentationScope, RequestEncoder, UnixTime } from './exporter.ts';
-import { fieldSize, ProtobufWriter } from './protobuf-writer.ts';
+import { encodeKey, encodeResource, RequestEnvelope, writeKeyValue } from './otlp-protobuf-envelope.ts';
+import { ProtobufWriter } from './protobuf-writer.ts';
 import { ResourceGroups } from './resource-groups.ts';
 
 /** Attribute names come from a fixed vocabulary; one that is beyond it is encoded each time. */
@@ -23,8 +23,7 @@ const TWO_32 = 0x1_0000_0000;
 /** Owns the buffer and the caches that make encoding cheap. */
 export class TraceRequestEncoder implements RequestEncoder<Span> {
   readonly #clock: UnixTime;
-  readonly #scope: Uint8Array;
-  readonly #schemaUrl: Uint8Array;
+  readonly #envelope: RequestEnvelope;
   /** Spans as fields of a ScopeSpans, in the order in which they came. */
   readonly #writer = new ProtobufWriter();
   readonly #groups = new ResourceGroups(encodeResource);
@@ -36,8 +35,7 @@ export class TraceRequestEncoder implements RequestEncoder<Span> {
   #originLow = 0;
 
   constructor(scope: InstrumentationScope, clock: UnixTime) {
-    this.#scope = encodeScope(scope);
-    this.#schemaUrl = encodeSchemaUrl(scope.schemaUrl);
+    this.#envelope = new RequestEnvelope(scope);
     this.#clock = clock;
   }
 
@@ -58,29 +56,10 @@ export class TraceRequestEncoder implements RequestEncoder<Span> {
   }
 
   finish(): Uint8Array {
-    const spans = this.#writer.written();
-    const fixed = this.#scope.length + this.#schemaUrl.length;
-    let size = 0;
-    for (const group of this.#groups.all()) {
-      const inner = fieldSize(fixed + group.size) + group.resource.length + this.#schemaUrl.length;
-      size += fieldSize(inner);
-    }
-    const request = new ProtobufWriter(size);
-    for (const group of this.#groups.all()) {
-      const inner = fixed + group.size;
-      request.lengthField(0x0a, fieldSize(inner) + group.resource.length + this.#schemaUrl.length); // resource_spans
-      request.copy(group.resource);
-      request.lengthField(0x12, inner); // scope_spans
-      request.copy(this.#scope);
-      for (let i = 0; i < group.ranges.length; i += 2) {
-        request.copy(spans.subarray(group.ranges[i], group.ranges[i + 1]));
-      }
-      request.copy(this.#schemaUrl);
-      request.copy(this.#schemaUrl);
-    }
+    const request = this.#envelope.wrap(this.#writer.written(), this.#groups);
     this.#writer.clear();
     this.#groups.clear();
-    return request.written();
+    return request;
   }
 
   #begin(): void {
@@ -192,68 +171,4 @@ function createMemory(): Memory {
 function remember(): readonly Remembered[] {
   const key = new Uint8Array(0);
   return Array.from({ length: MAX_POSITIONS }, () => ({ name: undefined, value: '', key, generation: 0, from: 0, to: 0 }));
-}
-
-/** A field of KeyValue whose own field 1 is `key`. */
-function writeKeyValue(writer: ProtobufWriter, tag: number, key: Uint8Array, value: AttributeValue): void {
-  if (typeof value === 'string') {
-    writer.keyTextField(tag, key, value);
-    return;
-  }
-  if (typeof value === 'number' && Number.isSafeInteger(value)) {
-    writer.keyIntField(tag, key, value);
-    return;
-  }
-  const start = writer.open(1, tag);
-  writer.copy(key);
-  const valueStart = writer.open(1, 0x12); // value
-  if (typeof value === 'number') {
-    writer.byte(0x21); // double_value
-    writer.double(value);
-  } else if (typeof value === 'boolean') {
-    writer.byte(0x10); // bool_value
-    writer.byte(value ? 1 : 0);
-  } else {
-    const arrayStart = writer.open(1, 0x2a); // array_value
-    for (const item of value) {
-      const itemStart = writer.open(1, 0x0a); // values
-      writer.textField(0x0a, item); // string_value
-      writer.close(itemStart, 1);
-    }
-    writer.close(arrayStart, 1);
-  }
-  writer.close(valueStart, 1);
-  writer.close(start, 1);
-}
-
-function encodeKey(name: string): Uint8Array {
-  const writer = new ProtobufWriter();
-  writer.textField(0x0a, name);
-  return writer.written();
-}
-
-/** ResourceSpans.resource, tag included. */
-function encodeResource(resource: Resource): Uint8Array {
-  const writer = new ProtobufWriter();
-  const start = writer.open(EXPECTED_SPAN_BYTES, 0x0a);
-  for (const [name, value] of resource.attributes) writeKeyValue(writer, 0x0a, encodeKey(name), value); // attributes
-  writer.close(start, EXPECTED_SPAN_BYTES);
-  return writer.written();
-}
-
-/** ScopeSpans.scope, tag included. */
-function encodeScope(scope: InstrumentationScope): Uint8Array {
-  const writer = new ProtobufWriter();
-  const start = writer.open(1, 0x0a);
-  writer.textField(0x0a, scope.name); // name
-  if (scope.version !== '') writer.textField(0x12, scope.version); // version
-  writer.close(start, 1);
-  return writer.written();
-}
-
-/** schema_url of both ResourceSpans and ScopeSpans, tag included. */
-function encodeSchemaUrl(schemaUrl: string): Uint8Array {
-  const writer = new ProtobufWriter();
-  if (schemaUrl !== '') writer.textField(0x1a, schemaUrl);
-  return writer.written();
 }
