@@ -69,6 +69,19 @@ export const errorCodes = {
     meaning: 'An exporter could not start: a certificate, key or output file cannot be used.',
     remedy: 'correct the file or the setting that the message names',
   },
+  USM_LISTEN: {
+    meaning:
+      'An extension, or the page of metrics about the receiver, could not listen on the address that was configured for it.',
+    remedy: 'free the port, or configure another endpoint',
+  },
+  USM_METRICS_START: {
+    meaning: 'A reader of `service::telemetry::metrics` could not start: a certificate or key cannot be used.',
+    remedy: 'correct the file or the setting that the message names',
+  },
+  USM_INSPECT: {
+    meaning: 'The command `inspect` could not ask a running receiver.',
+    remedy: 'configure the zpages extension, name it in service::extensions, and give its address with --endpoint',
+  },
   USM_SHUTDOWN_TIMEOUT: {
     meaning:
       'The receiver did not stop within `shutdown_timeout` and was ended. What was still queued is lost; the kernel removes its programs.',

@@ -1,0 +1,55 @@
+// What the metrics about the receiver are made from: one look at the counters of every stage, taken when somebody asks for the metrics.
+// Shapes only: who takes the look is receiver/operations.ts.
+import type { LedgerReport } from '../ledger.ts';
+import type { HistogramPoint } from './histogram.ts';
+
+export interface Readings {
+  /** Id of the usm receiver in the configuration. */
+  readonly receiver: string;
+  readonly ledger: LedgerReport;
+  /** Handed to the exporters. */
+  readonly accepted: { readonly spans: number; readonly metricPoints: number };
+  /** One for each exporter and signal. */
+  readonly exporters: readonly ExporterReading[];
+  /** Counters of the BPF programs, by name. */
+  readonly kernel: Readonly<Record<string, number>>;
+  readonly programs: readonly ProgramReading[];
+  readonly ring: { readonly pendingBytes: number; readonly capacityBytes: number };
+  /** Records that never came, by CPU. */
+  readonly droppedByCpu: ArrayLike<number>;
+  readonly connections: { readonly tracked: number; readonly openTransactions: number };
+  readonly lag: {
+    readonly decode: HistogramPoint;
+    readonly acknowledgement: HistogramPoint;
+    readonly eventLoop: HistogramPoint;
+  };
+  readonly process: ProcessReading;
+}
+
+export interface ExporterReading {
+  readonly id: string;
+  readonly signal: 'traces' | 'metrics';
+  /** Items delivered, refused by the backend, given up, and not taken by the full queue. */
+  readonly accepted: number;
+  readonly rejected: number;
+  readonly failed: number;
+  readonly queueFull: number;
+  readonly queueSize: number;
+  readonly queueCapacity: number;
+}
+
+export interface ProgramReading {
+  readonly name: string;
+  /** Runs that the kernel skipped because a program was running on that CPU already. */
+  readonly recursionMisses: number;
+}
+
+export interface ProcessReading {
+  readonly uptimeSeconds: number;
+  /** User and system time. */
+  readonly cpuSeconds: number;
+  readonly residentBytes: number;
+  readonly heapUsedBytes: number;
+  /** Heap as V8 has it from the system, and memory outside of it. */
+  readonly totalBytes: number;
+}
