@@ -1,16 +1,17 @@
 // Configuration -> exporters with their queues and encoders: where the configuration's names meet the export stage.
 import * as fs from 'node:fs/promises';
 import type { Clock } from './clock.ts';
-import type { ExporterConfig } from './config/types.ts';
+import type { ExporterConfig, ExtensionConfig } from './config/types.ts';
 import { ReceiverError, messageOf } from './errors.ts';
 import { createDebugExporter, DebugTraceEncoder, type Write } from './export/debug.ts';
 import { type DecoratedExporter, directDelivery } from './export/export-lane.ts';
-import type { Exporter, InstrumentationScope, RequestEncoder, Signal } from './export/exporter.ts';
+import type { Exporter, ExportLogger, InstrumentationScope, RequestEncoder, Signal } from './export/exporter.ts';
 import { openFileExporters } from './export/file.ts';
 import { openOtlpGrpcExporter } from './export/otlp-grpc.ts';
 import { openOtlpHttpExporter } from './export/otlp-http.ts';
 import { TraceJsonEncoder } from './export/otlp-json.ts';
 import { TraceRequestEncoder } from './export/otlp-protobuf.ts';
+import type { PayloadStore, StorageThread } from './export/storage/file-storage.ts';
 import type { Timers } from './export/timers.ts';
 import type { Span } from './model/span.ts';
 
@@ -21,6 +22,9 @@ export interface ExporterDependencies {
   readonly scope: InstrumentationScope;
   readonly clock: Clock;
   readonly timers: Timers;
+  readonly logger: ExportLogger;
+  /** Among them the storages that sending queues name. */
+  readonly extensions: readonly ExtensionConfig[];
   /** Standard output. */
   readonly write: Write;
 }
@@ -28,6 +32,8 @@ export interface ExporterDependencies {
 /** What each pipeline exports to. */
 export interface OpenExporters {
   readonly traces: readonly DecoratedExporter<Span>[];
+  /** Ends what all of them share, after they are closed. May be called twice. */
+  close(): Promise<void>;
 }
 
 /** Opens what can be opened without a network; a backend that is not there yet is no error. */
@@ -36,16 +42,18 @@ export async function openExporters(
   dependencies: ExporterDependencies,
 ): Promise<OpenExporters> {
   const opened: Exporter[] = [];
+  const storage = new Storage(dependencies);
   const traces: DecoratedExporter<Span>[] = [];
   for (const config of pipelines.traces) {
     const signals: readonly Signal[] = ['traces'];
     try {
       for (const exporter of await openSenders(config, signals, dependencies)) {
         opened.push(exporter);
-        traces.push({ exporter, encoder: traceEncoder(config, dependencies), ...deliveryOf(config) });
+        const store = await storage.open(config, exporter.signal);
+        traces.push({ exporter, encoder: traceEncoder(config, dependencies), ...deliveryOf(config), store });
       }
     } catch (error) {
-      await Promise.all(opened.map((exporter) => exporter.close()));
+      await Promise.all([...opened.map((exporter) => exporter.close()), storage.close()]);
       throw new ReceiverError(
         'USM_EXPORTER_START',
         { attempted: 'start the exporter', on: `'${config.id}'`, happened: messageOf(error) },
@@ -53,7 +61,35 @@ export async function openExporters(
       );
     }
   }
-  return { traces };
+  return { traces, close: () => storage.close() };
+}
+
+/** The storage thread, started when the first queue asks for it. */
+class Storage {
+  readonly #dependencies: ExporterDependencies;
+  #thread: StorageThread | undefined;
+
+  constructor(dependencies: ExporterDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  /** Undefined: the queue is in memory. */
+  async open(config: ExporterConfig, signal: Signal): Promise<PayloadStore | undefined> {
+    const id = 'sendingQueue' in config ? config.sendingQueue.storage : undefined;
+    const { extensions, logger } = this.#dependencies;
+    const options = extensions.find((extension) => extension.id === id);
+    if (options?.kind !== 'file_storage') return undefined;
+    if (this.#thread === undefined) {
+      const { StorageThread } = await import('./export/storage/file-storage.ts');
+      this.#thread = new StorageThread(logger);
+    }
+    const encoding = config.kind === 'otlp_http' ? config.encoding : 'proto';
+    return this.#thread.open(options, config.id, signal, encoding);
+  }
+
+  async close(): Promise<void> {
+    await this.#thread?.close();
+  }
 }
 
 /** One for each signal. */

@@ -9,7 +9,7 @@ import type { Clock } from './clock.ts';
 import type { ReceiverConfig } from './config/types.ts';
 import { createExportPath, type ExportPath } from './export/fan-out.ts';
 import { createTimers } from './export/timers.ts';
-import { openExporters } from './exporters.ts';
+import { openExporters, type OpenExporters } from './exporters.ts';
 import { controlLayout, type KernelCounters, type KernelSession, openKernelSession, windowSize } from './kernel/session.ts';
 import type { Logger } from './log.ts';
 import type { Span } from './model/span.ts';
@@ -60,6 +60,8 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
       scope,
       clock,
       timers,
+      logger,
+      extensions: config.extensions,
       write: (bytes) => {
         options.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString());
       },
@@ -71,7 +73,7 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
       if (outcome === 'exported') ledger.exported(spans);
       else ledger.notExported(outcome, spans);
     },
-    { timers, random: Math.random, logger },
+    { timers, random: Math.random, logger, recovery: ledger },
   );
   let kernel: KernelSession;
   try {
@@ -81,6 +83,7 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
     });
   } catch (error) {
     await exportPath.close(0);
+    await exporters.close();
     throw error;
   }
   const buffer = new Uint8Array(BUFFER_SIZE);
@@ -107,7 +110,7 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
       );
     },
   });
-  const running = new RunningReceiver({ ...options, kernel, pipeline, exportPath, ledger, buffer });
+  const running = new RunningReceiver({ ...options, kernel, pipeline, exporters, exportPath, ledger, buffer });
   running.start();
   logger.info('Everything is ready. Begin running and processing data.');
   return running;
@@ -116,6 +119,7 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
 interface Parts extends ReceiverOptions {
   readonly kernel: KernelSession;
   readonly pipeline: Pipeline;
+  readonly exporters: OpenExporters;
   readonly exportPath: ExportPath<Span>;
   readonly ledger: Ledger;
   readonly buffer: Uint8Array<ArrayBuffer>;
@@ -127,6 +131,8 @@ class RunningReceiver implements Receiver {
   #sweepTimer: NodeJS.Timeout | undefined;
   #resyncTimer: NodeJS.Timeout | undefined;
   #idleRounds = 0;
+  /** The last draining left nothing in the ring. */
+  #isEmptied = true;
   #stopping: Promise<void> | undefined;
 
   constructor(parts: Parts) {
@@ -174,30 +180,35 @@ class RunningReceiver implements Receiver {
 
   /** Returns how many rounds had something in them. */
   #takeRounds(limit: number): number {
-    const { kernel, pipeline, buffer, clock } = this.#parts;
+    const { kernel, pipeline, exportPath, buffer, clock } = this.#parts;
     const before = clock.now();
     let rounds = 0;
+    this.#isEmptied = false;
     while (rounds < limit) {
+      // block_on_overflow: what does not fit stays in the kernel, which sheds connections when its ring is full.
+      if (this.#stopping === undefined && exportPath.isFull()) return rounds;
       const size = kernel.drain(buffer);
       if (size === 0) break;
       pipeline.take(size);
       rounds++;
     }
     // Only when the ring is empty has everything up to `before` been handed in.
-    if (rounds < limit) pipeline.tick(before);
+    this.#isEmptied = rounds < limit;
+    if (this.#isEmptied) pipeline.tick(before);
     return rounds;
   }
 
   /** Connections whose end nobody told us: UNIX sockets have no states, and an end may be among lost events. */
   #sweep(): void {
     const { kernel, pipeline, clock } = this.#parts;
-    if (!pipeline.needsSweep()) return;
+    // The ends of connections may be among what is still in the ring.
+    if (!this.#isEmptied || !pipeline.needsSweep()) return;
     const time = clock.now();
     pipeline.sweep(kernel.liveConnections(), time);
   }
 
   async #stop(): Promise<void> {
-    const { kernel, pipeline, exportPath, ledger, config } = this.#parts;
+    const { kernel, pipeline, exporters, exportPath, ledger, config } = this.#parts;
     const deadlineMs = config.usm.shutdownTimeoutMs;
     clearTimeout(this.#drainTimer);
     clearInterval(this.#sweepTimer);
@@ -208,6 +219,7 @@ class RunningReceiver implements Receiver {
     ledger.kernelCounted(counters.shed, kernel.recursionMisses());
     kernel.close();
     await exportPath.close(deadlineMs * (1 - CLOSING_SHARE));
+    await exporters.close();
     this.#log(ledger.report(), counters);
   }
 

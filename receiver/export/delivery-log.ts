@@ -1,6 +1,11 @@
 // What one exporter's attempts look like → log records, at changes of state only: the first failure, the first loss, the recovery.
 import type { ExportLogger, ExportResult, Signal } from './exporter.ts';
 
+/** So many in a row before the storage counts as working again: on a nearly full disk, some batches fit and some do not. */
+const WRITES_UNTIL_WORKING = 16;
+/** Unreadable payloads that are logged one by one. */
+const MAX_UNREADABLE_RECORDS = 10;
+
 type State = 'delivering' | 'retrying' | 'dropping';
 
 export class DeliveryLog {
@@ -12,6 +17,11 @@ export class DeliveryLog {
   #isRejecting = false;
   /** Items lost since the state was last 'delivering'. */
   #dropped = 0;
+  #isStorageFailing = false;
+  #writesInARow = 0;
+  /** Items lost since the storage failed. */
+  #notStored = 0;
+  #unreadable = 0;
 
   constructor(id: string, signal: Signal, logger: ExportLogger) {
     this.#id = id;
@@ -54,6 +64,50 @@ export class DeliveryLog {
     if (!this.#isQueueFull) return;
     this.#isQueueFull = false;
     this.#recovered();
+  }
+
+  /** Items of an earlier run were found in the storage. */
+  recovered(items: number): void {
+    this.#logger.info('Found stored data, which will be sent.', { exporter: this.#id, items });
+  }
+
+  /** At the end: items that are left in the storage. */
+  stored(items: number): void {
+    this.#logger.warn('Data is left in the storage, for the next start.', { exporter: this.#id, items });
+  }
+
+  /** One payload was written into the storage, or could not be. */
+  written(failure: string | undefined): void {
+    if (failure !== undefined) {
+      this.#writesInARow = 0;
+      if (this.#isStorageFailing) return;
+      this.#isStorageFailing = true;
+      this.#logger.error(
+        'Storing failed. Data is sent without being stored, or dropped when the backend does not take it at once.',
+        { exporter: this.#id, error: failure },
+      );
+      return;
+    }
+    if (!this.#isStorageFailing || ++this.#writesInARow < WRITES_UNTIL_WORKING) return;
+    this.#isStorageFailing = false;
+    this.#logger.info('Storing works again.', { exporter: this.#id, dropped_items: this.#notStored });
+    this.#notStored = 0;
+  }
+
+  /** Items were dropped because they could not be stored. */
+  notStored(items: number): void {
+    this.#notStored += items;
+  }
+
+  /** A payload was stored, and cannot be read back. */
+  unreadable(items: number, reason: string): void {
+    if (++this.#unreadable > MAX_UNREADABLE_RECORDS) return;
+    const isLast = this.#unreadable === MAX_UNREADABLE_RECORDS;
+    this.#logger.error(`Stored data cannot be read back. Skipping it.${isLast ? ' More of this is only counted.' : ''}`, {
+      exporter: this.#id,
+      error: reason,
+      dropped_items: items,
+    });
   }
 
   #accepted(result: ExportResult & { readonly kind: 'accepted' }): void {

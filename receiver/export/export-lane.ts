@@ -3,11 +3,12 @@
 import type { BatchOptions } from './batching.ts';
 import { Batching } from './batching.ts';
 import { DeliveryLog } from './delivery-log.ts';
-import type { Exporter, ExportLogger, ExportOutcome, ExportResult, Payload, RequestEncoder, Signal } from './exporter.ts';
+import type { Exporter, ExportLogger, ExportOutcome, Payload, RequestEncoder, Signal } from './exporter.ts';
 import type { RetryOptions } from './retrying.ts';
 import { RetryingExporter } from './retrying.ts';
-import type { QueuedPayload, QueueOptions } from './sending-queue.ts';
+import type { Ending, QueuedPayload, QueueOptions } from './sending-queue.ts';
 import { SendingQueue } from './sending-queue.ts';
+import type { PayloadStore } from './storage/file-storage.ts';
 import type { Timers } from './timers.ts';
 
 /** An exporter, how it is to be fed, and what with. */
@@ -16,6 +17,8 @@ export interface DecoratedExporter<Item> {
   readonly exporter: Exporter;
   readonly sendingQueue: QueueOptions & { readonly batch: BatchOptions };
   readonly retryOnFailure: RetryOptions;
+  /** Absent: the queue is in memory. */
+  readonly store?: PayloadStore | undefined;
 }
 
 /** In items (spans, or metric data points), since start. */
@@ -28,6 +31,12 @@ export interface ExporterCounters {
   /** Given up: no more retries, or the receiver stopped. */
   readonly failed: number;
   readonly queueFull: number;
+  /** Left on disk at the end, for the next run. */
+  readonly stored: number;
+  /** Could not be written to the storage, or read back. */
+  readonly storageFailed: number;
+  /** Found in the storage at start. */
+  readonly recovered: number;
   /** In the sizer's units, with the capacity. */
   readonly queueSize: number;
   readonly queueCapacity: number;
@@ -54,7 +63,8 @@ export function directDelivery(flushTimeoutMs: number): Pick<DecoratedExporter<u
   };
 }
 
-export type RangeSettled = (firstItem: number, items: number, outcome: ExportOutcome) => void;
+/** `firstItem` undefined: items of an earlier run, which the storage had kept. */
+export type RangeSettled = (firstItem: number | undefined, items: number, outcome: ExportOutcome) => void;
 
 const DIRECT_QUEUE_ITEMS = 65_536;
 const DIRECT_BATCH_ITEMS = 4096;
@@ -64,12 +74,17 @@ export class ExportLane<Item> {
   readonly #batching: Batching<Item>;
   readonly #queue: SendingQueue;
   readonly #log: DeliveryLog;
+  readonly #store: PayloadStore | undefined;
   readonly #onSettled: RangeSettled;
+  #isStopping = false;
   #cut = 0;
   #accepted = 0;
   #rejected = 0;
   #failed = 0;
   #queueFull = 0;
+  #stored = 0;
+  #storageFailed = 0;
+  #recovered = 0;
 
   constructor(
     decorated: DecoratedExporter<Item>,
@@ -78,13 +93,24 @@ export class ExportLane<Item> {
     logger: ExportLogger,
     onSettled: RangeSettled,
   ) {
-    const { exporter, encoder, sendingQueue, retryOnFailure } = decorated;
+    const { exporter, encoder, sendingQueue, retryOnFailure, store } = decorated;
     this.#onSettled = onSettled;
     this.#log = new DeliveryLog(exporter.id, exporter.signal, logger);
-    this.#exporter = new RetryingExporter(exporter, retryOnFailure, timers, random, (result, items, retryInMs) =>
-      this.#log.attempt(result, items, retryInMs),
+    this.#exporter = new RetryingExporter(exporter, retryOnFailure, timers, random, (result, items, retryInMs) => {
+      // What is stored is not lost by the last attempt before the end.
+      const isLast = retryInMs === undefined && result.kind === 'retryable';
+      if (!(isLast && this.#isStopping && store !== undefined)) this.#log.attempt(result, items, retryInMs);
+    });
+    this.#store = store;
+    for (const { items } of store?.recovered ?? []) this.#recovered += items;
+    if (this.#recovered > 0) this.#log.recovered(this.#recovered);
+    this.#queue = new SendingQueue(
+      this.#exporter,
+      sendingQueue,
+      (entry, ending) => this.#settle(entry, ending),
+      store,
+      (failure) => this.#log.written(failure),
     );
-    this.#queue = new SendingQueue(this.#exporter, sendingQueue, (entry, result) => this.#settle(entry, result));
     this.#batching = new Batching(encoder, withinQueue(sendingQueue), this.#exporter.maxPayloadBytes, timers, (payload) =>
       this.#offer(payload),
     );
@@ -99,20 +125,33 @@ export class ExportLane<Item> {
     this.#batching.flush();
   }
 
+  /** In items: found in the storage at start. */
+  get recovered(): number {
+    return this.#recovered;
+  }
+
+  /** True: nothing should be pushed now, see `block_on_overflow`. */
+  get isFull(): boolean {
+    return this.#queue.isFull;
+  }
+
   /** Sends what is pending and waits no more between attempts. */
   stop(): void {
+    this.#isStopping = true;
+    this.#queue.stop();
     this.#batching.flush();
     this.#exporter.stop();
   }
 
-  /** Settles what is left as failed. */
+  /** Settles what is left: as stored, or as failed. */
   abandon(): void {
     this.#batching.flush();
     this.#queue.abandon();
+    if (this.#stored > 0) this.#log.stored(this.#stored);
   }
 
-  close(): Promise<void> {
-    return this.#exporter.close();
+  async close(): Promise<void> {
+    await Promise.all([this.#exporter.close(), this.#store?.close()]);
   }
 
   counters(): ExporterCounters {
@@ -123,6 +162,9 @@ export class ExportLane<Item> {
       rejected: this.#rejected,
       failed: this.#failed,
       queueFull: this.#queueFull,
+      stored: this.#stored,
+      storageFailed: this.#storageFailed,
+      recovered: this.#recovered,
       queueSize: this.#queue.size,
       queueCapacity: this.#queue.capacity,
     };
@@ -132,33 +174,43 @@ export class ExportLane<Item> {
     const { items } = payload;
     const firstItem = this.#cut;
     this.#cut += items;
-    if (this.#queue.offer({ payload, firstItem })) return;
+    if (this.#queue.offer(payload, firstItem)) return;
     this.#queueFull += items;
     this.#log.queueFull(items);
     this.#onSettled(firstItem, items, 'queue_full');
   }
 
-  #settle(entry: QueuedPayload, result: ExportResult | undefined): void {
-    const { firstItem, payload } = entry;
+  #settle({ firstItem, items }: QueuedPayload, ending: Ending): void {
     if (this.#queue.size * 2 <= this.#queue.capacity) this.#log.queueHasRoom();
-    switch (result?.kind) {
+    switch (ending.kind) {
       case 'accepted': {
         // Which ones the backend rejected it does not say; the ledger counts.
-        const accepted = payload.items - result.rejected;
+        const accepted = items - ending.rejected;
         this.#accepted += accepted;
-        this.#rejected += result.rejected;
+        this.#rejected += ending.rejected;
         this.#onSettled(firstItem, accepted, 'exported');
-        this.#onSettled(firstItem + accepted, result.rejected, 'export_rejected');
+        this.#onSettled(firstItem === undefined ? undefined : firstItem + accepted, ending.rejected, 'export_rejected');
         return;
       }
       case 'refused':
-        this.#rejected += payload.items;
-        this.#onSettled(firstItem, payload.items, 'export_rejected');
+        this.#rejected += items;
+        this.#onSettled(firstItem, items, 'export_rejected');
         return;
       case 'retryable':
-      case undefined:
-        this.#failed += payload.items;
-        this.#onSettled(firstItem, payload.items, 'export_failed');
+      case 'abandoned':
+        this.#failed += items;
+        this.#onSettled(firstItem, items, 'export_failed');
+        return;
+      case 'stored':
+        this.#stored += items;
+        this.#onSettled(firstItem, items, 'stored');
+        return;
+      case 'not_stored':
+      case 'unreadable':
+        this.#storageFailed += items;
+        if (ending.kind === 'unreadable') this.#log.unreadable(items, ending.message);
+        else this.#log.notStored(items);
+        this.#onSettled(firstItem, items, ending.kind === 'not_stored' ? 'storage_failed' : 'storage_unreadable');
         return;
     }
   }

@@ -45,7 +45,17 @@ export interface Exporter {
 }
 
 /** How one span ended: 'exported', or why it was not. The names are those of the ledger. */
-export type ExportOutcome = 'exported' | 'queue_full' | 'export_failed' | 'export_rejected';
+export type ExportOutcome =
+  | 'exported'
+  | 'queue_full'
+  | 'export_failed'
+  | 'export_rejected'
+  /** It is on disk, for the next run to send. */
+  | 'stored'
+  /** The disk did not take it. */
+  | 'storage_failed'
+  /** The disk did not give it back. */
+  | 'storage_unreadable';
 
 /** Who makes the spans, and the semantic conventions that they follow. */
 export interface InstrumentationScope {

@@ -1,7 +1,7 @@
 // Items → every exporter of a pipeline, and one ending per item for the ledger. Hot path: push.
 import type { DecoratedExporter, ExporterCounters } from './export-lane.ts';
 import { ExportLane } from './export-lane.ts';
-import type { ExportLogger } from './exporter.ts';
+import type { ExportLogger, ExportOutcome } from './exporter.ts';
 import type { ItemsSettled } from './settlement.ts';
 import { Settlement } from './settlement.ts';
 import type { Timers } from './timers.ts';
@@ -12,6 +12,14 @@ export interface ExportPathDependencies {
   /** Uniform in [0, 1). */
   readonly random: () => number;
   readonly logger: ExportLogger;
+  /** Hears of what an earlier run stored: it is none of what is pushed. */
+  readonly recovery?: RecoveryBooks | undefined;
+}
+
+/** In items, once for each exporter that stored them. */
+export interface RecoveryBooks {
+  recovered(items: number): void;
+  recoveredSettled(items: number, outcome: ExportOutcome): void;
 }
 
 /** Of one signal: spans one by one, or metrics in whatever pieces. */
@@ -20,12 +28,14 @@ export interface ExportPath<Item> {
   push(item: Item, items?: number): void;
   /** Items that have no ending yet. */
   outstanding(): number;
+  /** True: nothing should be pushed until it is false, as an exporter with `block_on_overflow` has a full queue. */
+  isFull(): boolean;
   counters(): readonly ExporterCounters[];
   /** Sends what is pending. True when, within the time, as many items have ended as had been pushed. */
   flush(withinMs: number): Promise<boolean>;
   /**
-   * Delivers what it can within the time, without waiting for backends that fail; the rest ends as 'export_failed'. Nothing ends
-   * afterwards. May be called twice.
+   * Delivers what it can within the time, without waiting for backends that fail; the rest ends as 'stored' where there is a storage,
+   * else as 'export_failed'. Nothing ends afterwards. May be called twice.
    */
   close(withinMs: number): Promise<void>;
 }
@@ -52,7 +62,7 @@ class FanOut<Item> implements ExportPath<Item> {
   #closing: Promise<void> | undefined;
 
   constructor(exporters: readonly DecoratedExporter<Item>[], onSettled: ItemsSettled, dependencies: ExportPathDependencies) {
-    const { timers, random, logger } = dependencies;
+    const { timers, random, logger, recovery } = dependencies;
     const settlement = new Settlement(exporters.length, (items, outcome) => {
       this.#ended += items;
       onSettled(items, outcome);
@@ -62,8 +72,12 @@ class FanOut<Item> implements ExportPath<Item> {
     this.#timers = timers;
     this.#lanes = exporters.map(
       (exporter) =>
-        new ExportLane(exporter, timers, random, logger, (first, items, outcome) => settlement.settle(first, items, outcome)),
+        new ExportLane(exporter, timers, random, logger, (first, items, outcome) => {
+          if (first !== undefined) settlement.settle(first, items, outcome);
+          else if (items > 0) recovery?.recoveredSettled(items, outcome);
+        }),
     );
+    for (const lane of this.#lanes) if (lane.recovered > 0) recovery?.recovered(lane.recovered);
   }
 
   push(item: Item, items = 1): void {
@@ -77,6 +91,10 @@ class FanOut<Item> implements ExportPath<Item> {
 
   outstanding(): number {
     return this.#pushed - this.#ended;
+  }
+
+  isFull(): boolean {
+    return this.#lanes.some((lane) => lane.isFull);
   }
 
   counters(): readonly ExporterCounters[] {

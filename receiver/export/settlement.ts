@@ -5,7 +5,15 @@ import type { ExportOutcome } from './exporter.ts';
 export type ItemsSettled = (items: number, outcome: ExportOutcome) => void;
 
 const BLOCK_ITEMS = 4096;
-const OUTCOMES: readonly ExportOutcome[] = ['exported', 'queue_full', 'export_failed', 'export_rejected'];
+const OUTCOMES: readonly ExportOutcome[] = [
+  'exported',
+  'queue_full',
+  'export_failed',
+  'export_rejected',
+  'stored',
+  'storage_failed',
+  'storage_unreadable',
+];
 
 interface Block {
   /** Per item: how many exporters have settled it. */

@@ -91,6 +91,9 @@ export type NotExportedReason =
   | 'queue_full'
   | 'export_failed'
   | 'export_rejected'
+  | 'stored'
+  | 'storage_failed'
+  | 'storage_unreadable'
   | 'open_at_exit';
 
 /** Why a conversation gives a connection up. */

@@ -11,6 +11,14 @@ export interface LedgerReport {
     readonly pending?: number;
     readonly not_exported: Readonly<Record<string, number>>;
   };
+  /** What earlier runs left in the storage, as counted by them; once for each exporter that stored it. Absent: nothing. */
+  readonly storage?: {
+    readonly recovered: number;
+    readonly exported: number;
+    /** Not settled yet. Left out at exit. */
+    readonly pending?: number;
+    readonly not_exported: Readonly<Record<string, number>>;
+  };
   readonly connections: {
     readonly seen: number;
     readonly shed: Readonly<Record<string, number>>;
@@ -50,6 +58,9 @@ export class Ledger implements Books {
   #transactionsSeen = 0;
   #exported = 0;
   readonly #notExported = new Tally();
+  #recovered = 0;
+  #recoveredExported = 0;
+  readonly #recoveredNotExported = new Tally();
   #connectionsSeen = 0;
   readonly #shed = new Tally();
   #notHttp = 0;
@@ -72,6 +83,16 @@ export class Ledger implements Books {
 
   notExported(reason: NotExportedReason, count: number): void {
     this.#notExported.add(reason, count);
+  }
+
+  /** Spans of earlier runs were found in the storage; exactly one {@link recoveredSettled} follows for each. */
+  recovered(count: number): void {
+    this.#recovered += count;
+  }
+
+  recoveredSettled(count: number, outcome: NotExportedReason | 'exported'): void {
+    if (outcome === 'exported') this.#recoveredExported += count;
+    else this.#recoveredNotExported.add(outcome, count);
   }
 
   connectionSeen(): void {
@@ -135,16 +156,28 @@ export class Ledger implements Books {
    */
   report(onTheirWay?: number): LedgerReport {
     const areTransactionsBalanced = this.pending === (onTheirWay ?? 0);
+    const unsettled = this.#recovered - this.#recoveredExported - this.#recoveredNotExported.sum();
+    const isStorageBalanced = onTheirWay === undefined ? unsettled === 0 : unsettled >= 0;
     const unsaidBytes = this.#bytesSeen - this.#bytesParsed - this.#bytesSkipped - this.#bytesLost.sum();
     const areBytesBalanced = onTheirWay === undefined ? unsaidBytes === 0 : unsaidBytes >= 0;
     return {
-      balanced: areTransactionsBalanced && areBytesBalanced,
+      balanced: areTransactionsBalanced && areBytesBalanced && isStorageBalanced,
       transactions: {
         seen: this.#transactionsSeen,
         exported: this.#exported,
         ...(onTheirWay === undefined ? {} : { pending: onTheirWay }),
         not_exported: this.#notExported.report(),
       },
+      ...(this.#recovered === 0
+        ? {}
+        : {
+            storage: {
+              recovered: this.#recovered,
+              exported: this.#recoveredExported,
+              ...(onTheirWay === undefined ? {} : { pending: unsettled }),
+              not_exported: this.#recoveredNotExported.report(),
+            },
+          }),
       connections: {
         seen: this.#connectionsSeen,
         shed: this.#shed.report(),

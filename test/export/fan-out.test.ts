@@ -105,6 +105,9 @@ test('each outcome of an exporter has its name and its counter', async () => {
     rejected: 7,
     failed: 4,
     queueFull: 0,
+    stored: 0,
+    storageFailed: 0,
+    recovered: 0,
     queueSize: 0,
     queueCapacity: 1000,
   });

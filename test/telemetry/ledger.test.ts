@@ -52,6 +52,23 @@ test('reasons that did not happen are left out', () => {
   assert.deepEqual([report.transactions.not_exported, report.connections.shed, report.events.dropped], [{}, {}, {}]);
 });
 
+test('what an earlier run stored has books of its own, which balance with ours', () => {
+  const ledger = new Ledger();
+  ledger.transactionSeen();
+  ledger.notExported('stored', 1);
+  ledger.recovered(10);
+  ledger.recoveredSettled(6, 'exported');
+  ledger.recoveredSettled(1, 'storage_unreadable');
+  assert.deepEqual(ledger.report(0).storage, { recovered: 10, exported: 6, pending: 3, not_exported: { storage_unreadable: 1 } });
+  assert.equal(ledger.report(0).balanced, true);
+  assert.equal(ledger.report().balanced, false);
+  ledger.recoveredSettled(3, 'stored');
+  const { balanced, transactions, storage } = ledger.report();
+  assert.equal(balanced, true);
+  assert.deepEqual(transactions, { seen: 1, exported: 0, not_exported: { stored: 1 } });
+  assert.deepEqual(storage, { recovered: 10, exported: 6, not_exported: { storage_unreadable: 1, stored: 3 } });
+});
+
 describe('the books do not balance', () => {
   const rows: readonly (readonly [title: string, entry: (ledger: Ledger) => void])[] = [
     ['while a transaction is on its way', (ledger) => ledger.transactionSeen()],
