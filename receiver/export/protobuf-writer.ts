@@ -97,6 +97,12 @@ export class ProtobufWriter {
     this.#position += 4;
   }
 
+  fixed64(value: bigint): void {
+    if (this.#position + 8 > this.#bytes.length) this.#grow(8);
+    this.#view.setBigUint64(this.#position, value, true);
+    this.#position += 8;
+  }
+
   /** A field of fixed64, as two halves. */
   fixed64Field(tag: number, high: number, low: number): void {
     const position = this.#position;
