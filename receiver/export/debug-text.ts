@@ -144,13 +144,13 @@ function* pairs(span: Span): Iterable<readonly [string, AttributeValue]> {
   }
 }
 
-function attributesLine(attributes: Iterable<readonly [string, AttributeValue]>): string {
+export function attributesLine(attributes: Iterable<readonly [string, AttributeValue]>): string {
   let text = '';
   for (const [name, value] of attributes) text += ` ${escapeControls(name)}=${escapeControls(valueText(value))}`;
   return text;
 }
 
-function attributesBlock(header: string, attributes: Iterable<readonly [string, AttributeValue]>): string {
+export function attributesBlock(header: string, attributes: Iterable<readonly [string, AttributeValue]>): string {
   let text = '';
   for (const [name, value] of attributes) {
     text += `     -> ${escapeControls(name)}: ${typeName(value)}(${escapeControls(valueText(value))})\n`;
@@ -190,7 +190,7 @@ function localTime(unixMs: number): string {
 }
 
 /** As Go prints times: `2006-01-02 15:04:05.999999999 +0000 UTC`, without trailing zeros. */
-function utcTime(unixNs: bigint): string {
+export function utcTime(unixNs: bigint): string {
   const seconds = new Date(Number(unixNs / 1_000_000_000n) * 1000).toISOString().slice(0, 19).replace('T', ' ');
   const fraction = (unixNs % 1_000_000_000n).toString().padStart(9, '0').replace(/0+$/, '');
   return `${seconds}${fraction === '' ? '' : `.${fraction}`} +0000 UTC`;
