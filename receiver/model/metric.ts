@@ -7,16 +7,10 @@ import type { Nanoseconds } from './transaction.ts';
 
 export type Temporality = 'cumulative' | 'delta';
 
-/** One request's worth of metrics: the unit of encoding, sending and accounting. */
-export interface MetricBatch {
-  readonly resources: readonly ResourceMetrics[];
-  /** Data points of all of it. */
-  readonly points: number;
-}
-
-export interface ResourceMetrics {
+/** The unit of encoding: points of one metric of one resource. */
+export interface ResourceMetric {
   readonly resource: Resource;
-  readonly metrics: readonly Metric[];
+  readonly metric: Metric;
 }
 
 /** A stream of one resource: what is measured, and a point for each set of attributes. */
