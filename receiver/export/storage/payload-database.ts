@@ -123,14 +123,13 @@ export class PayloadDatabase {
     }
   }
 
-  /** Does not throw: what cannot be deleted now is deleted later, and at worst sent again after a restart. */
+  /** Does not throw: what cannot be deleted now is deleted with the next one, and at worst sent again after a restart. */
   delete(id: number): void {
     this.#undeleted.add(id);
     for (const each of this.#undeleted) {
       try {
         this.#deletion().run(each);
-      } catch (error) {
-        if (isUnreadable(error)) this.#recreateAfter(error);
+      } catch {
         return;
       }
       this.#undeleted.delete(each);
@@ -174,7 +173,7 @@ export class PayloadDatabase {
       this.#open();
     } catch (error) {
       if (!isUnreadable(error)) {
-        this.close();
+        if (codeOf(error) === SQLITE_BUSY) throw new Error('another process has it open', { cause: error });
         throw error;
       }
       this.#recreateAfter(error);
@@ -183,23 +182,27 @@ export class PayloadDatabase {
 
   #open(): DatabaseSync {
     if (this.#database !== undefined) return this.#database;
-    const { path, timeoutMs, fsync } = this.#options;
-    const database = new this.#sqlite.DatabaseSync(path);
+    const database = new this.#sqlite.DatabaseSync(this.#options.path);
     this.#database = database;
+    try {
+      this.#setUp(database);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    return database;
+  }
+
+  #setUp(database: DatabaseSync): void {
+    const { timeoutMs, fsync } = this.#options;
     database.exec(
       `PRAGMA busy_timeout = ${Math.trunc(timeoutMs)}; PRAGMA locking_mode = EXCLUSIVE; PRAGMA trusted_schema = OFF;
        PRAGMA page_size = ${PAGE_BYTES}; PRAGMA cache_size = -${CACHE_KIB}; PRAGMA temp_store = MEMORY;
        PRAGMA journal_mode = PERSIST; PRAGMA synchronous = ${fsync ? 'FULL' : 'OFF'};`,
     );
-    try {
-      database.exec('BEGIN EXCLUSIVE; COMMIT');
-    } catch (error) {
-      if (codeOf(error) !== SQLITE_BUSY) throw error;
-      throw new Error('another process has it open', { cause: error });
-    }
+    database.exec('BEGIN EXCLUSIVE; COMMIT');
     this.#createTables(database);
     reserveJournal(database);
-    return database;
   }
 
   #createTables(database: DatabaseSync): void {

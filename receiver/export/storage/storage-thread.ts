@@ -22,10 +22,11 @@ async function serve(): Promise<void> {
 
   const open = ({ database: number, request, options, rebound }: OpenRequest): void => {
     try {
-      const database = new PayloadDatabase(sqlite, options, (message) => {
+      const notice = (message: string): void => {
         answer({ kind: 'notice', message });
-      });
-      databases.set(number, { database, timer: rebound && watchRebound(database, rebound) });
+      };
+      const database = new PayloadDatabase(sqlite, options, notice);
+      databases.set(number, { database, timer: rebound && watchRebound(database, rebound, notice) });
       answer({ kind: 'opened', request, stored: database.list() });
     } catch (error) {
       answer({ kind: 'failed', request, message: `${options.path}: ${messageOf(error)}` });
@@ -68,10 +69,14 @@ async function serve(): Promise<void> {
 }
 
 /** Compacts when the file has been larger than one threshold and what is in use falls below the other. */
-function watchRebound(database: PayloadDatabase, rebound: Rebound): NodeJS.Timeout {
+function watchRebound(database: PayloadDatabase, rebound: Rebound, notice: (message: string) => void): NodeJS.Timeout {
   const timer = setInterval(() => {
-    const { fileBytes, usedBytes } = database.size();
-    if (fileBytes >= rebound.neededBytes && usedBytes < rebound.triggerBytes) database.compact();
+    try {
+      const { fileBytes, usedBytes } = database.size();
+      if (fileBytes >= rebound.neededBytes && usedBytes < rebound.triggerBytes) database.compact();
+    } catch (error) {
+      notice(`cannot compact: ${messageOf(error)}`);
+    }
   }, rebound.checkIntervalMs);
   return timer.unref();
 }
