@@ -29,6 +29,7 @@ export interface ExchangeInspection {
 }
 
 export interface ConversationInspection {
+  readonly protocol: string;
   readonly request: SideInspection;
   readonly response: SideInspection;
   /** What a response answers: `firm`, or what has to be proven first. */
@@ -64,8 +65,8 @@ export interface ConnectionInspection {
   readonly idle_ms: number;
   readonly received: FlowInspection;
   readonly sent: FlowInspection;
-  /** Events that wait for the other direction's, or for the role. */
-  readonly waiting_events: number;
+  /** Since when events wait for the other direction's, or for the role; undefined: none do. */
+  readonly waiting_ms: number | undefined;
   readonly waiting_bytes: number;
   readonly lost_bytes: number;
   readonly last_loss: string | undefined;
