@@ -2,7 +2,8 @@
 // a response whose request was read or written by another thread waits until the request's own event has come.
 // More than 400 lines: order, role and protocol are decided on the same two flows, and each may end what the others began.
 import type { Books } from '../model/books.ts';
-import type { ConnectionInfo, Role, RoleEvidence } from '../model/connection.ts';
+import type { ConnectionInfo, Endpoint, Role, RoleEvidence } from '../model/connection.ts';
+import type { ConnectionInspection } from '../model/inspection.ts';
 import type {
   Conversation,
   ConversationEvent,
@@ -32,6 +33,11 @@ export interface ConnectionContext {
   onIgnored(connection: Connection): void;
 }
 
+function formatEndpoint({ address, port }: Endpoint): string {
+  if (port === 0) return address;
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
 /** An old connection that shows nothing like HTTP at so many turns is not HTTP. */
 const MAX_STRANGE_TURNS = 16;
 
@@ -53,6 +59,8 @@ export class Connection implements ConversationSink {
   #lastSide: Side | undefined;
   #isLastSent: boolean | undefined;
   #lastTime: Nanoseconds = 0;
+  #lostBytes = 0;
+  #lastLoss: string | undefined;
 
   constructor(open: OpenEvent, context: ConnectionContext) {
     this.#info = open.info;
@@ -122,6 +130,34 @@ export class Connection implements ConversationSink {
     this.#isIgnored = true;
   }
 
+  /** Where it stands, for people. */
+  inspect(now: Nanoseconds): Omit<ConnectionInspection, 'closing'> {
+    const { id, transport, local, peer, role, roleEvidence, openedBy, networkNamespace } = this.#info;
+    const since = this.waitingSince;
+    const conversation = this.#conversation?.inspect(now);
+    const undecided = this.#isRequestSent === undefined ? 'undecided: the role is unknown' : 'undecided';
+    return {
+      connection: id,
+      transport,
+      local: formatEndpoint(local),
+      peer: formatEndpoint(peer),
+      role,
+      role_evidence: roleEvidence,
+      pid: openedBy.pid,
+      network_namespace: networkNamespace,
+      joined: this.#start,
+      protocol: this.#isIgnored ? 'given up' : (conversation?.protocol ?? undecided),
+      idle_ms: Math.round((now - this.#lastTime) / 1e6),
+      received: { position: this.#received.position, stepped_to: this.#received.steppedTo },
+      sent: { position: this.#sent.position, stepped_to: this.#sent.steppedTo },
+      waiting_ms: since === undefined ? undefined : Math.round((now - since) / 1e6),
+      waiting_bytes: this.#waiting.bytes,
+      lost_bytes: this.#lostBytes,
+      last_loss: this.#lastLoss,
+      conversation,
+    };
+  }
+
   /** Gives the conversation the time: what it holds in doubt may be settled by silence. */
   settle(now: Nanoseconds): void {
     if (!this.#isIgnored) this.#conversation?.settle?.(now);
@@ -165,6 +201,8 @@ export class Connection implements ConversationSink {
   }
 
   lost(reason: LossReason | 'resynchronising' | 'malformed_message' | 'head_too_large', count: number): void {
+    this.#lostBytes += count;
+    this.#lastLoss = reason;
     this.#context.books.bytesLost(reason, count);
   }
 

@@ -1,5 +1,6 @@
 // ConnectionId -> Connection: opens, feeds, closes and bounds them.
 import type { ConnectionId } from '../model/connection.ts';
+import type { ConnectionFilter, ConnectionInspection, ConnectionsInspection } from '../model/inspection.ts';
 import type { Books } from '../model/books.ts';
 import type { Protocol } from '../model/protocol.ts';
 import type { Abort, Nanoseconds, Transaction } from '../model/transaction.ts';
@@ -80,6 +81,25 @@ export class ConnectionTable {
     let open = 0;
     for (const connection of this.#connections.values()) open += connection.openTransactions;
     return open;
+  }
+
+  /** The connections that the filter lets through, for people: those of the last I/O first. */
+  inspect(filter: ConnectionFilter, now: Nanoseconds): ConnectionsInspection {
+    const matching = [...this.#connections.values()].filter((connection) => isMatch(connection, filter));
+    const shown = matching.sort((a, b) => b.lastTime - a.lastTime).slice(0, filter.limit);
+    const isGivenUp = filter.connection !== undefined && this.#ignored.has(filter.connection);
+    return {
+      tracked: this.#connections.size,
+      matching: matching.length,
+      shown: shown.map((connection) => this.#inspect(connection, now)),
+      truncated: shown.length < matching.length,
+      ...(isGivenUp ? { given_up: true } : {}),
+    };
+  }
+
+  #inspect(connection: Connection, now: Nanoseconds): ConnectionInspection {
+    const gone = this.#gone.has(connection) ? 'gone without a word' : undefined;
+    return { ...connection.inspect(now), closing: this.#closing.get(connection)?.cause ?? gone };
   }
 
   open(event: OpenEvent): void {
@@ -239,6 +259,12 @@ export class ConnectionTable {
     this.#context.controls.ignore(id);
     remember(this.#ignored, id, MAX_REMEMBERED);
   }
+}
+
+function isMatch({ info }: Connection, { connection, pid, port }: ConnectionFilter): boolean {
+  if (connection !== undefined && info.id !== connection) return false;
+  if (pid !== undefined && info.openedBy.pid !== pid) return false;
+  return port === undefined || info.local.port === port || info.peer.port === port;
 }
 
 /** Adds to a set that forgets its oldest. */

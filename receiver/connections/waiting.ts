@@ -21,6 +21,11 @@ export class WaitingEvents {
     return this.#events[0];
   }
 
+  /** Kept. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   get isEmpty(): boolean {
     return this.#events.length === 0;
   }

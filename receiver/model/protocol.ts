@@ -1,6 +1,7 @@
 // What a protocol folder offers and what it is given. `connections` orders the bytes of one socket and hands them over;
 // a Conversation turns them into transactions. Protocols never see sockets, the kernel or each other.
 import type { ConnectionInfo } from './connection.ts';
+import type { ConversationInspection } from './inspection.ts';
 import type { ProcessId } from './process.ts';
 import type { Abort, Nanoseconds, Transaction } from './transaction.ts';
 
@@ -58,6 +59,8 @@ export interface Conversation {
   hasOutstandingRequest(): boolean;
   /** Transactions that are open now: request seen, response not complete. */
   openTransactions(): number;
+  /** Where it stands at the present time, for people. */
+  inspect(now: Nanoseconds): ConversationInspection;
   /**
    * Called now and then (about every second) with the present time: hands out what was held back only until silence would show that
    * the client was waiting for nothing else. Absent: nothing is ever held back for that long.

@@ -5,6 +5,7 @@
 import { parseDecimal } from '../../bytes/ascii.ts';
 import { BoundedBuffer } from '../../bytes/bounded-buffer.ts';
 import type { ConnectionInfo } from '../../model/connection.ts';
+import type { ConversationInspection, SideInspection } from '../../model/inspection.ts';
 import type { ProcessId } from '../../model/process.ts';
 import type { Conversation, ConversationSink, ConversationStart, GiveUpReason, LossReason, Side } from '../../model/protocol.ts';
 import type { Abort, HttpRequest, Nanoseconds } from '../../model/transaction.ts';
@@ -42,6 +43,10 @@ export interface Heads {
 const STATUS_SWITCHING = 101;
 /** Length of `HTTP/1.1 200`. */
 const STATUS_SIZE = 12;
+
+function inspectSide({ phase, bufferedBytes, bodySize }: MessageReader): SideInspection {
+  return { phase, buffered_bytes: bufferedBytes, body_bytes: bodySize };
+}
 
 export class Http1Conversation implements Conversation {
   readonly #connection: ConnectionInfo;
@@ -197,6 +202,16 @@ export class Http1Conversation implements Conversation {
 
   openTransactions(): number {
     return this.#matcher.openCount;
+  }
+
+  inspect(now: Nanoseconds): ConversationInspection {
+    return {
+      protocol: 'http/1.x',
+      request: inspectSide(this.#request),
+      response: inspectSide(this.#response),
+      pairing: this.#matcher.isInDoubt ? `${this.#pairing}, in doubt` : this.#pairing,
+      ...this.#matcher.inspect(now),
+    };
   }
 
   settle(now: Nanoseconds): void {

@@ -2,6 +2,7 @@
 // Nothing is "seen" before the connection is proven to be HTTP. After lost bytes that order itself is in doubt, because requests may
 // have been pipelined in the hole: then finished transactions are held until the client has shown that it waits for each answer.
 import type { ConnectionInfo } from '../../model/connection.ts';
+import { type ConversationInspection, MAX_EXCHANGES } from '../../model/inspection.ts';
 import type { ConversationSink, NotExportedReason } from '../../model/protocol.ts';
 import type { Abort, Nanoseconds, Transaction } from '../../model/transaction.ts';
 import { type Exchange, toTransaction } from './exchange.ts';
@@ -61,6 +62,19 @@ export class Matcher {
 
   get newest(): Exchange | undefined {
     return this.#waiting[this.#waiting.length - 1];
+  }
+
+  inspect(now: Nanoseconds): Pick<ConversationInspection, 'open_exchanges' | 'open' | 'held'> {
+    return {
+      open_exchanges: this.#waiting.slice(0, MAX_EXCHANGES).map(({ position, start, process, statusCode }) => ({
+        request_position: position,
+        age_ms: Math.round((now - start) / 1e6),
+        pid: process.pid,
+        status_code: statusCode === 0 ? undefined : statusCode,
+      })),
+      open: this.#waiting.length,
+      held: this.#held.length,
+    };
   }
 
   doubt(): void {

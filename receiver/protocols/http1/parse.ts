@@ -94,6 +94,11 @@ export class MessageReader {
     return this.#phase;
   }
 
+  /** Kept of a head that is not whole yet. */
+  get bufferedBytes(): number {
+    return this.#pending.length;
+  }
+
   /** Payload bytes of the present message so far. */
   get bodySize(): number {
     return this.#bodySize;
