@@ -55,7 +55,7 @@ const goLabels: SchemaForm = {
   needs: 'the offsets of g, m.curg and g.labels for the Go version in the executable, and the names of the labels',
 };
 
-const forms: ReadonlyMap<string, SchemaForm> = new Map([
+const forms: ReadonlyMap<string, SchemaForm> = new Map<string, SchemaForm>([
   ['tlsdesc_v1_dev', recordPointer],
   ['tlsdesc_v1', recordPointer],
   ['tls_v1', recordPointer],
