@@ -8,6 +8,7 @@ import { product, version } from './cli/version.ts';
 import type { LoadedConfig } from './config/load.ts';
 import type { Logger } from './log.ts';
 import { messageOf, ReceiverError } from './errors.ts';
+import type { ProcessReading } from './telemetry/self/readings.ts';
 
 /** Over the time that the receiver gives itself, so that this only ends a receiver that is stuck. */
 const stuckGraceMs = 1_000;
@@ -65,6 +66,7 @@ async function run({ config, warnings }: LoadedConfig): Promise<void> {
     write: (text) => {
       process.stdout.write(text);
     },
+    processReading,
   });
   process.on('SIGUSR2', () => {
     receiver.logLedger();
@@ -83,6 +85,18 @@ async function run({ config, warnings }: LoadedConfig): Promise<void> {
   logger.info('Shutdown complete');
   // Whatever a library still holds open must not keep the process.
   process.exit(0);
+}
+
+function processReading(): ProcessReading {
+  const { user, system } = process.cpuUsage();
+  const memory = process.memoryUsage();
+  return {
+    uptimeSeconds: process.uptime(),
+    cpuSeconds: (user + system) / 1e6,
+    residentBytes: memory.rss,
+    heapUsedBytes: memory.heapUsed,
+    totalBytes: memory.heapTotal + memory.external,
+  };
 }
 
 async function openLog({ logs }: LoadedConfig['config']): Promise<Logger> {

@@ -11,6 +11,7 @@ import { ConnectionTable } from './connections/table.ts';
 import type { ExportPath } from './export/fan-out.ts';
 import { Decoder } from './kernel/decode.ts';
 import type { ConnectionId } from './model/connection.ts';
+import type { ConnectionFilter, ConnectionsInspection } from './model/inspection.ts';
 import type { Span } from './model/span.ts';
 import type { Transaction } from './model/transaction.ts';
 import { createHttpDescriber } from './protocols/http1/describe.ts';
@@ -52,6 +53,13 @@ export interface Pipeline {
   needsSweep(): boolean;
   /** Transactions that were seen and have not ended. */
   openTransactions(): number;
+  trackedConnections(): number;
+  /** Where connections stand at the present time, for people. */
+  inspectConnections(filter: ConnectionFilter, now: number): ConnectionsInspection;
+  /** Pipeline time of the oldest event that the last {@link take} took. */
+  oldestTime(): number;
+  /** Events that the full ring refused. */
+  droppedByCpu(): ArrayLike<number>;
   /** Ends every connection: what is open is counted, nothing comes after. */
   close(): void;
 }
@@ -129,6 +137,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     },
     needsSweep: () => connections.needsSweep(),
     openTransactions: () => connections.openTransactions,
+    trackedConnections: () => connections.size,
+    inspectConnections: (filter, now) => connections.inspect(filter, now),
+    oldestTime: () => decoder.firstTime,
+    droppedByCpu: () => decoder.droppedByCpu,
     close: () => {
       connections.close();
     },

@@ -13,9 +13,13 @@ import { openExporters, type OpenExporters } from './exporters.ts';
 import { controlLayout, type KernelCounters, type KernelSession, openKernelSession, windowSize } from './kernel/session.ts';
 import type { Logger } from './log.ts';
 import type { Span } from './model/span.ts';
+import { type Operations, startOperations } from './operations.ts';
 import { createPipeline, type Pipeline } from './pipeline.ts';
+import { createObserved, type KernelReading } from './self-observation.ts';
 import { Ledger, type LedgerReport } from './telemetry/ledger.ts';
 import { createRandomIds } from './telemetry/random-ids.ts';
+import { Lags } from './telemetry/self/lags.ts';
+import type { ProcessReading } from './telemetry/self/readings.ts';
 import { SCOPE_NAME } from './telemetry/spans.ts';
 
 export interface ReceiverOptions {
@@ -24,6 +28,8 @@ export interface ReceiverOptions {
   readonly clock: Clock;
   /** Standard output. */
   readonly write: (text: string) => void;
+  /** What the process uses. */
+  readonly processReading: () => ProcessReading;
 }
 
 export interface Receiver {
@@ -49,12 +55,31 @@ const CLOCK_RESYNC_MS = 10_000;
 const CLOSING_SHARE = 0.1;
 
 export async function startReceiver(options: ReceiverOptions): Promise<Receiver> {
-  const { config, logger, clock } = options;
+/** Of that: for the last metrics about ourselves. */
+const LAST_METRICS_SHARE = 0.5;
+const NS_PER_MS = 1e6;
   limitAllocator(ALLOCATOR_LIMITS);
   const ledger = new Ledger();
   const scope = { name: SCOPE_NAME, version, schemaUrl: SCHEMA_URL };
   const timers = createTimers();
+  const { clock } = options;
+  const operations = await startOperations({
+    ...options,
+    nowMs: () => clock.now() / NS_PER_MS,
+    wallMs: () => Number(clock.toUnixNs(clock.now())) / NS_PER_MS,
+  });
+  try {
+    return await startCapture(options, operations);
+  } catch (error) {
+    await operations.close(0);
+    throw error;
+  }
+}
+
+async function startCapture(options: ReceiverOptions, operations: Operations): Promise<Receiver> {
+  const { config, logger, clock } = options;
   const exporters = await openExporters(
+  const lags = new Lags();
     { traces: config.exporters },
     {
       scope,
@@ -75,6 +100,7 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
     },
     { timers, random: Math.random, logger, recovery: ledger },
   );
+      lags.ended(spans, outcome === 'exported', clock.now());
   let kernel: KernelSession;
   try {
     kernel = openKernelSession({
@@ -110,7 +136,7 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
       );
     },
   });
-  const running = new RunningReceiver({ ...options, kernel, pipeline, exporters, exportPath, ledger, buffer });
+  const running = new RunningReceiver({ ...options, operations, kernel, pipeline, exporters, exportPath, ledger, lags, buffer });
   running.start();
   logger.info('Everything is ready. Begin running and processing data.');
   return running;
@@ -120,11 +146,13 @@ interface Parts extends ReceiverOptions {
   readonly kernel: KernelSession;
   readonly pipeline: Pipeline;
   readonly exporters: OpenExporters;
+  readonly operations: Operations;
   readonly exportPath: ExportPath<Span>;
   readonly ledger: Ledger;
   readonly buffer: Uint8Array<ArrayBuffer>;
 }
 
+  readonly lags: Lags;
 class RunningReceiver implements Receiver {
   readonly #parts: Parts;
   #drainTimer: NodeJS.Timeout | undefined;
@@ -136,11 +164,16 @@ class RunningReceiver implements Receiver {
   #stopping: Promise<void> | undefined;
 
   constructor(parts: Parts) {
+  /** Pipeline time at which the drain timer was to come. */
+  #drainDue: number | undefined;
+  #lastTaken = 0;
+  /** The kernel's counters, once it is closed. */
+  #lastKernel: KernelReading | undefined;
     this.#parts = parts;
   }
 
   start(): void {
-    const { kernel, clock } = this.#parts;
+    const { kernel, clock, operations } = this.#parts;
     kernel.onReadable(() => {
       if (this.#stopping === undefined) this.#drain();
     });
@@ -154,6 +187,17 @@ class RunningReceiver implements Receiver {
   }
 
   logLedger(): void {
+    operations.running(
+      createObserved({
+        ...this.#parts,
+        receiver: this.#parts.config.usm.id,
+        ringCapacityBytes: this.#parts.config.usm.capture.ringBufferSizeBytes,
+        kernel: () => this.#readKernel(),
+        process: this.#parts.processReading,
+        now: () => clock.now(),
+        lastTakenMs: () => this.#lastTaken / NS_PER_MS,
+      }),
+    );
     const { pipeline, exportPath, ledger } = this.#parts;
     if (this.#stopping !== undefined) return;
     this.#takeRounds(MAX_ROUNDS);
@@ -170,27 +214,33 @@ class RunningReceiver implements Receiver {
     const taken = this.#takeRounds(MAX_ROUNDS);
     this.#idleRounds = taken > 0 ? 0 : this.#idleRounds + 1;
     const { drainIntervalMs } = this.#parts.config.usm.capture;
+    this.#drainDue = undefined;
     const isIdle = this.#idleRounds > ROUNDS_UNTIL_IDLE;
     // A full last round means that more is waiting: come back as soon as others had their turn.
     const delay = taken === MAX_ROUNDS ? 0 : isIdle ? Math.max(IDLE_INTERVAL_MS, drainIntervalMs) : drainIntervalMs;
     this.#drainTimer = setTimeout(() => {
       this.#drain();
     }, delay);
+    const { clock, lags } = this.#parts;
+    this.#drainDue = clock.now() + delay * NS_PER_MS;
   }
+      if (this.#drainDue !== undefined) lags.delayed((clock.now() - this.#drainDue) / NS_PER_MS);
 
   /** Returns how many rounds had something in them. */
   #takeRounds(limit: number): number {
-    const { kernel, pipeline, exportPath, buffer, clock } = this.#parts;
+    const { kernel, pipeline, exportPath, lags, buffer, clock } = this.#parts;
     const before = clock.now();
     let rounds = 0;
     this.#isEmptied = false;
     while (rounds < limit) {
+    let oldest = before;
       // block_on_overflow: what does not fit stays in the kernel, which sheds connections when its ring is full.
       if (this.#stopping === undefined && exportPath.isFull()) return rounds;
       const size = kernel.drain(buffer);
       if (size === 0) break;
       pipeline.take(size);
-      rounds++;
+      if (rounds++ === 0) oldest = pipeline.oldestTime();
+      this.#lastTaken = before;
     }
     // Only when the ring is empty has everything up to `before` been handed in.
     this.#isEmptied = rounds < limit;
@@ -198,6 +248,7 @@ class RunningReceiver implements Receiver {
     return rounds;
   }
 
+    if (rounds > 0) lags.drained(oldest, before, exportPath.outstanding());
   /** Connections whose end nobody told us: UNIX sockets have no states, and an end may be among lost events. */
   #sweep(): void {
     const { kernel, pipeline, clock } = this.#parts;
@@ -208,19 +259,28 @@ class RunningReceiver implements Receiver {
   }
 
   async #stop(): Promise<void> {
-    const { kernel, pipeline, exporters, exportPath, ledger, config } = this.#parts;
+    const { operations, kernel, pipeline, exporters, exportPath, ledger, config } = this.#parts;
     const deadlineMs = config.usm.shutdownTimeoutMs;
     clearTimeout(this.#drainTimer);
     clearInterval(this.#sweepTimer);
     clearInterval(this.#resyncTimer);
+    operations.stopping();
     while (this.#takeRounds(MAX_ROUNDS) === MAX_ROUNDS);
     pipeline.close();
-    const counters = kernel.counters();
-    ledger.kernelCounted(counters.shed, kernel.recursionMisses());
+    const last = this.#readKernel();
+    this.#lastKernel = { ...last, isClosed: true };
+    ledger.kernelCounted(last.counters.shed, kernel.recursionMisses());
     kernel.close();
     await exportPath.close(deadlineMs * (1 - CLOSING_SHARE));
     await exporters.close();
-    this.#log(ledger.report(), counters);
+    await operations.close(deadlineMs * CLOSING_SHARE * LAST_METRICS_SHARE);
+    this.#log(ledger.report(), last.counters);
+  }
+
+  #readKernel(): KernelReading {
+    if (this.#lastKernel !== undefined) return this.#lastKernel;
+    const { kernel } = this.#parts;
+    return { counters: kernel.counters(), programs: kernel.programs(), pendingBytes: kernel.pendingBytes, isClosed: false };
   }
 
   #log(report: LedgerReport, counters: KernelCounters): void {

@@ -38,7 +38,10 @@ export interface OtlpReaderOptions {
 export interface OtlpReaderDependencies {
   readonly instruments: readonly Instrument[];
   readonly identity: SelfIdentity;
-  readonly read: () => Readings;
+  /** Undefined: nothing to tell yet. */
+  readonly read: () => Readings | undefined;
+  /** Unix time in milliseconds at which the counters began. */
+  readonly startMs: number;
   /** Unix time in milliseconds. */
   readonly nowMs: () => number;
   /** An export failed; called for each. */
@@ -69,20 +72,26 @@ export async function openOtlpReader(options: OtlpReaderOptions, dependencies: O
   };
 }
 
-function createProducer(resource: Resource, { instruments, identity, read, nowMs }: OtlpReaderDependencies): MetricProducer {
-  const startMs = nowMs() - read().process.uptimeSeconds * 1000;
+function createProducer(
+  resource: Resource,
+  { instruments, identity, read, startMs, nowMs }: OtlpReaderDependencies,
+): MetricProducer {
   return {
     collect: () => {
       const readings = read();
-      const times = { startTime: toHrTime(startMs), endTime: toHrTime(nowMs()) };
-      const metrics: MetricData[] = [];
-      for (const instrument of instruments) {
-        const points = instrument.read(readings);
-        if (points.length > 0) metrics.push(toMetricData(instrument, points, times));
-      }
-      return Promise.resolve({ resourceMetrics: { resource, scopeMetrics: [{ scope: identity.scope, metrics }] }, errors: [] });
+      const scopeMetrics = readings === undefined ? [] : [{ scope: identity.scope, metrics: collect(readings) }];
+      return Promise.resolve({ resourceMetrics: { resource, scopeMetrics }, errors: [] });
     },
   };
+  function collect(readings: Readings): MetricData[] {
+    const times = { startTime: toHrTime(startMs), endTime: toHrTime(nowMs()) };
+    const metrics: MetricData[] = [];
+    for (const instrument of instruments) {
+      const points = instrument.read(readings);
+      if (points.length > 0) metrics.push(toMetricData(instrument, points, times));
+    }
+    return metrics;
+  }
 }
 
 type Times = Pick<DataPoint<unknown>, 'startTime' | 'endTime'>;

@@ -1,0 +1,88 @@
+// The counters of all stages at one moment → what the metrics about the receiver are made from, and what `GET /debug/usm` answers.
+import type { ExporterCounters } from './export/export-lane.ts';
+import type { ExportPath } from './export/fan-out.ts';
+import type { KernelCounters } from './kernel/session.ts';
+import type { ConnectionFilter } from './model/inspection.ts';
+import type { Span } from './model/span.ts';
+import type { Observed } from './operations.ts';
+import type { Pipeline } from './pipeline.ts';
+import type { Ledger, LedgerReport } from './telemetry/ledger.ts';
+import type { Lags } from './telemetry/self/lags.ts';
+import type { ProcessReading, ProgramReading, Readings } from './telemetry/self/readings.ts';
+
+/** The kernel's side, live, or as it was when it was closed. */
+export interface KernelReading {
+  readonly counters: KernelCounters;
+  readonly programs: readonly ProgramReading[];
+  readonly pendingBytes: number;
+  /** The ledger has its counters already. */
+  readonly isClosed: boolean;
+}
+
+export interface ObservedParts {
+  /** Id of the usm receiver in the configuration. */
+  readonly receiver: string;
+  readonly ringCapacityBytes: number;
+  readonly pipeline: Pipeline;
+  readonly exportPath: ExportPath<Span>;
+  readonly ledger: Ledger;
+  readonly lags: Lags;
+  readonly kernel: () => KernelReading;
+  readonly process: () => ProcessReading;
+  /** Pipeline time. */
+  readonly now: () => number;
+  readonly lastTakenMs: () => number;
+}
+
+export function createObserved(parts: ObservedParts): Observed {
+  const { pipeline, exportPath, ledger, lags } = parts;
+  const exporters = (): readonly ExporterCounters[] => exportPath.counters();
+  const books = (kernel: KernelReading): LedgerReport => {
+    const report = ledger.report(pipeline.openTransactions() + exportPath.outstanding());
+    return kernel.isClosed ? report : withKernelCounts(report, kernel);
+  };
+  return {
+    deliveries: exporters,
+    lastTakenMs: parts.lastTakenMs,
+    readings: (): Readings => {
+      const kernel = parts.kernel();
+      return {
+        receiver: parts.receiver,
+        ledger: books(kernel),
+        accepted: { spans: lags.endedSpans + exportPath.outstanding(), metricPoints: 0 },
+        exporters: exporters(),
+        kernel: kernel.counters,
+        programs: kernel.programs,
+        ring: { pendingBytes: kernel.pendingBytes, capacityBytes: parts.ringCapacityBytes },
+        droppedByCpu: pipeline.droppedByCpu(),
+        connections: { tracked: pipeline.trackedConnections(), openTransactions: pipeline.openTransactions() },
+        lag: lags.points(),
+        process: parts.process(),
+      };
+    },
+    inspect: (filter: ConnectionFilter) => {
+      const kernel = parts.kernel();
+      return {
+        connections: pipeline.inspectConnections(filter, parts.now()),
+        exporters: exporters(),
+        ring: { pending_bytes: kernel.pendingBytes, capacity_bytes: parts.ringCapacityBytes },
+        ledger: books(kernel),
+        kernel: Object.fromEntries(Object.entries(kernel.counters).filter(([, count]) => count !== 0)),
+      };
+    },
+  };
+}
+
+/** The books with what only the kernel has counted so far, as {@link Ledger.kernelCounted} adds it at the end. */
+function withKernelCounts(report: LedgerReport, { counters, programs }: KernelReading): LedgerReport {
+  const misses = programs.reduce((sum, program) => sum + program.recursionMisses, 0);
+  return {
+    ...report,
+    connections: { ...report.connections, shed: plus(report.connections.shed, 'ring_full', counters.shed) },
+    events: { ...report.events, dropped: plus(report.events.dropped, 'recursion', misses) },
+  };
+}
+
+function plus(counts: Readonly<Record<string, number>>, name: string, count: number): Readonly<Record<string, number>> {
+  return count === 0 ? counts : { ...counts, [name]: (counts[name] ?? 0) + count };
+}
