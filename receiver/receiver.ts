@@ -53,15 +53,12 @@ const SWEEP_INTERVAL_MS = 5_000;
 const CLOCK_RESYNC_MS = 10_000;
 /** Of shutdown_timeout: kept for closing what is open. */
 const CLOSING_SHARE = 0.1;
-
-export async function startReceiver(options: ReceiverOptions): Promise<Receiver> {
 /** Of that: for the last metrics about ourselves. */
 const LAST_METRICS_SHARE = 0.5;
 const NS_PER_MS = 1e6;
+
+export async function startReceiver(options: ReceiverOptions): Promise<Receiver> {
   limitAllocator(ALLOCATOR_LIMITS);
-  const ledger = new Ledger();
-  const scope = { name: SCOPE_NAME, version, schemaUrl: SCHEMA_URL };
-  const timers = createTimers();
   const { clock } = options;
   const operations = await startOperations({
     ...options,
@@ -78,8 +75,11 @@ const NS_PER_MS = 1e6;
 
 async function startCapture(options: ReceiverOptions, operations: Operations): Promise<Receiver> {
   const { config, logger, clock } = options;
-  const exporters = await openExporters(
+  const ledger = new Ledger();
   const lags = new Lags();
+  const scope = { name: SCOPE_NAME, version, schemaUrl: SCHEMA_URL };
+  const timers = createTimers();
+  const exporters = await openExporters(
     { traces: config.exporters },
     {
       scope,
@@ -97,10 +97,10 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
     (spans, outcome) => {
       if (outcome === 'exported') ledger.exported(spans);
       else ledger.notExported(outcome, spans);
+      lags.ended(spans, outcome === 'exported', clock.now());
     },
     { timers, random: Math.random, logger, recovery: ledger },
   );
-      lags.ended(spans, outcome === 'exported', clock.now());
   let kernel: KernelSession;
   try {
     kernel = openKernelSession({
@@ -143,16 +143,16 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
 }
 
 interface Parts extends ReceiverOptions {
+  readonly operations: Operations;
   readonly kernel: KernelSession;
   readonly pipeline: Pipeline;
   readonly exporters: OpenExporters;
-  readonly operations: Operations;
   readonly exportPath: ExportPath<Span>;
   readonly ledger: Ledger;
+  readonly lags: Lags;
   readonly buffer: Uint8Array<ArrayBuffer>;
 }
 
-  readonly lags: Lags;
 class RunningReceiver implements Receiver {
   readonly #parts: Parts;
   #drainTimer: NodeJS.Timeout | undefined;
@@ -161,14 +161,14 @@ class RunningReceiver implements Receiver {
   #idleRounds = 0;
   /** The last draining left nothing in the ring. */
   #isEmptied = true;
-  #stopping: Promise<void> | undefined;
-
-  constructor(parts: Parts) {
   /** Pipeline time at which the drain timer was to come. */
   #drainDue: number | undefined;
   #lastTaken = 0;
   /** The kernel's counters, once it is closed. */
   #lastKernel: KernelReading | undefined;
+  #stopping: Promise<void> | undefined;
+
+  constructor(parts: Parts) {
     this.#parts = parts;
   }
 
@@ -184,9 +184,6 @@ class RunningReceiver implements Receiver {
       clock.resync();
     }, CLOCK_RESYNC_MS);
     this.#drain();
-  }
-
-  logLedger(): void {
     operations.running(
       createObserved({
         ...this.#parts,
@@ -198,6 +195,9 @@ class RunningReceiver implements Receiver {
         lastTakenMs: () => this.#lastTaken / NS_PER_MS,
       }),
     );
+  }
+
+  logLedger(): void {
     const { pipeline, exportPath, ledger } = this.#parts;
     if (this.#stopping !== undefined) return;
     this.#takeRounds(MAX_ROUNDS);
@@ -211,44 +211,44 @@ class RunningReceiver implements Receiver {
 
   #drain(): void {
     clearTimeout(this.#drainTimer);
+    this.#drainDue = undefined;
     const taken = this.#takeRounds(MAX_ROUNDS);
     this.#idleRounds = taken > 0 ? 0 : this.#idleRounds + 1;
     const { drainIntervalMs } = this.#parts.config.usm.capture;
-    this.#drainDue = undefined;
     const isIdle = this.#idleRounds > ROUNDS_UNTIL_IDLE;
     // A full last round means that more is waiting: come back as soon as others had their turn.
     const delay = taken === MAX_ROUNDS ? 0 : isIdle ? Math.max(IDLE_INTERVAL_MS, drainIntervalMs) : drainIntervalMs;
-    this.#drainTimer = setTimeout(() => {
-      this.#drain();
-    }, delay);
     const { clock, lags } = this.#parts;
     this.#drainDue = clock.now() + delay * NS_PER_MS;
-  }
+    this.#drainTimer = setTimeout(() => {
       if (this.#drainDue !== undefined) lags.delayed((clock.now() - this.#drainDue) / NS_PER_MS);
+      this.#drain();
+    }, delay);
+  }
 
   /** Returns how many rounds had something in them. */
   #takeRounds(limit: number): number {
     const { kernel, pipeline, exportPath, lags, buffer, clock } = this.#parts;
     const before = clock.now();
+    let oldest = before;
     let rounds = 0;
     this.#isEmptied = false;
     while (rounds < limit) {
-    let oldest = before;
       // block_on_overflow: what does not fit stays in the kernel, which sheds connections when its ring is full.
       if (this.#stopping === undefined && exportPath.isFull()) return rounds;
       const size = kernel.drain(buffer);
+      this.#lastTaken = before;
       if (size === 0) break;
       pipeline.take(size);
       if (rounds++ === 0) oldest = pipeline.oldestTime();
-      this.#lastTaken = before;
     }
     // Only when the ring is empty has everything up to `before` been handed in.
     this.#isEmptied = rounds < limit;
     if (this.#isEmptied) pipeline.tick(before);
+    if (rounds > 0) lags.drained(oldest, before, exportPath.outstanding());
     return rounds;
   }
 
-    if (rounds > 0) lags.drained(oldest, before, exportPath.outstanding());
   /** Connections whose end nobody told us: UNIX sockets have no states, and an end may be among lost events. */
   #sweep(): void {
     const { kernel, pipeline, clock } = this.#parts;
@@ -261,10 +261,10 @@ class RunningReceiver implements Receiver {
   async #stop(): Promise<void> {
     const { operations, kernel, pipeline, exporters, exportPath, ledger, config } = this.#parts;
     const deadlineMs = config.usm.shutdownTimeoutMs;
+    operations.stopping();
     clearTimeout(this.#drainTimer);
     clearInterval(this.#sweepTimer);
     clearInterval(this.#resyncTimer);
-    operations.stopping();
     while (this.#takeRounds(MAX_ROUNDS) === MAX_ROUNDS);
     pipeline.close();
     const last = this.#readKernel();
