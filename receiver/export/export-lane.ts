@@ -107,7 +107,11 @@ export class ExportLane<Item> {
     this.#queue = new SendingQueue(
       this.#exporter,
       sendingQueue,
-      (entry, ending) => this.#settle(entry, ending),
+      (entry, ending, body) => {
+        this.#settle(entry, ending);
+        // Only a backend that has it all says so; a failed attempt may still be on its way.
+        if (ending.kind === 'accepted' && body !== undefined) encoder.release?.(body);
+      },
       store,
       (failure) => this.#log.written(failure),
     );

@@ -20,6 +20,8 @@ export interface RequestEncoder<Item> {
   readonly bytes: number;
   /** The request; the next one begins empty. */
   finish(): Uint8Array;
+  /** Takes back the memory of a request that was delivered, which nobody reads any more. Absent: the garbage collector does. */
+  release?(request: Uint8Array): void;
 }
 
 /**

@@ -4,6 +4,7 @@ import type { Client, Metadata, ServiceError, status as Status } from '@grpc/grp
 import { createSecureContext } from 'node:tls';
 import type { Exporter, ExportResult, InstrumentationScope, Payload, Signal } from './exporter.ts';
 import { readExportResponse, readRpcStatus } from './otlp-response.ts';
+import { MAX_REQUEST_BYTES } from './request-buffers.ts';
 import type { TlsOptions } from './tls.ts';
 import { loadTls } from './tls.ts';
 
@@ -23,8 +24,6 @@ const EXPORT_METHODS: Readonly<Record<Signal, string>> = {
   traces: '/opentelemetry.proto.collector.trace.v1.TraceService/Export',
   metrics: '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export',
 };
-/** What gRPC servers, the Collector among them, accept by default is 4 MiB of uncompressed message. */
-const MAX_PAYLOAD_BYTES = 4 * 1024 * 1024 - 1024;
 /** grpc-js would wait up to two minutes before it connects again to a backend that came back. */
 const MAX_RECONNECT_MS = 5000;
 
@@ -96,7 +95,7 @@ export function grpcTarget(endpoint: string): { readonly target: string; readonl
 class OtlpGrpcExporter implements Exporter {
   readonly id: string;
   readonly signal: Signal;
-  readonly maxPayloadBytes = MAX_PAYLOAD_BYTES;
+  readonly maxPayloadBytes = MAX_REQUEST_BYTES;
   readonly #options: OtlpGrpcOptions;
   readonly #client: Client;
   readonly #metadata: Metadata;

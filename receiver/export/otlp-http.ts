@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { Exporter, ExportResult, InstrumentationScope, Payload, Signal, UnixTime } from './exporter.ts';
 import { readExportResponse, readExportResponseJson, readRpcStatus, readRpcStatusJson } from './otlp-response.ts';
+import { MAX_REQUEST_BYTES } from './request-buffers.ts';
 import type { Timers } from './timers.ts';
 import type { TlsMaterial, TlsOptions } from './tls.ts';
 import { loadTls } from './tls.ts';
@@ -27,7 +28,6 @@ export interface OtlpHttpOptions {
 
 /** Of an answer, as much is read as the Collector's exporter reads. */
 const MAX_RESPONSE_BYTES = 64 * 1024;
-const MAX_PAYLOAD_BYTES = 4 * 1024 * 1024;
 const CLOSED: ExportResult = { kind: 'retryable', message: 'the exporter is closed' };
 const RETRYABLE: readonly number[] = [429, 502, 503, 504];
 
@@ -49,7 +49,7 @@ export async function openOtlpHttpExporter(
 class OtlpHttpExporter implements Exporter {
   readonly id: string;
   readonly signal: Signal;
-  readonly maxPayloadBytes = MAX_PAYLOAD_BYTES;
+  readonly maxPayloadBytes = MAX_REQUEST_BYTES;
   readonly #options: OtlpHttpOptions;
   readonly #url: URL;
   readonly #clock: UnixTime;

@@ -5,6 +5,7 @@ import type { Resource } from '../model/resource.ts';
 import type { AttributeValue } from '../model/span.ts';
 import type { InstrumentationScope } from './exporter.ts';
 import { fieldSize, ProtobufWriter } from './protobuf-writer.ts';
+import { RequestBuffers } from './request-buffers.ts';
 import type { ResourceGroups } from './resource-groups.ts';
 
 /** Only the width of the guess matters: 128 to 16,383 bytes take two. */
@@ -13,6 +14,7 @@ const EXPECTED_RESOURCE_BYTES = 600;
 export class RequestEnvelope {
   readonly #scope: Uint8Array;
   readonly #schemaUrl: Uint8Array;
+  readonly #buffers = new RequestBuffers();
 
   constructor(scope: InstrumentationScope) {
     this.#scope = encodeScope(scope);
@@ -27,7 +29,7 @@ export class RequestEnvelope {
       const inner = fieldSize(fixed + group.size) + group.resource.length + this.#schemaUrl.length;
       size += fieldSize(inner);
     }
-    const request = new ProtobufWriter(size);
+    const request = new ProtobufWriter(this.#buffers.take(size));
     for (const group of groups.all()) {
       const inner = fixed + group.size;
       request.lengthField(0x0a, fieldSize(inner) + group.resource.length + this.#schemaUrl.length); // resource_spans, resource_metrics
@@ -41,6 +43,11 @@ export class RequestEnvelope {
       request.copy(this.#schemaUrl);
     }
     return request.written();
+  }
+
+  /** Takes the memory of a request back. */
+  release(request: Uint8Array): void {
+    this.#buffers.release(request);
   }
 }
 
@@ -77,33 +84,33 @@ export function writeKeyValue(writer: ProtobufWriter, tag: number, key: Uint8Arr
 }
 
 export function encodeKey(name: string): Uint8Array {
-  const writer = new ProtobufWriter();
+  const writer = new ProtobufWriter(Buffer.allocUnsafeSlow(EXPECTED_RESOURCE_BYTES));
   writer.textField(0x0a, name);
-  return writer.written();
+  return writer.take();
 }
 
 /** Field 1 of ResourceSpans or ResourceMetrics, tag included. */
 export function encodeResource(resource: Resource): Uint8Array {
-  const writer = new ProtobufWriter();
+  const writer = new ProtobufWriter(Buffer.allocUnsafeSlow(EXPECTED_RESOURCE_BYTES));
   const start = writer.open(EXPECTED_RESOURCE_BYTES, 0x0a);
   for (const [name, value] of resource.attributes) writeKeyValue(writer, 0x0a, encodeKey(name), value); // attributes
   writer.close(start, EXPECTED_RESOURCE_BYTES);
-  return writer.written();
+  return writer.take();
 }
 
 /** Field 1 of ScopeSpans or ScopeMetrics, tag included. */
 function encodeScope(scope: InstrumentationScope): Uint8Array {
-  const writer = new ProtobufWriter();
+  const writer = new ProtobufWriter(Buffer.allocUnsafeSlow(EXPECTED_RESOURCE_BYTES));
   const start = writer.open(1, 0x0a);
   writer.textField(0x0a, scope.name); // name
   if (scope.version !== '') writer.textField(0x12, scope.version); // version
   writer.close(start, 1);
-  return writer.written();
+  return writer.take();
 }
 
 /** Field 3 of both levels, tag included. */
 function encodeSchemaUrl(schemaUrl: string): Uint8Array {
-  const writer = new ProtobufWriter();
+  const writer = new ProtobufWriter(Buffer.allocUnsafeSlow(EXPECTED_RESOURCE_BYTES));
   if (schemaUrl !== '') writer.textField(0x1a, schemaUrl);
-  return writer.written();
+  return writer.take();
 }

@@ -62,6 +62,10 @@ export class TraceRequestEncoder implements RequestEncoder<Span> {
     return request;
   }
 
+  release(request: Uint8Array): void {
+    this.#envelope.release(request);
+  }
+
   #begin(): void {
     // One reading per request: a step of the wall clock never falls between the start and the end of a span.
     const origin = this.#clock.toUnixNs(0);

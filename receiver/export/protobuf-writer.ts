@@ -3,7 +3,7 @@
 
 const INITIAL_BYTES = 64 * 1024;
 /** A buffer that one unusual batch made larger than this is not kept for the next. */
-const MAX_KEPT_BYTES = 16 * 1024 * 1024;
+const MAX_KEPT_BYTES = 2 * 1024 * 1024;
 /** Up to this many characters a loop is cheaper than a call into Node's UTF-8 writer. */
 const SHORT_TEXT = 12;
 /** Up to this many bytes a loop is cheaper than a call of TypedArray.prototype.set. */
@@ -14,9 +14,9 @@ export class ProtobufWriter {
   #view: DataView;
   #position = 0;
 
-  /** `size`: what is expected to be written; the buffer grows beyond it as needed. */
-  constructor(size = INITIAL_BYTES) {
-    this.#bytes = Buffer.allocUnsafeSlow(size);
+  /** `buffer`: where to begin writing, a whole ArrayBuffer or the beginning of one. It is left for a larger one when it is full. */
+  constructor(buffer: Buffer<ArrayBuffer> = Buffer.allocUnsafeSlow(INITIAL_BYTES)) {
+    this.#bytes = buffer;
     this.#view = new DataView(this.#bytes.buffer);
   }
 

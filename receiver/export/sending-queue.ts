@@ -34,8 +34,8 @@ export type Ending =
   /** It was in memory when the receiver ended. */
   | { readonly kind: 'abandoned' };
 
-/** Called exactly once per payload that was taken or found in the store. */
-export type PayloadSettled = (entry: QueuedPayload, ending: Ending) => void;
+/** Called exactly once per payload that was taken or found in the store. `body`: its own, if it was in memory. */
+export type PayloadSettled = (entry: QueuedPayload, ending: Ending, body: Uint8Array | undefined) => void;
 
 /** Told of every write into the store: why it failed, or undefined. */
 export type StoreObserver = (failure: string | undefined) => void;
@@ -228,8 +228,9 @@ export class SendingQueue {
 
   #end(entry: Entry, ending: Ending): void {
     this.#size -= this.#cost(entry);
+    const { body } = entry;
     entry.body = undefined;
-    this.#onSettled(entry, ending);
+    this.#onSettled(entry, ending, body);
   }
 
   #cost(entry: QueuedPayload): number {

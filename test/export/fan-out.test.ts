@@ -167,6 +167,20 @@ test('a batch is cut before its payload is too large', async () => {
   assert.deepEqual([...settled], [['exported', 100]]);
 });
 
+test('the memory of a request goes back to its encoder when the backend has it all, and only then', async () => {
+  const released: number[] = [];
+  const encoder = Object.assign(new CountingEncoder(), { release: (request: Uint8Array) => void released.push(request.length) });
+  const answers = [accepted, unavailable, invalid, accepted];
+  const exporter = new MemoryExporter('otlp', (_, attempt) => answers[attempt - 1] ?? accepted);
+  const { path } = start([{ ...decorate(exporter, { minSize: 1 }), encoder }]);
+  for (let i = 0; i < 3; i++) push(path, 1);
+  await settle();
+  assert.deepEqual(released, [1]);
+  push(path, 1);
+  await settle();
+  assert.deepEqual(released, [1, 1]);
+});
+
 test('one span that is too large by itself is still offered to the backend', async () => {
   const exporter = new MemoryExporter('otlp', () => invalid, 10);
   const { path, settled } = start([decorate(exporter, { minSize: 2, bytesPerItem: 100 })]);

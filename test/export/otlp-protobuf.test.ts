@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TraceRequestEncoder } from '../../receiver/export/otlp-protobuf.ts';
+import { encodeKey, encodeResource } from '../../receiver/export/otlp-protobuf-envelope.ts';
 import type { AttributeValue, Span } from '../../receiver/model/span.ts';
 import { SpanKind } from '../../receiver/model/span.ts';
 import { clock, makeResource, makeSpan, ORIGIN_UNIX_NS, payloadOf, scope, shop, tricky } from './spans.ts';
@@ -196,4 +197,28 @@ test('a request is its own: the next one does not change it', () => {
   const first = encode([makeSpan({ name: 'first' })], encoder);
   encode([makeSpan({ name: 'other' })], encoder);
   assert.equal(decodedSpans(first)[0]?.name, 'first');
+});
+
+test('the memory of a request that was given back serves the next ones, and those that were not stay as they are', () => {
+  const encoder = new TraceRequestEncoder(scope, clock);
+  const spans = Array.from({ length: 4000 }, (_, index) => makeSpan({ name: `${index} ${'x'.repeat(40)}` }));
+  const names = (request: Uint8Array): string[] => decodedSpans(request).map((span) => span.name);
+  const kept = encode(spans, encoder);
+  const returned = encode(spans.toReversed(), encoder);
+  encoder.release(returned);
+  const next = encode(spans.slice(1), encoder);
+  assert.equal(next.buffer, returned.buffer);
+  assert.deepEqual(
+    names(next),
+    spans.slice(1).map((span) => span.name),
+  );
+  assert.deepEqual(
+    names(kept),
+    spans.map((span) => span.name),
+  );
+});
+
+test('what is kept of a resource and a key is not more than its bytes', () => {
+  assert.ok(encodeResource(shop).buffer.byteLength < 100);
+  assert.ok(encodeKey('http.request.method').buffer.byteLength < 30);
 });
