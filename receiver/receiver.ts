@@ -41,8 +41,11 @@ export interface Receiver {
 
 /** The semantic conventions that the spans follow. */
 const SCHEMA_URL = 'https://opentelemetry.io/schemas/1.40.0';
-/** Batches are blocks of some 100 KiB that come and go: kept by the allocator they would double what is resident. */
-const ALLOCATOR_LIMITS = { mmapThreshold: 64 * 1024, trimThreshold: 128 * 1024, arenas: 2 };
+/**
+ * Blocks that come and go would double what is resident if the allocator kept them: some 100 KiB of a request each, and 32 KiB at a time
+ * for V8's compiler.
+ */
+const ALLOCATOR_LIMITS = { mmapThreshold: 32 * 1024, trimThreshold: 128 * 1024, arenas: 2 };
 /** What one round of draining takes at most; more is left for the next turn of the event loop. */
 const BUFFER_SIZE = 1024 * 1024;
 const MAX_ROUNDS = 8;
