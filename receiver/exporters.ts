@@ -2,7 +2,8 @@
 import * as fs from 'node:fs/promises';
 import type { Clock } from './clock.ts';
 import type { ExporterConfig, ExtensionConfig } from './config/types.ts';
-import { ReceiverError, messageOf } from './errors.ts';
+import { assert, ReceiverError, messageOf } from './errors.ts';
+import { DebugMetricEncoder } from './export/debug-metrics-text.ts';
 import { createDebugExporter, DebugTraceEncoder, type Write } from './export/debug.ts';
 import { type DecoratedExporter, directDelivery } from './export/export-lane.ts';
 import type { Exporter, ExportLogger, InstrumentationScope, RequestEncoder, Signal } from './export/exporter.ts';
@@ -10,9 +11,12 @@ import { openFileExporters } from './export/file.ts';
 import { openOtlpGrpcExporter } from './export/otlp-grpc.ts';
 import { openOtlpHttpExporter } from './export/otlp-http.ts';
 import { TraceJsonEncoder } from './export/otlp-json.ts';
+import { MetricJsonEncoder } from './export/otlp-metrics-json.ts';
+import { MetricRequestEncoder } from './export/otlp-metrics-protobuf.ts';
 import { TraceRequestEncoder } from './export/otlp-protobuf.ts';
 import type { PayloadStore, StorageThread } from './export/storage/file-storage.ts';
 import type { Timers } from './export/timers.ts';
+import type { ResourceMetric } from './model/metric.ts';
 import type { Span } from './model/span.ts';
 
 /** `debug` shows a transaction at once: it is for people. */
@@ -32,25 +36,31 @@ export interface ExporterDependencies {
 /** What each pipeline exports to. */
 export interface OpenExporters {
   readonly traces: readonly DecoratedExporter<Span>[];
+  readonly metrics: readonly DecoratedExporter<ResourceMetric>[];
   /** Ends what all of them share, after they are closed. May be called twice. */
   close(): Promise<void>;
 }
 
 /** Opens what can be opened without a network; a backend that is not there yet is no error. */
 export async function openExporters(
-  pipelines: { readonly traces: readonly ExporterConfig[] },
+  pipelines: { readonly traces: readonly ExporterConfig[]; readonly metrics: readonly ExporterConfig[] },
   dependencies: ExporterDependencies,
 ): Promise<OpenExporters> {
   const opened: Exporter[] = [];
   const storage = new Storage(dependencies);
   const traces: DecoratedExporter<Span>[] = [];
-  for (const config of pipelines.traces) {
-    const signals: readonly Signal[] = ['traces'];
+  const metrics: DecoratedExporter<ResourceMetric>[] = [];
+  for (const config of new Set([...pipelines.traces, ...pipelines.metrics])) {
+    const signals = (['traces', 'metrics'] as const).filter((signal) => pipelines[signal].includes(config));
     try {
       for (const exporter of await openSenders(config, signals, dependencies)) {
         opened.push(exporter);
         const store = await storage.open(config, exporter.signal);
-        traces.push({ exporter, encoder: traceEncoder(config, dependencies), ...deliveryOf(config), store });
+        if (exporter.signal === 'traces') {
+          traces.push({ exporter, encoder: traceEncoder(config, dependencies), ...deliveryOf(config), store });
+        } else {
+          metrics.push({ exporter, encoder: metricEncoder(config, dependencies), ...deliveryOf(config), store });
+        }
       }
     } catch (error) {
       await Promise.all([...opened.map((exporter) => exporter.close()), storage.close()]);
@@ -61,7 +71,7 @@ export async function openExporters(
       );
     }
   }
-  return { traces, close: () => storage.close() };
+  return { traces, metrics, close: () => storage.close() };
 }
 
 /** The storage thread, started when the first queue asks for it. */
@@ -107,7 +117,11 @@ async function openSenders(
       return Promise.all(signals.map((signal) => openOtlpGrpcExporter(config, signal, scope)));
     case 'otlp_http':
       return Promise.all(
-        signals.map((signal) => openOtlpHttpExporter({ ...config, url: config.tracesEndpoint }, signal, scope, clock, timers)),
+        signals.map((signal) => {
+          const url = signal === 'traces' ? config.tracesEndpoint : config.metricsEndpoint;
+          assert(url !== undefined, 'the configuration was checked for endpoints');
+          return openOtlpHttpExporter({ ...config, url }, signal, scope, clock, timers);
+        }),
       );
   }
 }
@@ -122,6 +136,19 @@ function traceEncoder(config: ExporterConfig, { scope, clock }: ExporterDependen
       return new TraceRequestEncoder(scope, clock);
     case 'otlp_http':
       return config.encoding === 'json' ? new TraceJsonEncoder(scope, clock) : new TraceRequestEncoder(scope, clock);
+  }
+}
+
+function metricEncoder(config: ExporterConfig, { scope, clock }: ExporterDependencies): RequestEncoder<ResourceMetric> {
+  switch (config.kind) {
+    case 'debug':
+      return new DebugMetricEncoder(config.verbosity, scope, clock);
+    case 'file':
+      return new MetricJsonEncoder(scope, clock, '\n');
+    case 'otlp_grpc':
+      return new MetricRequestEncoder(scope, clock);
+    case 'otlp_http':
+      return config.encoding === 'json' ? new MetricJsonEncoder(scope, clock) : new MetricRequestEncoder(scope, clock);
   }
 }
 

@@ -6,7 +6,7 @@ import { capabilities, limitAllocator } from '../native/index.ts';
 import { readHost } from './attribution/host.ts';
 import { version } from './cli/version.ts';
 import type { Clock } from './clock.ts';
-import type { ReceiverConfig } from './config/types.ts';
+import type { ExporterConfig, PipelineConfig, ReceiverConfig } from './config/types.ts';
 import { createExportPath, type ExportPath } from './export/fan-out.ts';
 import { createTimers } from './export/timers.ts';
 import { openExporters, type OpenExporters } from './exporters.ts';
@@ -83,7 +83,7 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
   const scope = { name: SCOPE_NAME, version, schemaUrl: SCHEMA_URL };
   const timers = createTimers();
   const exporters = await openExporters(
-    { traces: config.exporters },
+    { traces: exportersOf(config, 'traces'), metrics: exportersOf(config, 'metrics') },
     {
       scope,
       clock,
@@ -289,6 +289,12 @@ class RunningReceiver implements Receiver {
   #log(report: LedgerReport, counters: KernelCounters): void {
     this.#parts.logger.info('Ledger', { ...report, exporters: this.#parts.exportPath.counters(), kernel: nonZero(counters) });
   }
+}
+
+/** Those that a pipeline of the signal has. */
+function exportersOf(config: ReceiverConfig, signal: PipelineConfig['signal']): readonly ExporterConfig[] {
+  const ids = new Set(config.pipelines.flatMap((pipeline) => (pipeline.signal === signal ? pipeline.exporters : [])));
+  return config.exporters.filter(({ id }) => ids.has(id));
 }
 
 function nonZero(counters: Readonly<Record<string, number>>): Readonly<Record<string, number>> {

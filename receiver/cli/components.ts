@@ -15,7 +15,7 @@ const kinds: readonly Kind[] = [
   { section: 'extensions', types: extensionTypes },
 ];
 
-const signalStability = ['        logs: Undefined', '        metrics: Undefined', '        traces: Development'];
+const signalStability = ['        logs: Undefined', '        metrics: Development', '        traces: Development'];
 const extensionStability = ['        extension: Development'];
 
 const schemes = ['env', 'file', 'yaml'];

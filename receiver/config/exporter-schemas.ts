@@ -201,8 +201,12 @@ export const otlpHttpSchema = {
   type: 'object',
   additionalProperties: false,
   properties: {
-    endpoint: { type: 'string', description: 'Base URL, such as `http://localhost:4318`; traces go to `/v1/traces` below it.' },
+    endpoint: {
+      type: 'string',
+      description: 'Base URL, such as `http://localhost:4318`; traces go to `/v1/traces` below it, metrics to `/v1/metrics`.',
+    },
     traces_endpoint: { type: 'string', description: 'Full URL for traces, used instead of `endpoint`.' },
+    metrics_endpoint: { type: 'string', description: 'Full URL for metrics, used instead of `endpoint`.' },
     encoding: { type: 'string', enum: ['proto', 'json'], default: 'proto', description: 'Protobuf or OTLP JSON.' },
     tls,
     headers,
@@ -304,7 +308,6 @@ export const otlpHttpRefusals = {
   'compression=zlib': 'request bodies are sent with gzip or none',
   'compression=deflate': 'request bodies are sent with gzip or none',
   'compression=lz4': 'request bodies are sent with gzip or none',
-  metrics_endpoint: 'metrics are not implemented yet',
   logs_endpoint: 'usm-receiver makes no logs',
   profiles_endpoint: 'usm-receiver makes no profiles',
   auth: unauthenticated,

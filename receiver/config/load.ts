@@ -28,7 +28,7 @@ import type { ConfigInputs, ConfigWarning } from './sources.ts';
 import { readSources } from './sources.ts';
 import type { Tree } from './tree.ts';
 import { ExpandedValue } from './tree.ts';
-import type { ExporterConfig, ExtensionConfig, ReceiverConfig, UsmConfig } from './types.ts';
+import type { ExporterConfig, PipelineConfig, ExtensionConfig, ReceiverConfig, UsmConfig } from './types.ts';
 
 export interface LoadedConfig {
   readonly config: ReceiverConfig;
@@ -82,6 +82,7 @@ function resolveConfig(root: ReadonlyMap<string, Tree>, inputs: ConfigInputs, pr
   const used = resolvePipelines(service, { receivers: [...receivers.keys()], exporters: [...exporters.keys()] }, problems);
   const usedExtensions = followExtensions(service.extensions, [...extensions.keys()], problems);
   followStorage([...exporterConfigs.values()], [...extensions.keys()], usedExtensions, problems);
+  checkEndpoints(used.pipelines, exporterConfigs, problems);
   const selfMetrics = resolveSelfMetrics(service.telemetry.metrics, problems);
   const usm = usmConfigs.get(used.receivers[0] ?? '');
   if (usm === undefined) return undefined;
@@ -212,6 +213,23 @@ function resolveExtension(type: ExtensionType, id: string, tree: Tree, problems:
     case 'zpages': {
       const block = checkBlock(tree, path, extensionTypes.zpages, problems);
       return block && resolveZpages(id, path, block, problems);
+    }
+  }
+}
+
+/** An otlp_http exporter may have an endpoint for one signal only. */
+function checkEndpoints(
+  pipelines: readonly PipelineConfig[],
+  exporters: ReadonlyMap<string, ExporterConfig>,
+  problems: string[],
+): void {
+  for (const { id, signal, exporters: ids } of pipelines) {
+    for (const exporter of ids.flatMap((one) => exporters.get(one) ?? [])) {
+      if (exporter.kind !== 'otlp_http') continue;
+      if ((signal === 'traces' ? exporter.tracesEndpoint : exporter.metricsEndpoint) !== undefined) continue;
+      problems.push(
+        `service::pipelines::${id}: exporter "${exporter.id}" has no endpoint for ${signal}; set its endpoint or ${signal}_endpoint`,
+      );
     }
   }
 }

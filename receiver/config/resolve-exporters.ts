@@ -47,10 +47,12 @@ export function resolveOtlpGrpc(id: string, path: string, block: GrpcBlock, prob
 export function resolveOtlpHttp(id: string, path: string, block: HttpBlock, problems: string[]): OtlpHttpExporterConfig {
   const site: Site = { id, path, problems };
   checkHeaders(block.headers, site);
+  checkHttpEndpoints(block, site);
   return {
     kind: 'otlp_http',
     id,
-    tracesEndpoint: resolveTracesEndpoint(block, site),
+    tracesEndpoint: resolveSignalEndpoint(block, 'traces'),
+    metricsEndpoint: resolveSignalEndpoint(block, 'metrics'),
     encoding: block.encoding,
     tls: resolveTls(block.tls, site),
     headers: block.headers,
@@ -113,22 +115,26 @@ function isPort(text: string): boolean {
   return /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65535;
 }
 
-function resolveTracesEndpoint(block: HttpBlock, { path, problems }: Site): string {
-  const key = block.traces_endpoint === undefined || block.traces_endpoint === '' ? 'endpoint' : 'traces_endpoint';
-  const endpoint = block[key];
-  if (endpoint === undefined || endpoint === '') {
-    problems.push(`${path}: at least one endpoint must be specified`);
-    return '';
+const endpointKeys = ['endpoint', 'traces_endpoint', 'metrics_endpoint'] as const;
+
+function checkHttpEndpoints(block: HttpBlock, { path, problems }: Site): void {
+  const written = endpointKeys.filter((key) => presence(block[key]) !== undefined);
+  if (written.length === 0) problems.push(`${path}: at least one endpoint must be specified`);
+  for (const key of written) {
+    const endpoint = block[key] ?? '';
+    const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
+    if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:') || !/^https?:\/\//i.test(endpoint)) {
+      problems.push(`${path}::${key}: expected a URL such as http://localhost:4318, found "${endpoint}"`);
+    } else if (url.username !== '' || url.password !== '') {
+      problems.push(`${path}::${key}: must not hold a user name or password; set headers::authorization instead`);
+    }
   }
-  const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
-  if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:') || !/^https?:\/\//i.test(endpoint)) {
-    problems.push(`${path}::${key}: expected a URL such as http://localhost:4318, found "${endpoint}"`);
-    return '';
-  }
-  if (url.username !== '' || url.password !== '') {
-    problems.push(`${path}::${key}: must not hold a user name or password; set headers::authorization instead`);
-  }
-  return key === 'traces_endpoint' ? endpoint : `${endpoint.replace(/\/+$/, '')}/v1/traces`;
+}
+
+/** Undefined: there is none, which matters only to a pipeline of that signal. */
+function resolveSignalEndpoint(block: HttpBlock, signal: 'traces' | 'metrics'): string | undefined {
+  const endpoint = presence(block.endpoint);
+  return presence(block[`${signal}_endpoint`]) ?? (endpoint && `${endpoint.replace(/\/+$/, '')}/v1/${signal}`);
 }
 
 /** What an HTTP field may hold (RFC 9110, 5.1 and 5.5), so that sending cannot fail for it. Values are not quoted: they are secrets. */

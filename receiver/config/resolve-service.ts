@@ -22,9 +22,8 @@ export interface ResolvedPipelines {
 }
 
 const futureSignals: Readonly<Record<string, string>> = {
-  metrics: 'metrics pipelines are not implemented yet; usm-receiver makes traces',
-  logs: 'logs pipelines are not implemented; usm-receiver makes traces',
-  profiles: 'profiles pipelines are not implemented; usm-receiver makes traces',
+  logs: 'logs pipelines are not implemented; usm-receiver makes traces and metrics',
+  profiles: 'profiles pipelines are not implemented; usm-receiver makes traces and metrics',
 };
 
 export function resolvePipelines(block: ServiceBlock, defined: DefinedIds, problems: string[]): ResolvedPipelines {
@@ -34,8 +33,9 @@ export function resolvePipelines(block: ServiceBlock, defined: DefinedIds, probl
   const written = Object.entries(block.pipelines);
   if (written.length === 0) problems.push('service::pipelines: service must have at least one pipeline');
   for (const [key, pipeline] of written) {
-    const id = checkPipelineId(key, problems);
-    if (id === undefined) continue;
+    const checked = checkPipelineId(key, problems);
+    if (checked === undefined) continue;
+    const { id, signal } = checked;
     const path = `service::pipelines::${id}`;
     const receivers = followReferences(pipeline.receivers, 'receiver', defined.receivers, path, problems);
     const exporters = followReferences(pipeline.exporters, 'exporter', defined.exporters, path, problems);
@@ -46,7 +46,7 @@ export function resolvePipelines(block: ServiceBlock, defined: DefinedIds, probl
     }
     for (const receiver of receivers) usedReceivers.add(receiver);
     for (const exporter of exporters) usedExporters.add(exporter);
-    pipelines.push({ id, signal: 'traces', exporters });
+    pipelines.push({ id, signal, exporters });
   }
   if (usedReceivers.size > 1) {
     const names = [...usedReceivers].map((name) => `"${name}"`).join(' and ');
@@ -57,18 +57,18 @@ export function resolvePipelines(block: ServiceBlock, defined: DefinedIds, probl
   return { pipelines, receivers: [...usedReceivers], exporters: [...usedExporters] };
 }
 
-function checkPipelineId(key: string, problems: string[]): string | undefined {
+function checkPipelineId(key: string, problems: string[]): Pick<PipelineConfig, 'id' | 'signal'> | undefined {
   const parsed = parseComponentId(key);
   if (parsed.kind === 'malformed') {
     problems.push(`service::pipelines: ${parsed.message}`);
     return undefined;
   }
-  if (parsed.type === 'traces') return parsed.id;
+  if (parsed.type === 'traces' || parsed.type === 'metrics') return { id: parsed.id, signal: parsed.type };
   const refusal = Object.hasOwn(futureSignals, parsed.type) ? futureSignals[parsed.type] : undefined;
-  const unknown = `unknown pipeline signal: "${parsed.type}" for id: "${parsed.id}" (valid values: [traces])`;
+  const unknown = `unknown pipeline signal: "${parsed.type}" for id: "${parsed.id}" (valid values: [metrics traces])`;
   problems.push(
     refusal === undefined
-      ? `service::pipelines: ${withNearMatch(unknown, parsed.type, ['traces'])}`
+      ? `service::pipelines: ${withNearMatch(unknown, parsed.type, ['metrics', 'traces'])}`
       : `service::pipelines::${parsed.id}: ${refusal}`,
   );
   return undefined;

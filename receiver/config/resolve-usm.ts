@@ -1,4 +1,5 @@
 // A checked `usm` block → UsmConfig: units converted, and the rules that a schema cannot say.
+import { resolveAggregation, resolveMetrics } from './resolve-metrics.ts';
 import type { FromSchema } from './schema.ts';
 import type { usmSchema } from './usm-schema.ts';
 import type { FilterRule, UsmConfig } from './types.ts';
@@ -42,6 +43,11 @@ export function resolveUsm(
     },
     correlation: { sdkDuplicates: correlation.sdk_duplicates },
     redaction: { queryKeys: redaction.query_keys },
+    metrics: resolveMetrics(block.metrics),
+    aggregation: resolveAggregation(block.aggregation, (written, key, minimumMs, maximumMs) =>
+      resolveDuration(written, at(key), minimumMs, maximumMs, problems),
+    ),
+    collectionIntervalMs: resolveDuration(block.collection_interval, at('collection_interval'), 100, 86_400_000, problems),
     shutdownTimeoutMs: resolveDuration(block.shutdown_timeout, at('shutdown_timeout'), 100, 600_000, problems),
   };
 }

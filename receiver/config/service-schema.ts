@@ -16,7 +16,7 @@ export const serviceSchema = {
     pipelines: {
       type: 'object',
       default: {},
-      description: 'Keys are `traces` or `traces/name`.',
+      description: 'Keys are `traces`, `metrics`, or one of them with a name such as `metrics/prometheus`.',
       additionalProperties: {
         type: 'object',
         additionalProperties: false,
@@ -29,7 +29,11 @@ export const serviceSchema = {
             description: 'Ids of receivers; the same one `usm` receiver in every pipeline.',
           },
           processors: { ...references, default: [], description: 'There are no processors yet: empty or not present.' },
-          exporters: { ...references, default: [], description: 'Ids of exporters, at least one. Each gets every span.' },
+          exporters: {
+            ...references,
+            default: [],
+            description: 'Ids of exporters, at least one. Each gets everything that its pipeline is about.',
+          },
         },
       },
     },

@@ -1,5 +1,6 @@
 // The configuration as everything behind it sees it: resolved, defaults filled in, durations in milliseconds, sizes in bytes, frozen.
 // What a user writes is described once, in schema.ts, and in docs/configuration.md, which is made from it.
+import type { HttpMetricName } from '../model/http-metrics.ts';
 
 export interface ReceiverConfig {
   /** The one `usm` receiver that the pipelines use. */
@@ -14,9 +15,9 @@ export interface ReceiverConfig {
 }
 
 export interface PipelineConfig {
-  /** `traces` or `traces/name`. */
+  /** `traces`, `metrics`, or one of them with `/name`. */
   readonly id: string;
-  readonly signal: 'traces';
+  readonly signal: 'traces' | 'metrics';
   /** Ids of entries in {@link ReceiverConfig.exporters}, without repetition. */
   readonly exporters: readonly string[];
 }
@@ -29,6 +30,10 @@ export interface UsmConfig {
   readonly capture: CaptureConfig;
   readonly correlation: CorrelationConfig;
   readonly redaction: RedactionConfig;
+  /** Those that are switched on. */
+  readonly metrics: readonly MetricConfig[];
+  readonly aggregation: AggregationConfig;
+  readonly collectionIntervalMs: number;
   readonly shutdownTimeoutMs: number;
 }
 
@@ -92,6 +97,24 @@ export interface RedactionConfig {
   readonly queryKeys: readonly string[];
 }
 
+export interface MetricConfig {
+  readonly name: HttpMetricName;
+  /** Names of its attributes, the required ones among them. */
+  readonly attributes: readonly string[];
+}
+
+export interface AggregationConfig {
+  /** Of histograms. */
+  readonly temporality: 'cumulative' | 'delta';
+  readonly histogram: 'explicit' | 'exponential';
+  /** Buckets of an exponential histogram. */
+  readonly maxSize: number;
+  /** Series of one metric of one service, the overflow series included. */
+  readonly cardinalityLimit: number;
+  readonly exemplars: boolean;
+  readonly seriesExpiryMs: number;
+}
+
 export type ExporterConfig = OtlpGrpcExporterConfig | OtlpHttpExporterConfig | DebugExporterConfig | FileExporterConfig;
 
 export interface OtlpGrpcExporterConfig {
@@ -116,8 +139,10 @@ export interface OtlpGrpcExporterConfig {
 export interface OtlpHttpExporterConfig {
   readonly kind: 'otlp_http';
   readonly id: string;
-  /** Full URL of the traces resource, from `traces_endpoint` or `endpoint` + `/v1/traces`. */
-  readonly tracesEndpoint: string;
+  /** Full URL of the traces resource, from `traces_endpoint` or `endpoint` + `/v1/traces`. Undefined: neither is given. */
+  readonly tracesEndpoint: string | undefined;
+  /** Full URL of the metrics resource, from `metrics_endpoint` or `endpoint` + `/v1/metrics`. */
+  readonly metricsEndpoint: string | undefined;
   readonly encoding: 'proto' | 'json';
   readonly tls: TlsConfig;
   readonly headers: Readonly<Record<string, string>>;

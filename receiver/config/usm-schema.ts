@@ -1,4 +1,5 @@
 // The `usm` block under `receivers:`. The Collector component takes the same block.
+import { aggregationSchema, collectionIntervalSchema, metricsSchema } from './metrics-schema.ts';
 import type { Schema } from './schema.ts';
 
 const ports = {
@@ -163,6 +164,9 @@ export const usmSchema = {
         },
       },
     },
+    metrics: metricsSchema,
+    aggregation: aggregationSchema,
+    collection_interval: collectionIntervalSchema,
     shutdown_timeout: {
       type: 'string',
       format: 'go-duration',

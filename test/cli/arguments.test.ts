@@ -61,7 +61,7 @@ test('components are YAML with every type, its aliases and its stability', () =>
   assert.equal(parsed.kind, 'parsed');
   assert.equal(
     formatComponents()
-      .replace(/\n {6}stability:\n {8}logs: Undefined\n {8}metrics: Undefined\n {8}traces: Development/g, '')
+      .replace(/\n {6}stability:\n {8}logs: Undefined\n {8}metrics: Development\n {8}traces: Development/g, '')
       .replace(/\n {6}stability:\n {8}extension: Development/g, ''),
     `buildinfo:
     command: usm-receiver

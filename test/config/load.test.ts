@@ -35,6 +35,37 @@ const tlsDefaults = {
   minVersion: '1.2',
 };
 
+const serverAttributes = [
+  'http.request.method',
+  'url.scheme',
+  'error.type',
+  'http.response.status_code',
+  'network.protocol.version',
+];
+const clientAttributes = [
+  'http.request.method',
+  'server.address',
+  'server.port',
+  'error.type',
+  'http.response.status_code',
+  'network.protocol.version',
+];
+const metricDefaults = {
+  metrics: [
+    { name: 'http.server.request.duration', attributes: serverAttributes },
+    { name: 'http.client.request.duration', attributes: clientAttributes },
+  ],
+  aggregation: {
+    temporality: 'cumulative',
+    histogram: 'explicit',
+    maxSize: 160,
+    cardinalityLimit: 2000,
+    exemplars: true,
+    seriesExpiryMs: 300_000,
+  },
+  collectionIntervalMs: 60_000,
+};
+
 test('a receiver without settings has all defaults', () => {
   const { config, warnings } = loadFrom(around({}));
   assert.deepEqual(config, {
@@ -58,6 +89,7 @@ test('a receiver without settings has all defaults', () => {
           'X-Amz-Security-Token',
         ],
       },
+      ...metricDefaults,
       shutdownTimeoutMs: 5000,
     },
     exporters: [{ kind: 'debug', id: 'debug', verbosity: 'basic' }],
@@ -110,6 +142,51 @@ test('a sending queue may be kept by a file_storage extension', () => {
       },
     },
   ]);
+});
+
+test('metrics are switched on and off one by one, and required attributes cannot be left out', () => {
+  const { config } = loadFrom(
+    around({
+      usm: `collection_interval: 10s
+metrics:
+  http.server.request.duration: { enabled: false }
+  http.client.request.duration: { attributes: [url.scheme] }
+  http.server.active_requests: { enabled: true, attributes: [server.port, http.request.method] }
+  http.client.response.body.size: { enabled: true }
+aggregation: { temporality: delta, histogram: exponential, max_size: 80, cardinality_limit: 10, exemplars: false, series_expiry: 1h }`,
+    }),
+  );
+  assert.deepEqual(config.usm.metrics, [
+    { name: 'http.server.active_requests', attributes: ['http.request.method', 'url.scheme', 'server.port'] },
+    { name: 'http.client.request.duration', attributes: ['http.request.method', 'server.address', 'server.port', 'url.scheme'] },
+    { name: 'http.client.response.body.size', attributes: clientAttributes },
+  ]);
+  assert.equal(config.usm.collectionIntervalMs, 10_000);
+  assert.deepEqual(config.usm.aggregation, {
+    temporality: 'delta',
+    histogram: 'exponential',
+    maxSize: 80,
+    cardinalityLimit: 10,
+    exemplars: false,
+    seriesExpiryMs: 3_600_000,
+  });
+});
+
+test('pipelines of either signal share the receiver, and each names its exporters', () => {
+  const { config } = loadFrom(`
+    receivers: { usm: }
+    exporters: { debug: , otlp_http: { metrics_endpoint: "http://m:1/in" } }
+    service:
+      pipelines:
+        traces: { receivers: [usm], exporters: [debug] }
+        metrics/all: { receivers: [usm], exporters: [otlp_http, debug] }`);
+  assert.deepEqual(config.pipelines, [
+    { id: 'traces', signal: 'traces', exporters: ['debug'] },
+    { id: 'metrics/all', signal: 'metrics', exporters: ['otlp_http', 'debug'] },
+  ]);
+  const [, http] = config.exporters;
+  assert.equal((http as OtlpHttpExporterConfig).tracesEndpoint, undefined);
+  assert.equal((http as OtlpHttpExporterConfig).metricsEndpoint, 'http://m:1/in');
 });
 
 test('extensions that service names are started in its order, with the defaults of the Collector', () => {
@@ -227,6 +304,7 @@ service: { pipelines: { traces: { receivers: [usm/edge], exporters: [debug] } } 
     capture: { ringBufferSizeBytes: 1048576, maxConnections: 10, drainIntervalMs: 1.5 },
     correlation: { sdkDuplicates: 'keep' },
     redaction: { queryKeys: [] },
+    ...metricDefaults,
     shutdownTimeoutMs: 90000,
   });
 });
@@ -350,7 +428,8 @@ test('gRPC endpoints may have each form that the Collector takes', () => {
 });
 
 test('otlp_http posts to /v1/traces below the endpoint, or to traces_endpoint as it is', () => {
-  const endpointOf = (settings: string): string => (exporterOf('otlphttp', settings) as OtlpHttpExporterConfig).tracesEndpoint;
+  const endpointOf = (settings: string): string | undefined =>
+    (exporterOf('otlphttp', settings) as OtlpHttpExporterConfig).tracesEndpoint;
   assert.equal(endpointOf('{ endpoint: "http://h:4318" }'), 'http://h:4318/v1/traces');
   assert.equal(endpointOf('{ endpoint: "https://h/otlp/" }'), 'https://h/otlp/v1/traces');
   assert.equal(endpointOf('{ endpoint: "http://h:4318", traces_endpoint: "http://t/in?x=1" }'), 'http://t/in?x=1');
@@ -358,6 +437,7 @@ test('otlp_http posts to /v1/traces below the endpoint, or to traces_endpoint as
     kind: 'otlp_http',
     id: 'otlp_http/b',
     tracesEndpoint: 'http://h/v1/traces',
+    metricsEndpoint: 'http://h/v1/metrics',
     encoding: 'json',
     tls: tlsDefaults,
     headers: {},

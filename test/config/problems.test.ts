@@ -10,7 +10,8 @@ function checkUsm(table: Table): void {
 }
 
 test('unknown keys are named with what is allowed and a near match', () => {
-  const top = 'valid keys are [capture correlation filter http redaction shutdown_timeout]';
+  const top =
+    'valid keys are [aggregation capture collection_interval correlation filter http metrics redaction shutdown_timeout]';
   checkUsm([
     ['bad: 1', `'receivers::usm' has invalid keys: bad; ${top}`],
     ['filters: {}', `'receivers::usm' has invalid keys: filters (did you mean "filter"?); ${top}`],
@@ -182,8 +183,8 @@ test('exporters refuse what the Collector has and we do not, with the reason', (
       'exporters::otlp::sending_queue::wait_for_result: true is not supported: nobody waits: traffic is observed, not received',
     ],
     [
-      'otlphttp: { endpoint: "http://h", metrics_endpoint: "http://m" }',
-      'exporters::otlphttp::metrics_endpoint: is not supported: metrics are not implemented yet',
+      'otlphttp: { endpoint: "http://h", logs_endpoint: "http://m" }',
+      'exporters::otlphttp::logs_endpoint: is not supported: usm-receiver makes no logs',
     ],
     ['debug/x: { sampling_initial: 5 }', 'exporters::debug/x::sampling_initial: is not supported: every transaction is printed'],
     ['file: { path: f, format: proto }', 'exporters::file::format: "proto" is not supported: files are written as OTLP JSON'],
@@ -457,16 +458,12 @@ test('pipelines refer to what is defined', () => {
       `service::pipelines::traces: references processor "batch", but usm-receiver has no processors yet; remove it (batches are set by the exporter's sending_queue::batch)`,
     ],
     [
-      'pipelines: { metrics: { receivers: [usm], exporters: [debug] } }',
-      'service::pipelines::metrics: metrics pipelines are not implemented yet; usm-receiver makes traces',
-    ],
-    [
       'pipelines: { logs/x: { receivers: [usm], exporters: [debug] } }',
-      'service::pipelines::logs/x: logs pipelines are not implemented; usm-receiver makes traces',
+      'service::pipelines::logs/x: logs pipelines are not implemented; usm-receiver makes traces and metrics',
     ],
     [
       'pipelines: { trace: { receivers: [usm], exporters: [debug] } }',
-      'service::pipelines: unknown pipeline signal: "trace" for id: "trace" (valid values: [traces]) (did you mean "traces"?)',
+      'service::pipelines: unknown pipeline signal: "trace" for id: "trace" (valid values: [metrics traces]) (did you mean "traces"?)',
     ],
     [
       'pipelines: { traces: { receiver: [usm], receivers: [usm], exporters: [debug] } }',
@@ -544,13 +541,43 @@ test('telemetry about ourselves is what there is', () => {
     assert.deepEqual(problemsOf(around({ service: pipelines + telemetry })), expected, telemetry);
 });
 
+test('settings of metrics', () => {
+  checkUsm([
+    [
+      'metrics: { http.server.duration: { enabled: true } }',
+      `'receivers::usm::metrics' has invalid keys: http.server.duration; valid keys are [http.client.open_connections http.client.request.body.size http.client.request.duration http.client.response.body.size http.server.active_requests http.server.request.body.size http.server.request.duration http.server.response.body.size]`,
+    ],
+    [
+      'metrics: { http.server.request.duration: { attributes: [http.route] } }',
+      'receivers::usm::metrics::http.server.request.duration::attributes::0: must be one of [http.request.method url.scheme error.type http.response.status_code network.protocol.version server.address server.port], found "http.route"',
+    ],
+    ['aggregation: { max_size: 1 }', 'receivers::usm::aggregation::max_size: must be between 2 and 1024, found 1'],
+    [
+      'aggregation: { series_expiry: 10ms }',
+      'receivers::usm::aggregation::series_expiry: must be between 1s and 10080m, found 10ms',
+    ],
+    ['collection_interval: 10ms', 'receivers::usm::collection_interval: must be between 100ms and 1440m, found 10ms'],
+  ]);
+});
+
+test('an exporter needs an endpoint for each signal that it is given', () => {
+  const text = around({
+    exporters: 'otlp_http: { traces_endpoint: "http://t:1/x" }',
+    service:
+      'pipelines: { traces: { receivers: [usm], exporters: [otlp_http] }, metrics/a: { receivers: [usm], exporters: [otlp_http] } }',
+  });
+  assert.deepEqual(problemsOf(text), [
+    'service::pipelines::metrics/a: exporter "otlp_http" has no endpoint for metrics; set its endpoint or metrics_endpoint',
+  ]);
+});
+
 test('several problems are listed together, one problem is one line', () => {
   const two = failureOf(() => loadFrom(around({ usm: 'a: 1\nshutdown_timeout: 5' })));
   assert.equal(two.code, 'USM_CONFIG_INVALID');
   assert.equal(
     two.message,
     `invalid configuration: 2 problems:
-  'receivers::usm' has invalid keys: a; valid keys are [capture correlation filter http redaction shutdown_timeout]
+  'receivers::usm' has invalid keys: a; valid keys are [aggregation capture collection_interval correlation filter http metrics redaction shutdown_timeout]
   receivers::usm::shutdown_timeout: expected a duration such as 200ms, 5s or 1m30s, found 5 without a unit (did you mean "5s" or "5ms"?)`,
   );
   assert.equal(

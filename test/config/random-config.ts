@@ -61,6 +61,19 @@ const usmChoice: Choice = {
   },
   correlation: { sdk_duplicates: ['suppress', 'internal', 'keep'] },
   redaction: { query_keys: [[], ['sig', 'token']] },
+  metrics: {
+    'http.server.request.duration': { enabled: booleans, attributes: [[], ['server.address', 'error.type']] },
+    'http.client.open_connections': { enabled: booleans, attributes: [['network.peer.address']] },
+  },
+  aggregation: {
+    temporality: ['cumulative', 'delta'],
+    histogram: ['explicit', 'exponential'],
+    max_size: [2, 160],
+    cardinality_limit: [2, 100000],
+    exemplars: booleans,
+    series_expiry: ['1s', '168h'],
+  },
+  collection_interval: ['100ms', '60s', '24h'],
   shutdown_timeout: ['100ms', '10m', '1m30s'],
 };
 

@@ -1,0 +1,35 @@
+// The checked keys about metrics → which metrics there are, with which attributes, and how they are aggregated.
+import { httpMetrics } from '../model/http-metrics.ts';
+import type { FromSchema } from './schema.ts';
+import type { usmSchema } from './usm-schema.ts';
+import type { AggregationConfig, MetricConfig } from './types.ts';
+
+type UsmBlock = FromSchema<typeof usmSchema>;
+
+/** Those that are switched on. */
+export function resolveMetrics(block: UsmBlock['metrics']): readonly MetricConfig[] {
+  const metrics: MetricConfig[] = [];
+  for (const { name, attributes } of httpMetrics) {
+    const written = block[name];
+    if (!written.enabled) continue;
+    const chosen: readonly string[] = written.attributes;
+    const names = attributes.filter((attribute) => attribute.level === 'required' || chosen.includes(attribute.name));
+    metrics.push({ name, attributes: names.map((attribute) => attribute.name) });
+  }
+  return metrics;
+}
+
+/** `toDuration`: checks the bounds of one, in milliseconds. */
+export function resolveAggregation(
+  block: UsmBlock['aggregation'],
+  toDuration: (written: string, key: string, minimumMs: number, maximumMs: number) => number,
+): AggregationConfig {
+  return {
+    temporality: block.temporality,
+    histogram: block.histogram,
+    maxSize: block.max_size,
+    cardinalityLimit: block.cardinality_limit,
+    exemplars: block.exemplars,
+    seriesExpiryMs: toDuration(block.series_expiry, 'aggregation::series_expiry', 1_000, 7 * 86_400_000),
+  };
+}
