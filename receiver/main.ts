@@ -27,6 +27,11 @@ async function main(): Promise<void> {
       process.stdout.write(formatComponents());
       return;
     }
+    case 'inspect': {
+      const { inspect } = await import('./cli/inspect.ts');
+      process.stdout.write(await inspect(command, fetch));
+      return;
+    }
     case 'validate':
       await load(command);
       return;

@@ -2,16 +2,21 @@
 // https://github.com/open-telemetry/opentelemetry-collector/blob/main/otelcol/command.go
 import { ReceiverError } from '../errors.ts';
 import { nearMatch } from '../config/near-match.ts';
+import { type InspectCommand, parseInspect } from './inspect-arguments.ts';
 
 export type Command =
   | { readonly kind: 'run' | 'validate'; readonly sources: readonly string[]; readonly sets: readonly string[] }
+  | InspectCommand
   | { readonly kind: 'components' | 'help' | 'version' };
 
-const subcommands = ['components', 'help', 'validate'] as const;
+const subcommands = ['components', 'help', 'inspect', 'validate'] as const;
 const valueFlags = ['--config', '--set', '--feature-gates'] as const;
 const allFlags = [...valueFlags, '--help', '--version'] as const;
 
 export function parseArguments(args: readonly string[]): Command {
+  // Its flags are its own.
+  if (args[0] === 'inspect' && !args.some((argument) => argument === '-h' || argument === '--help'))
+    return parseInspect(args.slice(1));
   const sources: string[] = [];
   const sets: string[] = [];
   let kind: Command['kind'] | undefined;
@@ -32,6 +37,7 @@ export function parseArguments(args: readonly string[]): Command {
     }
   }
   if (information !== undefined) return { kind: information };
+  if (kind === 'inspect') throw usage('"inspect" comes first, and its flags behind it');
   if (kind === 'components' || kind === 'help') {
     if (sources.length + sets.length > 0) throw usage(`"${kind}" takes no --config and no --set`);
     return { kind };
@@ -70,6 +76,7 @@ Usage:
 
 Commands:
   components   Print the components of this build as YAML
+  inspect      Ask a running receiver, which has the zpages extension, where its transactions are
   validate     Check the configuration without running; prints nothing and exits 0 when it is good
   help         Print this text
 
@@ -78,6 +85,13 @@ Flags:
   --set KEY=VALUE   Set one key over all --config, for example --set=exporters.debug.verbosity=detailed. May be repeated
   -h, --help        Print this text
   -v, --version     Print the version
+
+Flags of inspect:
+  --endpoint ADDRESS  Of the zpages extension (default localhost:55679)
+  --pid N, --port N, --connection N
+                      Only connections of this process, with this port at either end, or with this socket cookie
+  --limit N           Show at most so many connections (default 100)
+  --json              Print the whole answer as JSON
 
 SIGTERM and SIGINT deliver what is complete and exit 0; a second one exits at once. SIGUSR2 logs the ledger as it stands. SIGHUP is ignored: restart to apply a new configuration.
 `;

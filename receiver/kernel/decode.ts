@@ -73,7 +73,8 @@ export class Decoder {
   readonly #isCpuKnown: Uint8Array;
   /** Holes in the sequences of this batch. */
   #holes = 0;
-  readonly #droppedByCpu: Float64Array;
+  /** Records that never arrived, by the CPU that made them. */
+  readonly droppedByCpu: Float64Array;
   readonly #processes = new Map<number, ProcessId>();
   readonly #io: IoEvent;
 
@@ -86,7 +87,7 @@ export class Decoder {
     this.#originLow = Number(originMonotonicNs & 0xffff_ffffn);
     this.#sequences = new Uint32Array(cpus);
     this.#isCpuKnown = new Uint8Array(cpus);
-    this.#droppedByCpu = new Float64Array(cpus);
+    this.droppedByCpu = new Float64Array(cpus);
     this.#io = {
       connection: 0,
       time: 0,
@@ -129,11 +130,6 @@ export class Decoder {
   /** Time of the first record in the buffer, while what was decoded last is still in it. */
   get firstTime(): number {
     return this.#time(RECORD_HEADER_SIZE);
-  }
-
-  /** Records that never arrived, by the CPU that made them. */
-  get droppedByCpu(): Readonly<Float64Array> {
-    return this.#droppedByCpu;
   }
 
   #record(at: number, length: number): void {
@@ -181,12 +177,12 @@ export class Decoder {
         // A program that was interrupted between taking its number and its place in the ring, by another: it was no hole.
         if (this.#holes > 0) {
           this.#holes--;
-          this.#droppedByCpu[cpu] = Math.max(0, (this.#droppedByCpu[cpu] ?? 0) - 1);
+          this.droppedByCpu[cpu] = Math.max(0, (this.droppedByCpu[cpu] ?? 0) - 1);
         }
         return;
       }
       this.#holes += ahead;
-      this.#droppedByCpu[cpu] = (this.#droppedByCpu[cpu] ?? 0) + ahead;
+      this.droppedByCpu[cpu] = (this.droppedByCpu[cpu] ?? 0) + ahead;
     }
     this.#isCpuKnown[cpu] = 1;
     this.#sequences[cpu] = sequence + 1;

@@ -1,5 +1,6 @@
 // The table of metrics about the receiver itself: from it they are read, and docs/telemetry.md is made. Names and units are the Collector's
 // where it has them, so that its dashboards work: https://opentelemetry.io/docs/collector/internal-telemetry/#lists-of-internal-metrics
+// More than 400 lines: it is one table.
 import type { HistogramPoint } from './histogram.ts';
 import type { ExporterReading, Readings } from './readings.ts';
 
