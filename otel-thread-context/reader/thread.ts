@@ -40,18 +40,19 @@ export function readThreadContext(
   const record = variable.kind === 'address' ? readWord(read, variable.address) : undefined;
   if (variable.kind !== 'address' || record === undefined) return { kind: 'refused', reason: 'unreadable' };
   if (record === 0) return { kind: 'none', reason: 'no_record' };
-  if (!isRecordAligned(record)) return { kind: 'refused', reason: 'misaligned' };
   const header = isAddress(record) ? read(record, RECORD_HEADER_SIZE) : undefined;
   if (!header) return { kind: 'refused', reason: 'unreadable' };
+  if (!isRecordAligned(record)) return { kind: 'refused', reason: 'misaligned' };
   const size = attributesSizeOf(header);
   const isHeaderEnough = size === 0 || size > maxAttributesSize;
   const bytes = isHeaderEnough ? header : read(record, RECORD_HEADER_SIZE + size);
   if (!bytes) return { kind: 'refused', reason: 'unreadable' };
-  const decoded = decodeRecord(bytes, keyMap, maxAttributesSize);
-  if (decoded.kind !== 'context') return decoded;
   const again = read(record, RECORD_HEADER_SIZE);
-  const isTorn = !again || Buffer.compare(again, header) !== 0 || readWord(read, variable.address) !== record;
-  return isTorn || Buffer.compare(header, bytes.subarray(0, RECORD_HEADER_SIZE)) !== 0
-    ? { kind: 'refused', reason: 'torn' }
-    : decoded;
+  const isSame = again && isEqual(again, header) && isEqual(bytes.subarray(0, RECORD_HEADER_SIZE), header);
+  if (!isSame || readWord(read, variable.address) !== record) return { kind: 'refused', reason: 'torn' };
+  return decodeRecord(bytes, keyMap, maxAttributesSize);
+}
+
+function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
 }
