@@ -35,8 +35,16 @@ export interface Ledger {
   readonly transactions: {
     readonly seen: number;
     readonly exported: number;
+    readonly pending?: number;
     readonly not_exported?: Readonly<Record<string, number>>;
   };
+  readonly storage?: {
+    readonly recovered: number;
+    readonly exported: number;
+    readonly pending?: number;
+    readonly not_exported: Readonly<Record<string, number>>;
+  };
+  readonly exporters?: readonly { readonly id: string; readonly queueSize: number; readonly accepted: number }[];
   readonly connections?: { readonly seen?: number; readonly shed?: Readonly<Record<string, number>>; readonly not_http?: number };
   readonly bytes?: {
     readonly seen?: number;
@@ -54,6 +62,8 @@ export interface ReceiverOptions {
   readonly exporters?: Readonly<Record<string, object>>;
   /** False: no `file` exporter; what `spans` would hold is elsewhere then. */
   readonly hasFile?: boolean;
+  /** All of them started. */
+  readonly extensions?: Readonly<Record<string, object>>;
   /** Instead of a configuration made of the above. */
   readonly configFile?: string;
   readonly args?: readonly string[];
@@ -109,7 +119,11 @@ function launch(cleanup: Cleanup, options: ReceiverOptions): Launched {
     const config = {
       receivers: { usm: options.usm ?? {} },
       exporters,
-      service: { pipelines: { traces: { receivers: ['usm'], exporters: Object.keys(exporters) } } },
+      extensions: options.extensions ?? {},
+      service: {
+        extensions: Object.keys(options.extensions ?? {}),
+        pipelines: { traces: { receivers: ['usm'], exporters: Object.keys(exporters) } },
+      },
     };
     writeFileSync(configFile, JSON.stringify(config, undefined, 2));
   }
@@ -155,6 +169,14 @@ function launch(cleanup: Cleanup, options: ReceiverOptions): Launched {
 export function ledgerIn(log: string): Ledger | undefined {
   const line = log.split('\n').findLast((text) => text.includes('\tLedger\t'));
   return line === undefined ? undefined : (JSON.parse(line.slice(line.indexOf('\tLedger\t') + 8)) as Ledger);
+}
+
+/** The books as they stand, on demand. */
+export async function booksOf(receiver: Receiver): Promise<Ledger> {
+  const count = (): number => receiver.stderr().split('\tLedger\t').length;
+  const before = count();
+  process.kill(receiver.pid, 'SIGUSR2');
+  return waitFor('the ledger', () => count() > before && receiver.stderr().endsWith('\n') && ledgerIn(receiver.stderr()));
 }
 
 /** Starts the receiver and waits until it says that it is ready. */

@@ -75,10 +75,14 @@ export interface Collector extends Peer {
 /** otlp receiver → `file`, `debug` and the given exporters. */
 export async function startCollector(
   cleanup: Cleanup,
-  options: { readonly exporters?: Readonly<Record<string, object>> } = {},
+  options: {
+    readonly exporters?: Readonly<Record<string, object>>;
+    /** Those of one that was stopped, to take its place. */
+    readonly ports?: { readonly grpcPort: number; readonly httpPort: number };
+  } = {},
 ): Promise<Collector> {
   const folder = mkdtempSync(path.join(tmpdir(), 'usm-collector-'));
-  const [grpcPort, httpPort] = [await freePort(), await freePort()];
+  const { grpcPort, httpPort } = options.ports ?? { grpcPort: await freePort(), httpPort: await freePort() };
   const file = path.join(folder, 'spans.json');
   const exporters = { file: { path: file, flush_interval: '100ms' }, debug: {}, ...options.exporters };
   const config = {

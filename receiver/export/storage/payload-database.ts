@@ -47,6 +47,8 @@ const PAGE_BYTES = 16 * 1024;
 const CACHE_KIB = 512;
 /** A deletion changes fewer pages than this, whatever is deleted. */
 const JOURNAL_PAGES = 16;
+/** One on each page, and different each time: SQLite does not write what is the same. */
+const FILLER_BYTES = PAGE_BYTES * 0.75;
 const MAX_ITEMS = 1_000_000_000;
 const COMPACTED_PREFIX = 'tempdb';
 
@@ -68,7 +70,7 @@ export class PayloadDatabase {
   #insert: StatementSync | undefined;
   #select: StatementSync | undefined;
   #delete: StatementSync | undefined;
-  /** Their deletion failed, and is tried again with the next one. */
+  /** Their deletion failed, and is tried again with whatever comes next. */
   readonly #undeleted = new Set<number>();
 
   /**
@@ -96,6 +98,7 @@ export class PayloadDatabase {
 
   /** On disk when it returns. @throws {Error} when it could not be written, with the file as it was before. */
   put(id: number, items: number, body: Uint8Array): void {
+    if (this.#undeleted.size > 0) this.#deletePending();
     const checksum = this.#checksum(id, items, body);
     const { encoding } = this.#options;
     try {
@@ -123,17 +126,10 @@ export class PayloadDatabase {
     }
   }
 
-  /** Does not throw: what cannot be deleted now is deleted with the next one, and at worst sent again after a restart. */
+  /** Does not throw: what cannot be deleted now is deleted later, and at worst sent again after a restart. */
   delete(id: number): void {
     this.#undeleted.add(id);
-    for (const each of this.#undeleted) {
-      try {
-        this.#deletion().run(each);
-      } catch {
-        return;
-      }
-      this.#undeleted.delete(each);
-    }
+    this.#deletePending();
   }
 
   /** Size of the file, and what of it is in use. */
@@ -166,6 +162,17 @@ export class PayloadDatabase {
     this.#select = undefined;
     this.#delete = undefined;
     database?.close();
+  }
+
+  #deletePending(): void {
+    for (const each of this.#undeleted) {
+      try {
+        this.#deletion().run(each);
+      } catch {
+        return;
+      }
+      this.#undeleted.delete(each);
+    }
   }
 
   #openOrRecreate(): void {
@@ -275,8 +282,8 @@ function reserveJournal(database: DatabaseSync): void {
     database.exec(
       `BEGIN; INSERT OR REPLACE INTO journal_room
          WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${JOURNAL_PAGES})
-         SELECT i, zeroblob(${Math.trunc(PAGE_BYTES * 0.75)}) FROM n; COMMIT;
-       UPDATE journal_room SET filler = zeroblob(${Math.trunc(PAGE_BYTES * 0.75)})`,
+         SELECT i, randomblob(${FILLER_BYTES}) FROM n; COMMIT;
+       UPDATE journal_room SET filler = randomblob(${FILLER_BYTES})`,
     );
   } catch (error) {
     if (isUnreadable(error)) throw error;

@@ -73,6 +73,15 @@ test('what is put is there after the file was closed and opened, and what is del
   assert.deepEqual(notices, []);
 });
 
+test('the journal has room for a deletion from the start, so that a full disk does not keep what is delivered', (t) => {
+  const folder = folderOf(t);
+  for (let round = 0; round < 2; round++) {
+    const { database, file } = open(t, folder);
+    assert.ok(statSync(`${file}-journal`).size >= 16 * 16 * 1024, `${statSync(`${file}-journal`).size} bytes`);
+    database.close();
+  }
+});
+
 test('room is used again, and given back by compacting', (t) => {
   const { database, file } = open(t, folderOf(t));
   const many = Array.from({ length: 50 }, (_, at) => at + 1);
