@@ -91,6 +91,7 @@ export type NotExportedReason =
   | 'head_too_large'
   | 'too_many_pipelined'
   | 'process_unknown'
+  | 'no_traces_pipeline'
   | 'queue_full'
   | 'export_failed'
   | 'export_rejected'
