@@ -4,6 +4,7 @@
 import { createCorrelation } from './attribution/correlation.ts';
 import { createProcesses } from './attribution/processes.ts';
 import { createResources, type HostInfo } from './attribution/resources.ts';
+import { createServiceResources } from './attribution/service-resources.ts';
 import type { Clock } from './clock.ts';
 import type { ReceiverConfig } from './config/types.ts';
 import { Controls, type ControlLayout } from './connections/controls.ts';
@@ -12,17 +13,22 @@ import type { ExportPath } from './export/fan-out.ts';
 import { Decoder } from './kernel/decode.ts';
 import type { ConnectionId } from './model/connection.ts';
 import type { ConnectionFilter, ConnectionsInspection } from './model/inspection.ts';
+import { httpMetrics } from './model/http-metrics.ts';
 import type { Span } from './model/span.ts';
 import type { Transaction } from './model/transaction.ts';
 import { createHttpDescriber } from './protocols/http1/describe.ts';
+import { createHttpDimensions } from './protocols/http1/dimensions.ts';
 import { isOtlpExport } from './protocols/http1/otlp-export.ts';
 import { createHttp1 } from './protocols/http1/protocol.ts';
 import type { Ledger } from './telemetry/ledger.ts';
+import { HttpMetrics } from './telemetry/metrics/http-metrics.ts';
+import type { Take } from './telemetry/metrics/services.ts';
 import type { IdSource } from './telemetry/random-ids.ts';
 import { createSpanBuilder } from './telemetry/spans.ts';
 
 /** Processes whose description is kept: the live ones and those that ended lately. */
 const MAX_PROCESSES = 32_768;
+const NS_PER_MS = 1e6;
 
 export interface PipelineOptions {
   readonly config: ReceiverConfig;
@@ -31,6 +37,8 @@ export interface PipelineOptions {
   /** Of the receiver. */
   readonly version: string;
   readonly ids: IdSource;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
   readonly ledger: Ledger;
   readonly exportPath: ExportPath<Span>;
   /** The memory that the kernel side reads its wishes from. */
@@ -51,6 +59,10 @@ export interface Pipeline {
   tick(now: number): void;
   sweep(live: ReadonlySet<ConnectionId>, time: number): void;
   needsSweep(): boolean;
+  /** Hands over the metrics so far, if a pipeline wants any; each item is valid during its call. */
+  collectMetrics(take: Take): void;
+  /** Points handed over so far. */
+  metricPoints(): number;
   /** Transactions that were seen and have not ended. */
   openTransactions(): number;
   trackedConnections(): number;
@@ -78,6 +90,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       ledger.noticed(event);
     },
   });
+  const isTraced = config.pipelines.some(({ signal }) => signal === 'traces');
+  const metrics = createMetrics();
   const connections = new ConnectionTable({
     protocols: [createHttp1({ maxHeadSize: http.maxHeadSizeBytes })],
     controls: new Controls(options.controls, options.controlLayout),
@@ -115,12 +129,37 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     },
   });
 
+  function createMetrics(): HttpMetrics | undefined {
+    if (!config.pipelines.some(({ signal }) => signal === 'metrics')) return undefined;
+    const { aggregation } = config.usm;
+    const enabled = httpMetrics.flatMap((definition) => {
+      const chosen = config.usm.metrics.find(({ name }) => name === definition.name);
+      return chosen === undefined ? [] : [{ definition, attributes: chosen.attributes }];
+    });
+    return new HttpMetrics({
+      metrics: enabled,
+      aggregation: { ...aggregation, seriesExpiry: aggregation.seriesExpiryMs * NS_PER_MS },
+      measure: createHttpDimensions({
+        knownMethods: http.knownMethods,
+        isServerAddressed: enabled.some(
+          ({ definition, attributes }) => definition.role === 'server' && attributes.some((name) => name.startsWith('server.')),
+        ),
+      }),
+      resourceOf: createServiceResources({ host: options.host, resourceOf: resources.resourceOf }),
+      isAlive: processes.isAlive,
+      clock: options.clock,
+      random: options.random,
+    });
+  }
+
   function observe(transaction: Transaction): void {
     if (!filter.otlp && isOtlpExport(transaction)) {
       ledger.notExported('filtered', 1);
       return;
     }
-    const built = spans.build(transaction, processes.lookup(transaction.process));
+    const image = processes.lookup(transaction.process);
+    const built = isTraced ? spans.build(transaction, image) : spans.pass(transaction);
+    metrics?.record(transaction, image, built.kind === 'span' ? built.span : built.exemplar);
     if (built.kind === 'span') exportPath.push(built.span);
     else ledger.notExported(built.reason, 1);
   }
@@ -136,6 +175,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       connections.sweep(live, time);
     },
     needsSweep: () => connections.needsSweep(),
+    collectMetrics: (take) => {
+      metrics?.collect(take);
+    },
+    metricPoints: () => metrics?.counters().points ?? 0,
     openTransactions: () => connections.openTransactions,
     trackedConnections: () => connections.size,
     inspectConnections: (filter, now) => connections.inspect(filter, now),

@@ -12,6 +12,7 @@ import { createTimers } from './export/timers.ts';
 import { openExporters, type OpenExporters } from './exporters.ts';
 import { controlLayout, type KernelCounters, type KernelSession, openKernelSession, windowSize } from './kernel/session.ts';
 import type { Logger } from './log.ts';
+import type { ResourceMetric } from './model/metric.ts';
 import type { Span } from './model/span.ts';
 import { type Operations, startOperations } from './operations.ts';
 import { createPipeline, type Pipeline } from './pipeline.ts';
@@ -104,6 +105,7 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
     },
     { timers, random: Math.random, logger, recovery: ledger },
   );
+  const metricsPath = createExportPath(exporters.metrics, () => undefined, { timers, random: Math.random, logger });
   let kernel: KernelSession;
   try {
     kernel = openKernelSession({
@@ -111,7 +113,7 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
       ringBufferSizeBytes: config.usm.capture.ringBufferSizeBytes,
     });
   } catch (error) {
-    await exportPath.close(0);
+    await Promise.all([exportPath.close(0), metricsPath.close(0)]);
     await exporters.close();
     throw error;
   }
@@ -122,6 +124,7 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
     version,
     host: readHost({ readText, hostName: os.hostname(), arch: os.arch() }),
     ids: createRandomIds(randomFillSync),
+    random: Math.random,
     ledger,
     exportPath,
     controls: kernel.controls,
@@ -139,7 +142,18 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
       );
     },
   });
-  const running = new RunningReceiver({ ...options, operations, kernel, pipeline, exporters, exportPath, ledger, lags, buffer });
+  const running = new RunningReceiver({
+    ...options,
+    operations,
+    kernel,
+    pipeline,
+    exporters,
+    exportPath,
+    metricsPath,
+    ledger,
+    lags,
+    buffer,
+  });
   running.start();
   logger.info('Everything is ready. Begin running and processing data.');
   return running;
@@ -151,6 +165,7 @@ interface Parts extends ReceiverOptions {
   readonly pipeline: Pipeline;
   readonly exporters: OpenExporters;
   readonly exportPath: ExportPath<Span>;
+  readonly metricsPath: ExportPath<ResourceMetric>;
   readonly ledger: Ledger;
   readonly lags: Lags;
   readonly buffer: Uint8Array<ArrayBuffer>;
@@ -161,6 +176,7 @@ class RunningReceiver implements Receiver {
   #drainTimer: NodeJS.Timeout | undefined;
   #sweepTimer: NodeJS.Timeout | undefined;
   #resyncTimer: NodeJS.Timeout | undefined;
+  #collectionTimer: NodeJS.Timeout | undefined;
   #idleRounds = 0;
   /** The last draining left nothing in the ring. */
   #isEmptied = true;
@@ -186,6 +202,9 @@ class RunningReceiver implements Receiver {
     this.#resyncTimer = setInterval(() => {
       clock.resync();
     }, CLOCK_RESYNC_MS);
+    this.#collectionTimer = setInterval(() => {
+      this.#collectMetrics();
+    }, this.#parts.config.usm.collectionIntervalMs);
     this.#drain();
     operations.running(
       createObserved({
@@ -261,20 +280,32 @@ class RunningReceiver implements Receiver {
     pipeline.sweep(kernel.liveConnections(), time);
   }
 
+  #collectMetrics(): void {
+    const { pipeline, metricsPath } = this.#parts;
+    // Nothing is lost by waiting: the next collection has it all.
+    if (metricsPath.isFull() && this.#stopping === undefined) return;
+    pipeline.collectMetrics((item, points) => {
+      metricsPath.push(item, points);
+    });
+  }
+
   async #stop(): Promise<void> {
-    const { operations, kernel, pipeline, exporters, exportPath, ledger, config } = this.#parts;
+    const { operations, kernel, pipeline, exporters, exportPath, metricsPath, ledger, config } = this.#parts;
     const deadlineMs = config.usm.shutdownTimeoutMs;
     operations.stopping();
     clearTimeout(this.#drainTimer);
     clearInterval(this.#sweepTimer);
     clearInterval(this.#resyncTimer);
+    clearInterval(this.#collectionTimer);
     while (this.#takeRounds(MAX_ROUNDS) === MAX_ROUNDS);
     pipeline.close();
+    this.#collectMetrics();
     const last = this.#readKernel();
     this.#lastKernel = { ...last, isClosed: true };
     ledger.kernelCounted(last.counters.shed, kernel.recursionMisses());
     kernel.close();
-    await exportPath.close(deadlineMs * (1 - CLOSING_SHARE));
+    const closingMs = deadlineMs * (1 - CLOSING_SHARE);
+    await Promise.all([exportPath.close(closingMs), metricsPath.close(closingMs)]);
     await exporters.close();
     await operations.close(deadlineMs * CLOSING_SHARE * LAST_METRICS_SHARE);
     this.#log(ledger.report(), last.counters);
@@ -287,7 +318,9 @@ class RunningReceiver implements Receiver {
   }
 
   #log(report: LedgerReport, counters: KernelCounters): void {
-    this.#parts.logger.info('Ledger', { ...report, exporters: this.#parts.exportPath.counters(), kernel: nonZero(counters) });
+    const { logger, exportPath, metricsPath } = this.#parts;
+    const exporters = [...exportPath.counters(), ...metricsPath.counters()];
+    logger.info('Ledger', { ...report, exporters, kernel: nonZero(counters) });
   }
 }
 

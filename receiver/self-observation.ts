@@ -3,6 +3,7 @@ import type { ExporterCounters } from './export/export-lane.ts';
 import type { ExportPath } from './export/fan-out.ts';
 import type { KernelCounters } from './kernel/session.ts';
 import type { ConnectionFilter } from './model/inspection.ts';
+import type { ResourceMetric } from './model/metric.ts';
 import type { Span } from './model/span.ts';
 import type { Observed } from './operations.ts';
 import type { Pipeline } from './pipeline.ts';
@@ -25,6 +26,7 @@ export interface ObservedParts {
   readonly ringCapacityBytes: number;
   readonly pipeline: Pipeline;
   readonly exportPath: ExportPath<Span>;
+  readonly metricsPath: ExportPath<ResourceMetric>;
   readonly ledger: Ledger;
   readonly lags: Lags;
   readonly kernel: () => KernelReading;
@@ -35,8 +37,8 @@ export interface ObservedParts {
 }
 
 export function createObserved(parts: ObservedParts): Observed {
-  const { pipeline, exportPath, ledger, lags } = parts;
-  const exporters = (): readonly ExporterCounters[] => exportPath.counters();
+  const { pipeline, exportPath, metricsPath, ledger, lags } = parts;
+  const exporters = (): readonly ExporterCounters[] => [...exportPath.counters(), ...metricsPath.counters()];
   const books = (kernel: KernelReading): LedgerReport => {
     const report = ledger.report(pipeline.openTransactions() + exportPath.outstanding());
     return kernel.isClosed ? report : withKernelCounts(report, kernel);
@@ -49,7 +51,7 @@ export function createObserved(parts: ObservedParts): Observed {
       return {
         receiver: parts.receiver,
         ledger: books(kernel),
-        accepted: { spans: lags.endedSpans + exportPath.outstanding(), metricPoints: 0 },
+        accepted: { spans: lags.endedSpans + exportPath.outstanding(), metricPoints: pipeline.metricPoints() },
         exporters: exporters(),
         kernel: kernel.counters,
         programs: kernel.programs,

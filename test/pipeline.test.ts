@@ -39,6 +39,9 @@ class CollectingPath implements ExportPath<Span> {
   outstanding(): number {
     return 0;
   }
+  isFull(): boolean {
+    return false;
+  }
   counters(): [] {
     return [];
   }
@@ -80,6 +83,7 @@ class Bench {
       version: '1.2.3',
       host: { id: 'host-id', name: 'host-name', arch: 'amd64' },
       ids: { traceId: () => `${++ids}`.padStart(32, '0'), spanId: () => `${++ids}`.padStart(16, '0') },
+      random: Math.random,
       ledger: this.ledger,
       exportPath: this.path,
       controls: new ArrayBuffer(64 * controlLayout.words * 8),

@@ -27,17 +27,20 @@ export type SpanResult =
   | { readonly kind: 'span'; readonly span: Span }
   | {
       readonly kind: 'not_exported';
-      readonly reason: Extract<NotExportedReason, 'unsampled' | 'sdk_duplicate' | 'process_unknown'>;
+      readonly reason: Extract<NotExportedReason, 'unsampled' | 'sdk_duplicate' | 'process_unknown' | 'no_traces_pipeline'>;
+      /** The span that somebody else has made of this transaction, if one is known. */
+      readonly exemplar: TraceContext | undefined;
     };
 
 export interface SpanBuilder {
   /** `image`: the process of the transaction, `undefined` when nothing is known of it. */
   build(transaction: Transaction, image: ProcessImage | undefined): SpanResult;
+  /** Where nobody wants spans: as build, but there is never one. */
+  pass(transaction: Transaction): SpanResult;
 }
 
-const processUnknown: SpanResult = { kind: 'not_exported', reason: 'process_unknown' };
-const unsampled: SpanResult = { kind: 'not_exported', reason: 'unsampled' };
-const sdkDuplicate: SpanResult = { kind: 'not_exported', reason: 'sdk_duplicate' };
+const processUnknown: SpanResult = { kind: 'not_exported', reason: 'process_unknown', exemplar: undefined };
+const noTracesPipeline: SpanResult = { kind: 'not_exported', reason: 'no_traces_pipeline', exemplar: undefined };
 
 export function createSpanBuilder(options: SpanBuilderOptions): SpanBuilder {
   const { describe, resourceOf, correlate, ids, count } = options;
@@ -55,16 +58,19 @@ export function createSpanBuilder(options: SpanBuilderOptions): SpanBuilder {
     return context;
   }
 
-  function build(transaction: Transaction, image: ProcessImage | undefined): SpanResult {
-    const { request } = transaction;
-    const correlation = correlate(transaction.role, {
+  function follow({ role, request }: Transaction): Correlation {
+    return correlate(role, {
       wire: wireContext(request.traceparent, request.tracestate),
       thread: undefined,
       otherEnd: undefined,
       passedOn: undefined,
       serving: undefined,
     });
-    if (correlation.kind === 'no_span') return correlation.reason === 'unsampled' ? unsampled : sdkDuplicate;
+  }
+
+  function build(transaction: Transaction, image: ProcessImage | undefined): SpanResult {
+    const correlation = follow(transaction);
+    if (correlation.kind === 'no_span') return notExported(correlation);
     if (image === undefined) return processUnknown;
 
     const description = describe(transaction);
@@ -89,5 +95,15 @@ export function createSpanBuilder(options: SpanBuilderOptions): SpanBuilder {
     return { kind: 'span', span };
   }
 
-  return { build };
+  return {
+    build,
+    pass: (transaction) => {
+      const correlation = follow(transaction);
+      return correlation.kind === 'no_span' ? notExported(correlation) : noTracesPipeline;
+    },
+  };
+}
+
+function notExported({ reason, exemplar }: Extract<Correlation, { readonly kind: 'no_span' }>): SpanResult {
+  return { kind: 'not_exported', reason, exemplar };
 }

@@ -78,6 +78,7 @@ const pipeline = createPipeline({
   clock,
   version: '0.0.0',
   host: { id: 'bench', name: 'bench', arch: 'amd64' },
+  random: Math.random,
   ids: createRandomIds(randomFillSync),
   ledger,
   exportPath,

@@ -112,7 +112,11 @@ describe('no span', () => {
   ];
   for (const [title, input, reason] of rows) {
     test(title, () => {
-      assert.deepEqual(build(input).result, { kind: 'not_exported', reason });
+      const { result } = build(input);
+      assert.equal(result.kind, 'not_exported');
+      assert.equal(result.reason, reason);
+      // Only the span of an SDK is exported by somebody.
+      assert.equal(result.exemplar?.traceId, reason === 'sdk_duplicate' ? wireTrace : undefined);
     });
   }
 });
