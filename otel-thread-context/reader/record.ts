@@ -52,8 +52,8 @@ export function attributesSizeOf(header: Uint8Array): number {
 }
 
 /**
- * A record of which [0, bytes.length) was copied, in the thread itself or while it stood still. `keyMap` is the process context's; keys
- * beyond 256 don't count. Attributes above `maxAttributesSize` bytes are refused, not cut.
+ * A record of which [0, bytes.length) was copied, in the thread itself or while it stood still. `keyMap` is the process context's; a key
+ * that is '' there has no name, and its entries are left out. Attributes above `maxAttributesSize` bytes are refused, not cut.
  */
 export function decodeRecord(
   bytes: Uint8Array,
@@ -79,9 +79,9 @@ export function decodeRecord(
     const next = at + 2 + (bytes[at + 1] as number);
     if (next > end) break;
     const index = bytes[at] as number;
-    const key = keyMap[index]; // one byte, so 256 keys at most
+    const key = keyMap[index];
     if (key === undefined) unknownKeys.push(index);
-    else attributes.set(key, validText(buffer.subarray(at + 2, next)));
+    else if (key !== '') attributes.set(key, validText(buffer.subarray(at + 2, next)));
     at = next;
   }
   return {

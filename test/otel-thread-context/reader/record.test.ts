@@ -117,6 +117,12 @@ test('a key that the map does not have is reported and left out', () => {
   assert.deepEqual(context.unknownKeys, [3, 255]);
 });
 
+test('entries of a key without a name are left out', () => {
+  const context = contextOf(recordBytes({ attributes: [[0, 'x']] }), ['']);
+  assert.equal(context.attributes.size, 0);
+  assert.deepEqual(context.unknownKeys, []);
+});
+
 test('all 256 keys can be used', () => {
   const keys = Array.from({ length: 256 }, (_, i) => `key.${i}`);
   const attributes = Array.from({ length: 200 }, (_, i) => [255 - i, 'x'] as const);
