@@ -1,5 +1,5 @@
-// One socket's bytes, put in order and handed to a protocol (hot path). Positions decide: a hole is reported with its exact size, and
-// a response whose request was read or written by another thread waits until the request's own event has come.
+// One socket's bytes, put in order and handed to a protocol (hot path). Positions decide, within a direction and between the two: a hole
+// is reported with its exact size, and what another thread read or wrote before is handed over before, or known to be missing.
 // More than 400 lines: order, role and protocol are decided on the same two flows, and each may end what the others began.
 import type { Books } from '../model/books.ts';
 import type { ConnectionInfo, Endpoint, Role, RoleEvidence } from '../model/connection.ts';
@@ -83,7 +83,7 @@ export class Connection implements ConversationSink {
 
   /** Time of the first event that waits. */
   get waitingSince(): Nanoseconds | undefined {
-    return this.#waiting.first?.time;
+    return this.#waiting.since;
   }
 
   get openTransactions(): number {
@@ -94,21 +94,31 @@ export class Connection implements ConversationSink {
     this.#lastTime = event.time;
     if (event.isResumed) this.#received.isResumed = this.#sent.isResumed = true;
     if (this.#isRequestSent === undefined && !this.#resolveRole(event)) return;
-    if (this.#mustWait(event)) {
-      if (this.#waiting.add(event)) return;
-      this.release();
-    } else if (!this.#waiting.isEmpty) {
-      this.#placeRequest(event);
+    if (this.#waiting.isEmpty && !this.#isBlocked(event)) {
+      this.#deliver(event);
+      return;
     }
-    this.#deliver(event);
-    if (!this.#waiting.isEmpty) this.#releaseReady();
+    if (!this.#waiting.add(event)) {
+      this.release();
+      this.#handOver(event);
+      return;
+    }
+    this.#releaseReady();
   }
 
   walked(event: WalkEvent): void {
     this.#lastTime = event.time;
+    const flow = event.isSent ? this.#sent : this.#received;
     if (this.#isRequestSent === undefined) this.#passOverWaiting();
-    else if (event.isSent !== this.#isRequestSent) this.release();
-    this.#walk(event, event.isSent ? this.#sent : this.#received);
+    else if (this.#waiting.first(event.isSent) !== undefined) this.release();
+    else {
+      // What stood before this walk when it was made will not be told of by it.
+      for (let other = this.#waiting.first(!event.isSent); other !== undefined; other = this.#waiting.first(!event.isSent)) {
+        if (other.otherPosition > event.position) break;
+        this.#handOver(this.#waiting.take(!event.isSent) as IoEvent);
+      }
+    }
+    this.#walk(event, flow);
     if (!this.#waiting.isEmpty) this.#releaseReady();
   }
 
@@ -166,7 +176,11 @@ export class Connection implements ConversationSink {
   /** Hands over what waits, ready or not. What waits for the role goes on waiting: nobody knows yet whose it is. */
   release(): void {
     if (this.#isRequestSent === undefined) return;
-    for (let event = this.#waiting.take(); event !== undefined; event = this.#waiting.take()) this.#deliver(event);
+    this.#releaseReady();
+    // What they wait for counts as missing from now on. One direction at most is left.
+    for (const isSent of [true, false]) {
+      for (let event = this.#waiting.take(isSent); event !== undefined; event = this.#waiting.take(isSent)) this.#handOver(event);
+    }
     this.#releaseEnds();
   }
 
@@ -237,6 +251,7 @@ export class Connection implements ConversationSink {
     const side = this.#sideOf(event.isSent);
     const end = event.position + event.size;
     if (event.position < flow.position || event.isUnordered) {
+      if (event.isUnordered && !this.#isIgnored) this.#conversation?.unordered(side);
       // Whose bytes came first is not known. What is new of this range moved, but nobody can say in which order.
       if (end > flow.position) this.#reach(flow, event.isSent, end, event.time, 'unordered_io');
       return;
@@ -257,8 +272,9 @@ export class Connection implements ConversationSink {
     }
     const dataEnd = event.position + event.captured;
     if (event.captured > 0) {
-      const { bytes, from } = event;
-      conversation.data(side, bytes, from, from + event.captured, event.position, event.isIoStart, event.time, event.process);
+      const { bytes, from, otherPosition } = event;
+      const to = from + event.captured;
+      conversation.data(side, bytes, from, to, event.position, event.isIoStart, otherPosition, event.time, event.process);
     }
     if (end > dataEnd) conversation.missing(side, dataEnd, end, event.missing ?? 'unseen_io', event.time, event.process);
     if (event.captured > 0 && end - flow.windowStart > this.#context.windowSize / 4) {
@@ -317,40 +333,50 @@ export class Connection implements ConversationSink {
   }
 
   /**
-   * A response may be seen before its request when two threads share the socket: each event is made when its own call returns. The
-   * kernel's position of the opposite direction tells for certain whether a request event is still under way.
+   * Two threads that share a socket may be told of in any order: each event is made when its own call returns. What is received is not
+   * known to the program before, so that `otherPosition` of a received event is exact: all sent bytes before it were sent by a program
+   * that did not have these bytes, all behind it by one that could. Of a sent event it says only which bytes had been received by then.
+   * A server's events wait for both; a client's request does not, because part of its own answer may be among those bytes.
    */
-  #mustWait(event: IoEvent): boolean {
-    if (this.#isIgnored || event.isSent === this.#isRequestSent) return false;
-    return !this.#waiting.isEmpty || this.#isRequestUnderWay(event);
+  #isBlocked(event: IoEvent): boolean {
+    const other = event.isSent ? this.#received : this.#sent;
+    if (event.otherPosition <= other.position || this.#isIgnored) return false;
+    // Bytes before `steppedTo` are not told of; the I/O that reaches it is.
+    return event.otherPosition >= other.steppedTo && !(event.isSent && this.#isRequestSent === true);
   }
 
-  #isRequestUnderWay(response: IoEvent): boolean {
-    const requests = response.isSent ? this.#received : this.#sent;
-    return response.otherPosition > requests.position && response.otherPosition > requests.steppedTo;
-  }
-
-  /** A request's event has come, and responses wait: what had moved before they were seen has its place, and its time, before them. */
-  #placeRequest(event: IoEvent): void {
-    const requests = event.isSent ? this.#sent : this.#received;
-    let first = this.#waiting.first;
-    // Their requests were in a hole: no event will tell of them.
-    for (; first !== undefined && first.otherPosition <= event.position; first = this.#waiting.first) {
-      this.#reach(requests, event.isSent, first.otherPosition, first.time, requests.isResumed ? 'ring_full' : 'unseen_io');
-      this.#waiting.take();
-      this.#deliver(first);
-    }
-    // The call that moved these bytes returned later.
-    if (first !== undefined && event.position + event.size <= first.otherPosition) event.time = Math.min(event.time, first.time);
-  }
-
+  /** Hands over what waits for nothing any more. */
   #releaseReady(): void {
-    for (let first = this.#waiting.first; first !== undefined; first = this.#waiting.first) {
-      if (!this.#isIgnored && this.#isRequestUnderWay(first)) return;
-      this.#waiting.take();
-      this.#deliver(first);
+    for (;;) {
+      const sent = this.#waiting.first(true);
+      const received = this.#waiting.first(false);
+      if (sent === undefined && received === undefined) break;
+      if (sent !== undefined && received !== undefined) {
+        // The first of both directions are here: what is before them has come, or is missing.
+        const isSentFirst = received.otherPosition > sent.position;
+        // Another thread's call that moved bytes earlier returned later.
+        if (isSentFirst) sent.time = Math.min(sent.time, received.time);
+        this.#waiting.take(isSentFirst);
+        if (isSentFirst && this.#isRequestSent === true) this.#deliver(sent);
+        else this.#handOver(isSentFirst ? sent : received, isSentFirst ? received.position : sent.position);
+        continue;
+      }
+      const next = (sent ?? received) as IoEvent;
+      if (this.#isBlocked(next)) return;
+      this.#waiting.take(next.isSent);
+      this.#deliver(next);
     }
     this.#releaseEnds();
+  }
+
+  /** Hands over an event behind all that its direction's opposite had moved by then, at most up to `limit`. */
+  #handOver(event: IoEvent, limit = Infinity): void {
+    const other = event.isSent ? this.#received : this.#sent;
+    const reached = Math.min(event.otherPosition, limit);
+    if (reached > other.position && reached >= other.steppedTo) {
+      this.#reach(other, !event.isSent, reached, event.time, other.isResumed || event.isResumed ? 'ring_full' : 'unseen_io');
+    }
+    this.#deliver(event);
   }
 
   #releaseAll(): void {
@@ -422,12 +448,14 @@ export class Connection implements ConversationSink {
     this.#info = { ...this.#info, role, roleEvidence };
     this.#isRequestSent = role === 'client';
     this.#start = startOf(this.#info, this.#lastFlow);
-    this.release();
+    this.#releaseReady();
     return true;
   }
 
   #passOverWaiting(): void {
-    for (let event = this.#waiting.take(); event !== undefined; event = this.#waiting.take()) this.#passOver(event);
+    for (const isSent of [true, false]) {
+      for (let event = this.#waiting.take(isSent); event !== undefined; event = this.#waiting.take(isSent)) this.#passOver(event);
+    }
     while (this.#waiting.takeEnd() !== undefined);
   }
 

@@ -1,4 +1,4 @@
-// Events of one connection that cannot be handed over yet, in their order: a bounded queue of copies (hot path only when threads race).
+// Events of one connection that cannot be handed over yet, in their order: bounded queues of copies (hot path only when threads race).
 import type { IoEvent } from '../model/stream-event.ts';
 import type { Nanoseconds } from '../model/transaction.ts';
 
@@ -12,13 +12,17 @@ export interface WaitingEnd {
 }
 
 export class WaitingEvents {
-  readonly #events: IoEvent[] = [];
+  readonly #sent: IoEvent[] = [];
+  readonly #received: IoEvent[] = [];
   #bytes = 0;
   /** Ends of directions that came meanwhile, at most one of each. */
   readonly #ends: WaitingEnd[] = [];
 
-  get first(): IoEvent | undefined {
-    return this.#events[0];
+  /** Time of the earliest. */
+  get since(): Nanoseconds | undefined {
+    const sent = this.#sent[0]?.time;
+    const received = this.#received[0]?.time;
+    return sent === undefined || received === undefined ? (sent ?? received) : Math.min(sent, received);
   }
 
   /** Kept. */
@@ -27,13 +31,19 @@ export class WaitingEvents {
   }
 
   get isEmpty(): boolean {
-    return this.#events.length === 0;
+    return this.#sent.length === 0 && this.#received.length === 0;
+  }
+
+  /** The first of a direction. */
+  first(isSent: boolean): IoEvent | undefined {
+    return isSent ? this.#sent[0] : this.#received[0];
   }
 
   /** Keeps a copy. False: there is no room. */
   add(event: IoEvent): boolean {
-    if (this.#events.length >= MAX_EVENTS || this.#bytes + event.captured > MAX_BYTES) return false;
-    this.#events.push({ ...event, bytes: event.bytes.slice(event.from, event.from + event.captured), from: 0 });
+    if (this.#sent.length + this.#received.length >= MAX_EVENTS || this.#bytes + event.captured > MAX_BYTES) return false;
+    const copy = { ...event, bytes: event.bytes.slice(event.from, event.from + event.captured), from: 0 };
+    (event.isSent ? this.#sent : this.#received).push(copy);
     this.#bytes += event.captured;
     return true;
   }
@@ -42,8 +52,8 @@ export class WaitingEvents {
     if (!this.#ends.some(({ isSent }) => isSent === end.isSent)) this.#ends.push(end);
   }
 
-  take(): IoEvent | undefined {
-    const event = this.#events.shift();
+  take(isSent: boolean): IoEvent | undefined {
+    const event = (isSent ? this.#sent : this.#received).shift();
     if (event !== undefined) this.#bytes -= event.captured;
     return event;
   }
@@ -55,7 +65,7 @@ export class WaitingEvents {
   /** The bytes of `event` behind those of its direction that wait. */
   bytesBefore(event: IoEvent): Uint8Array {
     const own = event.bytes.subarray(event.from, event.from + event.captured);
-    const earlier = this.#events.filter((waiting) => waiting.isSent === event.isSent).map((waiting) => waiting.bytes);
-    return earlier.length === 0 ? own : Buffer.concat([...earlier, own]);
+    const earlier = event.isSent ? this.#sent : this.#received;
+    return earlier.length === 0 ? own : Buffer.concat([...earlier.map(({ bytes }) => bytes), own]);
   }
 }

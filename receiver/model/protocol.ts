@@ -24,11 +24,16 @@ export interface Protocol {
  */
 export type ConversationStart = 'beginning' | 'boundary' | 'middle';
 
-/** Everything is called in stream order per side; positions are absolute stream positions of that side. */
+/**
+ * Everything is called in stream order per side, and between the sides in the order of cause and effect as far as positions prove it;
+ * positions are absolute stream positions of that side.
+ */
 export interface Conversation {
   /**
    * Bytes [from, to) of `bytes`, whose first has position `position`. Valid only during the call. `isIoStart`: the first byte
    * is the first byte of a system call's data. Positions are contiguous with the previous data/skip call of that side.
+   * `otherPosition`: where the other side stood, by the kernel, when the call returned that moved these bytes. For what a program
+   * received that is exact: it could answer nothing before. For what it sent, it is an upper bound.
    */
   data(
     side: Side,
@@ -37,6 +42,7 @@ export interface Conversation {
     to: number,
     position: number,
     isIoStart: boolean,
+    otherPosition: number,
     time: Nanoseconds,
     process: ProcessId,
   ): void;
@@ -45,6 +51,8 @@ export interface Conversation {
    * they are lost for `reason` and the conversation resynchronises.
    */
   missing(side: Side, position: number, end: number, reason: LossReason, time: Nanoseconds, process: ProcessId): void;
+  /** I/O of several threads in this direction: bytes may have been told of at positions that were not theirs. */
+  unordered(side: Side): void;
   /**
    * The kernel followed chunked framing itself from the chunk-size line at `position` (as asked by {@link ConversationSink.stepOverChunks})
    * to the chunk-size line or I/O end at `end`; the chunk payload in between is `bodyBytes`, `remaining` bytes of the last chunk
@@ -55,8 +63,6 @@ export interface Conversation {
   end(side: Side, time: Nanoseconds): void;
   /** The connection is over. What is in flight ends here: complete if framing says so (body until close), else aborted for `cause`. */
   close(cause: Abort, time: Nanoseconds): void;
-  /** True while a response would have a request to answer; while false, `connections` holds response bytes back for late request events. */
-  hasOutstandingRequest(): boolean;
   /** Transactions that are open now: request seen, response not complete. */
   openTransactions(): number;
   /** Where it stands at the present time, for people. */

@@ -60,8 +60,8 @@ for (let round = 0; round < rounds; round++) {
   let received = 0;
   for (let done = 0; done < exchanges;) {
     for (const conversation of open) {
-      conversation.data('request', request, 0, request.length, received, true, done, info.openedBy);
-      conversation.data('response', response, 0, response.length, sent, true, done, info.openedBy);
+      conversation.data('request', request, 0, request.length, received, true, sent, done, info.openedBy);
+      conversation.data('response', response, 0, response.length, sent, true, received + request.length, done, info.openedBy);
       done++;
     }
     received += request.length;

@@ -228,13 +228,17 @@ describe('a response before its request', () => {
     assert.deepEqual(lostAtEnd(bench), {});
   });
 
-  test('whose request never comes is handed over after half a second', () => {
-    const { bench, socket } = racing();
+  test('whose request does not come within half a second has lost it, and does not answer what comes late', () => {
+    const { bench, socket, askLate } = racing();
     bench.table.tick(socket.time + 0.4 * SECOND);
-    assert.equal(bench.ledger.report().noticed['response_without_request'], undefined);
+    assert.deepEqual(bench.ledger.report().bytes.lost, {});
     bench.table.tick(socket.time + 0.6 * SECOND);
-    assert.equal(bench.ledger.report().noticed['response_without_request'], 1);
-    assert.equal(summary(bench).length, 1);
+    assert.deepEqual(bench.ledger.report().bytes.lost, { unseen_io: get('/b').length, resynchronising: ok('b').length });
+    askLate();
+    socket.sent(get('/c')).received(ok());
+    bench.table.tick(socket.time + 10 * SECOND);
+    assert.deepEqual(summary(bench), ['/a 200', '/c 200']);
+    lostAtEnd(bench);
   });
 
   test('is handed over by the close, after its request if that came before', () => {
@@ -368,7 +372,7 @@ describe('a role that the kernel could not tell', () => {
   });
 
   test('is told by a response too', () => {
-    const { bench, socket } = unknown();
+    const { bench, socket } = unknown({ transport: 'tcp' });
     socket.received(ok());
     socket.sent(get('/a')).received(ok());
     assert.deepEqual([bench.transactions[0]?.role, summary(bench)], ['client', ['/a 200']]);

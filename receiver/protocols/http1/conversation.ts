@@ -2,8 +2,6 @@
 // whether this is HTTP at all, whether each side's framing is known, and what has to be found again after bytes were lost.
 // More than 400 lines: what one side does depends on the state of the other, and that state makes sense only in one place. Hot path.
 // RFC 9112.
-import { parseDecimal } from '../../bytes/ascii.ts';
-import { BoundedBuffer } from '../../bytes/bounded-buffer.ts';
 import type { ConnectionInfo } from '../../model/connection.ts';
 import type { ConversationInspection, SideInspection } from '../../model/inspection.ts';
 import type { ProcessId } from '../../model/process.ts';
@@ -13,7 +11,8 @@ import { type Exchange, openExchange, requestBody, responseBody } from './exchan
 import { type Head, NO_LENGTH } from './head.ts';
 import { Matcher } from './match.ts';
 import { MessageReader } from './parse.ts';
-import { MORE, recogniseStart, scanStatus } from './start-line.ts';
+import { recogniseStart } from './start-line.ts';
+import { UnpairedResponses } from './unpaired.ts';
 
 export interface Http1Options {
   /** Bytes of a head that are followed, its first line and its empty line included. */
@@ -41,8 +40,6 @@ export interface Heads {
 }
 
 const STATUS_SWITCHING = 101;
-/** Length of `HTTP/1.1 200`. */
-const STATUS_SIZE = 12;
 
 function inspectSide({ phase, bufferedBytes, bodySize }: MessageReader): SideInspection {
   return { phase, buffered_bytes: bufferedBytes, body_bytes: bodySize };
@@ -74,11 +71,9 @@ export class Http1Conversation implements Conversation {
   /** The exchange whose final response is under way. */
   #answering: Exchange | undefined;
   #lastRequest: HttpRequest | undefined;
+  /** Who spoke last. While the request side is lost: 'response' only when that was a final one, which gives the client the turn. */
   #lastSide: Side | undefined;
-  /** While responses are lost: the present I/O began with an interim response, which gives the client no turn. */
-  #isInterimIo = false;
-  /** Its first bytes, while they are too few to tell. */
-  #ioStart: BoundedBuffer | undefined;
+  #unpaired: UnpairedResponses | undefined;
   #responseEnd: Nanoseconds | undefined;
 
   constructor(connection: ConnectionInfo, start: ConversationStart, sink: ConversationSink, options: Http1Options, heads: Heads) {
@@ -105,6 +100,7 @@ export class Http1Conversation implements Conversation {
     to: number,
     position: number,
     isIoStart: boolean,
+    otherPosition: number,
     time: Nanoseconds,
     process: ProcessId,
   ): void {
@@ -114,12 +110,12 @@ export class Http1Conversation implements Conversation {
       return;
     }
     if (side === 'request') {
-      this.#request.arrive(position, from, to - from, time, process);
+      this.#request.arrive(position, from, to - from, otherPosition, time, process);
       this.#requestData(bytes, from, to, isIoStart);
       this.#lastSide = side;
       return;
     }
-    this.#response.arrive(position, from, to - from, time, process);
+    this.#response.arrive(position, from, to - from, otherPosition, time, process);
     if (this.#pairing === 'none') {
       this.#responseUnpaired(bytes, from, to, isIoStart);
       return;
@@ -138,9 +134,12 @@ export class Http1Conversation implements Conversation {
     }
     // Unseen response bytes may be an interim response, behind which the client has no turn: see #responseUnpaired.
     if (side === 'request' || this.#request.phase !== 'lost') this.#lastSide = side;
-    if (side === 'response') this.#isResponseBeginning = false;
+    if (side === 'response') {
+      this.#isResponseBeginning = false;
+      this.#unpaired?.reset();
+    }
     const reader = side === 'request' ? this.#request : this.#response;
-    reader.arrive(position, 0, size, time, process);
+    reader.arrive(position, 0, size, 0, time, process);
     if (reader.phase === 'lost') {
       this.#sink.lost(reason, size);
       return;
@@ -159,10 +158,16 @@ export class Http1Conversation implements Conversation {
     if (harmless < size) {
       this.#countLost(reason, size - harmless);
       if (side === 'request') this.#loseAll();
-      else this.#loseResponses();
+      else this.#loseResponses(reason === 'unseen_io' || reason === 'unordered_io');
       return;
     }
     this.#report(side, reader);
+  }
+
+  unordered(): void {
+    if (this.#isOver) return;
+    this.#matcher.forgetTurns();
+    if (this.#matcher.isInDoubt) this.#loseAll();
   }
 
   chunksWalked(side: Side, position: number, end: number, bodyBytes: number, remaining: number, time: Nanoseconds): void {
@@ -194,10 +199,6 @@ export class Http1Conversation implements Conversation {
     if (this.#pairing === 'opening') this.#matcher.confirm();
     this.#abort(cause, time);
     this.#finish(true);
-  }
-
-  hasOutstandingRequest(): boolean {
-    return this.#isOver || this.#matcher.waitingCount > 0;
   }
 
   openTransactions(): number {
@@ -232,7 +233,7 @@ export class Http1Conversation implements Conversation {
   #requestData(bytes: Uint8Array, from: number, to: number, isIoStart: boolean): void {
     const reader = this.#request;
     const isTurn = this.#lastSide === 'response';
-    if (isTurn && this.#matcher.isInDoubt) this.#matcher.noteTurn();
+    if (isTurn) this.#matcher.noteTurn();
     if (this.#isStrayResponseOpen()) this.#loseResponses();
     if (this.#pairing === 'none') {
       const isCandidate = isTurn && !this.#matcher.isPipelined;
@@ -290,6 +291,7 @@ export class Http1Conversation implements Conversation {
       source,
       this.#lastRequest,
       reader.startPosition,
+      reader.startOtherPosition,
       reader.startTime,
       reader.startProcess ?? this.#connection.openedBy,
     );
@@ -300,8 +302,9 @@ export class Http1Conversation implements Conversation {
         this.#giveUp('too_many_pipelined');
         return;
       }
-      this.#matcher.open(exchange);
-      if (this.#matcher.isInDoubt && this.#matcher.isPipelined) {
+      const isWaited = this.#matcher.waitingCount === 0;
+      this.#matcher.open(exchange, this.#response.position);
+      if (this.#matcher.isInDoubt && !isWaited) {
         this.#loseAll();
         return;
       }
@@ -373,30 +376,21 @@ export class Http1Conversation implements Conversation {
 
   /** A response that no request is known for: its end is unknown too, until the client has a turn. */
   #responseUnpaired(bytes: Uint8Array, from: number, to: number, isIoStart: boolean): void {
-    const status = this.#lookAtUnpaired(bytes, from, to, isIoStart);
+    const status = (this.#unpaired ??= new UnpairedResponses()).look(bytes, from, to, isIoStart);
     if (status < 0 && this.#isResponseBeginning) {
       this.#sink.skipped(to - from);
       this.#giveUp('not_http');
       return;
     }
     if (status !== 0) this.#isResponseBeginning = false;
-    if (!this.#isInterimIo) this.#lastSide = 'response';
+    this.#noteUnpaired(status);
     this.#sink.lost('resynchronising', to - from);
     if (status === STATUS_SWITCHING) this.#giveUp('upgraded', 'bytes_lost');
   }
 
-  /** The status code that an I/O of the response side begins with; -1 for none, 0 while that is open. */
-  #lookAtUnpaired(bytes: Uint8Array, from: number, to: number, isIoStart: boolean): number {
-    const start = (this.#ioStart ??= new BoundedBuffer(STATUS_SIZE));
-    if (isIoStart) start.clear();
-    else if (start.length === 0) return -1;
-    start.append(bytes, from, Math.min(to, from + STATUS_SIZE - start.length));
-    const end = scanStatus(start.bytes, 0, start.length);
-    const status = end < 0 ? -1 : parseDecimal(start.bytes, STATUS_SIZE - 3, STATUS_SIZE);
-    this.#isInterimIo = end === MORE || (status >= 100 && status < 200);
-    if (end === MORE) return 0;
-    start.clear();
-    return status;
+  /** What is or may be an interim response gives the client no turn: more of the same request may follow, and look like another. */
+  #noteUnpaired(status: number): void {
+    if (status >= 200 || this.#request.phase !== 'lost') this.#lastSide = 'response';
   }
 
   /** A response that answers nothing was taken to have a body, and the client speaks before that is over: it may have had none. */
@@ -445,10 +439,16 @@ export class Http1Conversation implements Conversation {
     this.#proveResponse();
     const exchange = this.#matcher.oldest;
     const isInterim = status < 200 && status !== STATUS_SWITCHING;
+    if (exchange !== undefined && !this.#mayAnswer(exchange)) {
+      this.#loseResponses();
+      this.#noteUnpaired(status);
+      return;
+    }
     if (exchange === undefined) {
-      if (this.#matcher.isInDoubt) {
+      if (this.#matcher.isInDoubt || (!isInterim && this.#isAnswerAheadPossible())) {
         this.#matcher.notePipelining();
         this.#loseAll();
+        this.#noteUnpaired(status);
         return;
       }
       this.#sink.count('response_without_request');
@@ -477,6 +477,21 @@ export class Http1Conversation implements Conversation {
     }
     if (exchange?.maySwitch === true && this.#request.phase === 'opaque' && !this.#isDraining) this.#refuseSwitch();
     if (isWhole) this.#responseComplete(time, 0);
+  }
+
+  /** The request's first byte had moved when the response's was told of, and the answer of a server comes behind what it read. */
+  #mayAnswer(exchange: Exchange): boolean {
+    const { startPosition, startOtherPosition } = this.#response;
+    if (startOtherPosition <= exchange.position) return false;
+    return this.#connection.role === 'client' || startPosition >= exchange.otherPosition;
+  }
+
+  /**
+   * Positions of UNIX sockets are counted where calls return, so that they do not show that a request is on its way whose answer another
+   * thread has read already. An answer to nothing may be that.
+   */
+  #isAnswerAheadPossible(): boolean {
+    return this.#connection.transport === 'unix' && this.#connection.role === 'client';
   }
 
   /** HTTP goes on after an offer to switch. If the client has not waited for this answer, its bytes cannot be told apart any more. */
@@ -557,15 +572,17 @@ export class Http1Conversation implements Conversation {
   #contradict(): void {
     if (this.#isRequestInSync) this.#loseResponses();
     else this.#loseAll();
+    this.#lastSide = 'response';
   }
 
   /** Bytes of the response side were lost, or cannot be paired: responses wait for the client's next turn. */
-  #loseResponses(): void {
+  #loseResponses(isDoubtful = true): void {
     if (!this.#isRequestInSync) {
       this.#loseAll();
       return;
     }
     if (this.#mustGiveUpLost()) return;
+    if (isDoubtful || !this.#matcher.isKnownToWait || this.#connection.transport === 'unix') this.#matcher.doubt();
     this.#matcher.dropAll('bytes_lost');
     this.#receiving = undefined;
     this.#answering = undefined;
@@ -586,6 +603,7 @@ export class Http1Conversation implements Conversation {
     this.#loseReader('response', this.#response);
     this.#isRequestInSync = false;
     this.#isAnsweredEarly = false;
+    this.#lastSide = undefined;
   }
 
   /** With the answer to an offer to switch lost, or the request side unreadable for good, there is nothing to be found again. */

@@ -10,6 +10,8 @@ type OpenRequest = { -readonly [K in keyof HttpRequest]: HttpRequest[K] };
 
 export interface Exchange {
   readonly position: number;
+  /** Where the response side stood when the request's first byte was told of. */
+  readonly otherPosition: number;
   readonly start: Nanoseconds;
   readonly process: ProcessId;
   readonly request: OpenRequest;
@@ -29,12 +31,14 @@ export function openExchange(
   bytes: Uint8Array,
   last: HttpRequest | undefined,
   position: number,
+  otherPosition: number,
   start: Nanoseconds,
   process: ProcessId,
 ): Exchange {
   const isConnect = head.isMethod(bytes, 'CONNECT');
   return {
     position,
+    otherPosition,
     start,
     process,
     request: {
@@ -75,7 +79,8 @@ export function toTransaction(
     secure: false,
     process: role === 'server' && exchange.answeredBy !== undefined ? exchange.answeredBy : exchange.process,
     requestPosition: exchange.position,
-    start: exchange.start,
+    // The call that sent the request may return after the one that read the answer.
+    start: Math.min(exchange.start, end),
     end,
     request: exchange.request,
     response: exchange.statusCode === 0 ? undefined : { statusCode: exchange.statusCode, bodySize: responseBodySize },

@@ -11,6 +11,8 @@ import { type Exchange, toTransaction } from './exchange.ts';
 const SETTLE_NS = 1e9;
 /** So many turns without a request or an answer too many settle a doubt: a client that pipelines does not get through them. */
 const SETTLE_TURNS = 3;
+/** So many turns since the beginning show that this client waits for its answers. */
+const WAITING_TURNS = 3;
 
 export class Matcher {
   readonly #connection: ConnectionInfo;
@@ -20,6 +22,7 @@ export class Matcher {
   readonly #held: Transaction[] = [];
   #heldSince: Nanoseconds = 0;
   #cleanTurns = 0;
+  #allTurns = 0;
   #isConfirmed = false;
   #isInDoubt = false;
   #isPipelined = false;
@@ -77,14 +80,26 @@ export class Matcher {
     };
   }
 
+  /** So far this client has waited for every answer, often enough to be no accident. */
+  get isKnownToWait(): boolean {
+    return !this.#isPipelined && this.#allTurns >= WAITING_TURNS;
+  }
+
+  /** What was seen of this client's habits may have been something else. */
+  forgetTurns(): void {
+    this.#allTurns = 0;
+  }
+
   doubt(): void {
     this.#isInDoubt = true;
     this.#cleanTurns = 0;
   }
 
-  /** In doubt, the client speaks after the server did. */
+  /** The client speaks after the server did. */
   noteTurn(): void {
-    if (this.#held.length === 0 || this.#waiting.length > 0) return;
+    if (this.#waiting.length > 0) return;
+    if (!this.#isInDoubt) this.#allTurns++;
+    if (this.#held.length === 0) return;
     if (++this.#cleanTurns >= SETTLE_TURNS) this.settle();
   }
 
@@ -93,8 +108,10 @@ export class Matcher {
     this.#isPipelined = true;
   }
 
-  open(exchange: Exchange): void {
-    if (this.#waiting.length > 0) this.#isPipelined = true;
+  /** `told`: up to where the response side is known. If it stood farther, the answer may be there already. */
+  open(exchange: Exchange, told: number): void {
+    const newest = this.newest;
+    if (newest !== undefined && exchange.otherPosition <= Math.max(told, newest.otherPosition)) this.#isPipelined = true;
     this.#waiting.push(exchange);
     if (this.#isConfirmed) this.#sink.seen();
   }

@@ -60,6 +60,8 @@ export class MessageReader {
   /** Of the present (or last) message: its first byte's position, time and process. */
   startPosition = 0;
   startTime: Nanoseconds = 0;
+  /** Where the other side stood when this one's first byte was told of. */
+  startOtherPosition = 0;
   startProcess: ProcessId | undefined;
 
   readonly #side: Side;
@@ -78,8 +80,9 @@ export class MessageReader {
   #nextLook = 0;
   /** Stream position up to which stepping over has been asked for. */
   #steppedTo = 0;
-  /** What of the present call: position of index 0, time and process. */
+  /** Of the present call: position of index 0, position of the other side, time and process. */
   #base = 0;
+  #otherPosition = 0;
   #time: Nanoseconds = 0;
   #process: ProcessId | undefined;
 
@@ -115,9 +118,17 @@ export class MessageReader {
   }
 
   /** Announces bytes whose index `from` has stream position `position`. */
-  arrive(position: number, from: number, size: number, time: Nanoseconds, process: ProcessId | undefined): void {
+  arrive(
+    position: number,
+    from: number,
+    size: number,
+    otherPosition: number,
+    time: Nanoseconds,
+    process: ProcessId | undefined,
+  ): void {
     this.#base = position - from;
     this.position = position + size;
+    this.#otherPosition = otherPosition;
     this.#time = time;
     this.#process = process;
   }
@@ -268,6 +279,7 @@ export class MessageReader {
     if (start >= to) return 'more';
     this.startPosition = this.#base + start;
     this.startTime = this.#time;
+    this.startOtherPosition = this.#otherPosition;
     this.startProcess = this.#process;
     const verdict = this.head.read(bytes, start, to);
     if (verdict === 'yes') {

@@ -109,11 +109,12 @@ function play(ios: readonly Io[], lossIn: number, random: Random): Recorder {
   for (const { side, bytes } of ios) {
     const from = position[side];
     const end = from + bytes.length;
+    const other = position[side === 'request' ? 'response' : 'request'];
     position[side] = end;
     given += bytes.length;
     time++;
     if (lossIn > 0 && random.below(lossIn) === 0) conversation.missing(side, from, end, 'ring_full', time, owner);
-    else conversation.data(side, bytes, 0, bytes.length, from, true, time, owner);
+    else conversation.data(side, bytes, 0, bytes.length, from, true, other, time, owner);
   }
   conversation.close('connection_closed', time + 1);
   assert.equal(recorder.accounted, given);

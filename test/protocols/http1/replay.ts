@@ -237,7 +237,8 @@ export function play(script: Script, steps: readonly Step[]): Outcome {
       const memory = new Uint8Array(step.bytes.length + 7).fill(0x20);
       memory.set(step.bytes, 3);
       const end = 3 + step.bytes.length;
-      conversation.data(step.side, memory, 3, end, position[step.side], step.isIoStart, step.time, process);
+      const other = position[step.side === 'request' ? 'response' : 'request'];
+      conversation.data(step.side, memory, 3, end, position[step.side], step.isIoStart, other, step.time, process);
       memory.fill(0x21);
       position[step.side] += step.bytes.length;
       given += step.bytes.length;
