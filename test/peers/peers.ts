@@ -77,6 +77,8 @@ export async function startCollector(
   cleanup: Cleanup,
   options: {
     readonly exporters?: Readonly<Record<string, object>>;
+    /** False: what comes in is only counted, in its log. */
+    readonly hasFile?: boolean;
     /** Those of one that was stopped, to take its place. */
     readonly ports?: { readonly grpcPort: number; readonly httpPort: number };
   } = {},
@@ -84,7 +86,9 @@ export async function startCollector(
   const folder = mkdtempSync(path.join(tmpdir(), 'usm-collector-'));
   const { grpcPort, httpPort } = options.ports ?? { grpcPort: await freePort(), httpPort: await freePort() };
   const file = path.join(folder, 'spans.json');
-  const exporters = { file: { path: file, flush_interval: '100ms' }, debug: {}, ...options.exporters };
+  const toFile = options.hasFile === false ? {} : { file: { path: file, flush_interval: '100ms' } };
+  // Its own logger leaves nothing out, unlike the Collector's.
+  const exporters = { ...toFile, debug: { use_internal_logger: options.hasFile !== false }, ...options.exporters };
   const config = {
     receivers: {
       otlp: { protocols: { grpc: { endpoint: listenAddress(grpcPort) }, http: { endpoint: listenAddress(httpPort) } } },
