@@ -1,5 +1,5 @@
 // Payloads of one exporter and signal in one SQLite file: written, read back, deleted. Synchronous: runs in the storage thread.
-// Why SQLite, and why with a rollback journal: docs/decisions/0007-persistent-queue.md. https://www.sqlite.org/pragma.html
+// Why SQLite, and why with a rollback journal: docs/decisions/0006-queues-on-disk.md. https://www.sqlite.org/pragma.html
 import { copyFileSync, existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
