@@ -141,7 +141,7 @@ function mainOf(
   return first && objects.find((object) => isEntryOf(object, first));
 }
 
-export function isEntryOf({ image, bias }: LoadedObject, entry: LinkMapEntry): boolean {
+export function isEntryOf({ image, bias }: LoadedObject, entry: { readonly dynamic: number }): boolean {
   return image.elf.dynamicAddress !== 0 && image.elf.dynamicAddress + bias === entry.dynamic;
 }
 

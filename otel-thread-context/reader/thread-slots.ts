@@ -1,10 +1,10 @@
 // Loaded objects → where the threads of the process have the symbol. Every object that reaches the symbol is asked what its loader told
 // it, so that a definition that another one pre-empts, or two that live side by side, come out as they are.
 import type { ObservedProcess } from './process.ts';
-import { hexAddress, isAddress, type ReadAt, readWord, viewOf } from './bytes.ts';
 import type { RelocationKind, TlsRelocation, TlsSymbol } from './elf-tables.ts';
+import { moduleEntry, moduleIdOf } from './glibc-modules.ts';
 import { dtvLayout } from './libc.ts';
-import { exportedAddress, isEntryOf, linkMap, type LoadedObject, type LoadedObjects, withFile } from './objects.ts';
+import { isEntryOf, type LoadedObject, type LoadedObjects, withFile } from './objects.ts';
 import type { ImageCache } from './tls-image.ts';
 import { localExecLocation, locationOf, type SymbolFacts, type TlsLocation, unresolved } from './tls-location.ts';
 
@@ -100,21 +100,28 @@ function slotOf(
 ): ThreadSlot | undefined {
   const own = definitions.find((definition) => definition.object === object);
   const { elf, relocations } = object.image;
-  const slot = { symbol: name, object };
   if (own && object === loaded.main && elf.tls) {
     const location = localExecLocation(elf.machine, elf.tls, own.symbol.value);
-    return { ...slot, access: 'local-exec', words: undefined, location };
+    return { symbol: name, object, access: 'local-exec', words: undefined, location };
   }
-  const facts = { machine: elf.machine, libc: loaded.libc, offsets: definitions.map(({ symbol }) => symbol.value) };
-  const named = pick(relocations.filter(({ symbol }) => symbol === name));
-  if (named) return { ...slot, ...asked(process.readMemory, object, named, { ...facts, ownOffset: undefined }) };
-  if (!own) return undefined;
-  const ownOffset = own.symbol.value;
-  const unnamed = pick(
-    relocations.filter(({ symbol, kind, addend }) => symbol === '' && (kind === 'dtpmod' || addend <= ownOffset)),
+  const named = relocations.filter(({ symbol }) => symbol === name);
+  const unnamed = relocations.filter(
+    ({ symbol, kind, addend }) => symbol === '' && own && (kind === 'dtpmod' || addend <= own.symbol.value),
   );
-  if (unnamed) return { ...slot, ...asked(process.readMemory, object, unnamed, { ...facts, ownOffset }) };
-  return { ...slot, access: 'link-map', words: undefined, location: linkMapLocation(process, loaded, own) };
+  const relocation = pick(named) ?? pick(unnamed);
+  if (relocation) {
+    const facts: SymbolFacts = {
+      machine: elf.machine,
+      libc: loaded.libc,
+      offsets: definitions.map(({ symbol }) => symbol.value),
+      ownOffset: relocation.symbol === '' ? own?.symbol.value : undefined,
+    };
+    const location = confirmed(process, loaded, locationOf(process.readMemory, relocation, object.bias, facts), definitions);
+    return { symbol: name, object, access: accessOf(relocation), words: relocation.vaddr + object.bias, location };
+  }
+  if (!own) return undefined;
+  const location = confirmed(process, loaded, linkMapLocation(process, loaded, own), definitions);
+  return { symbol: name, object, access: 'link-map', words: undefined, location };
 }
 
 /** The preferred kind; of those without a symbol the one whose addend is nearest to the variable. */
@@ -129,42 +136,33 @@ function pick(relocations: readonly TlsRelocation[]): TlsRelocation | undefined 
   return undefined;
 }
 
-function asked(read: ReadAt, object: LoadedObject, relocation: TlsRelocation, facts: SymbolFacts) {
-  const words = relocation.vaddr + object.bias;
-  const location = locationOf(read, relocation, object.bias, facts);
-  return { access: accessOf(relocation), words, location };
-}
-
 function accessOf({ kind, symbol }: TlsRelocation): AccessModel {
   if (kind === 'tpoff') return 'initial-exec';
   if (kind === 'tlsdesc') return 'tlsdesc';
   return symbol === '' ? 'local-dynamic' : 'general-dynamic';
 }
 
-/** A definition that its own object never reaches, only dlsym(3) does: the loader's list knows the module. glibc describes the fields itself. */
+/** A definition that its own object never reaches, only dlsym(3) does: the loader's list knows the module. */
 function linkMapLocation(process: ObservedProcess, loaded: LoadedObjects, { object, symbol }: Definition): TlsLocation {
   if (loaded.libc !== 'glibc')
     return unresolved('not_accessed', 'no relocation of its object or of another one is about the symbol');
-  const entry = linkMap(process, loaded.objects, loaded.main).find((candidate) => isEntryOf(object, candidate));
-  const at = fieldOffset(process, loaded, '_thread_db_link_map_l_tls_modid');
-  if (!entry || at === undefined) return unresolved('not_accessed', 'and the list of loaded objects does not tell its module id');
-  const moduleId = readWord(process.readMemory, entry.address + at);
-  if (moduleId === undefined || !isAddress(moduleId) || moduleId > 65_535) {
-    return unresolved('implausible', `module id ${hexAddress(moduleId ?? 0)} in the list of loaded objects`);
-  }
-  return { model: 'dynamic', moduleId, offset: symbol.value, generation: 0, dtv: dtvLayout('glibc', object.image.elf.machine) };
+  const moduleId = moduleIdOf(process, loaded, object);
+  if (moduleId === undefined) return unresolved('not_accessed', 'and the list of loaded objects does not tell its module id');
+  const dtv = dtvLayout('glibc', object.image.elf.machine);
+  return { model: 'dynamic', moduleId, offset: symbol.value, generation: 0, dtv };
 }
 
-/** What libc.so.6 tells debuggers: { size in bits, count, offset } of a field, 32 bits each. */
-function fieldOffset(process: ObservedProcess, loaded: LoadedObjects, name: string): number | undefined {
-  for (const object of loaded.objects) {
-    if (object.image.libc !== 'glibc') continue;
-    const address = exportedAddress(process, object, name);
-    const bytes = address === undefined ? undefined : process.readMemory(address, 12);
-    if (!bytes) continue;
-    const view = viewOf(bytes);
-    const offset = view.getUint32(8, true);
-    return view.getUint32(0, true) === 64 && offset < 65_536 ? offset : undefined;
-  }
-  return undefined;
+/** glibc's own notes of the module, where they can be had: that it is that of a definition, and since when. */
+function confirmed(
+  process: ObservedProcess,
+  loaded: LoadedObjects,
+  location: TlsLocation,
+  definitions: readonly Definition[],
+): TlsLocation {
+  if (location.model !== 'dynamic' || location.dtv.libc !== 'glibc') return location;
+  const entry = moduleEntry(process, loaded, location.moduleId);
+  if (!entry) return location;
+  const isOfDefinition = definitions.some(({ object, symbol }) => symbol.value === location.offset && isEntryOf(object, entry));
+  if (!isOfDefinition) return unresolved('contradiction', `module ${location.moduleId} is another object's`);
+  return { ...location, generation: Math.max(location.generation, entry.generation) };
 }

@@ -18,9 +18,14 @@ export interface PublisherThread {
 
 export interface Publisher extends AsyncDisposable {
   readonly pid: number;
+  /** Grows when a command makes another thread publish. */
   readonly threads: readonly PublisherThread[];
+  /** Of what it forked. */
+  readonly children: readonly number[];
   /** AT_PHDR as the program itself sees it. */
   readonly programHeaders: number;
+  /** r: loads its library anew; k: publishes the schema; f: forks; x: becomes another program (which tells nobody when). */
+  obey(letter: 'r' | 'k' | 'f' | 'x'): Promise<void>;
 }
 
 /** Takes seconds the first time, nothing when all is up to date. */
@@ -39,21 +44,35 @@ export async function startPublisher(
   const [file = '', ...args] = command;
   const child = spawn(file, args, { stdio: ['pipe', 'pipe', errors], env: { ...process.env, ...environment } });
   const exited = once(child, 'exit');
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const threads: PublisherThread[] = [];
+  const children: number[] = [];
   let programHeaders = 0;
-  for await (const line of createInterface({ input: child.stdout })) {
-    if (line === 'ready') {
-      assert.ok(child.pid);
-      const stop = async (): Promise<void> => {
-        child.stdin.end();
-        await exited;
-      };
-      return { pid: child.pid, threads, programHeaders, [Symbol.asyncDispose]: stop };
+  const untilReady = async (): Promise<void> => {
+    for (;;) {
+      const line = await lines.next();
+      if (line.done) throw new Error(`${command.join(' ')} ended before it was ready`);
+      if (line.value === 'ready') return;
+      const printed = JSON.parse(line.value) as PublisherThread | { programHeaders: number } | { child: number };
+      if ('thread' in printed) threads.push(printed);
+      else if ('child' in printed) children.push(printed.child);
+      else programHeaders = printed.programHeaders;
     }
-    const printed = JSON.parse(line) as PublisherThread | { programHeaders: number };
-    if ('thread' in printed) threads.push(printed);
-    else programHeaders = printed.programHeaders;
-  }
-  const [code] = (await exited) as [number | null];
-  throw new Error(`${command.join(' ')} ended with ${String(code)} before it was ready`);
+  };
+  await untilReady();
+  assert.ok(child.pid);
+  return {
+    pid: child.pid,
+    threads,
+    children,
+    programHeaders,
+    obey: async (letter) => {
+      child.stdin.write(letter);
+      if (letter !== 'x') await untilReady();
+    },
+    [Symbol.asyncDispose]: async () => {
+      child.stdin.end();
+      await exited;
+    },
+  };
 }
