@@ -3,24 +3,35 @@
 
 /** Far below what backends take by default (gRPC servers: 4 MiB), so that a few requests on their way are little memory. */
 export const MAX_REQUEST_BYTES = 1024 * 1024;
-/** A smaller request gets a block of its own size, because a queue may hold many of them. */
-const LEAST_BYTES = MAX_REQUEST_BYTES / 2;
-const MAX_SPARE = 3;
+/** A smaller request gets a block of exactly its size. */
+const LEAST_BYTES = 64 * 1024;
+const MAX_SPARE_BYTES = 2 * 1024 * 1024;
 
 export class RequestBuffers {
+  /** Each is the whole of its ArrayBuffer. */
   readonly #spare: Buffer<ArrayBuffer>[] = [];
+  #spareBytes = 0;
 
   /** At the beginning of its ArrayBuffer, with anything in it. */
   take(size: number): Buffer<ArrayBuffer> {
     if (size < LEAST_BYTES || size > MAX_REQUEST_BYTES) return Buffer.allocUnsafeSlow(size);
-    return (this.#spare.pop() ?? Buffer.allocUnsafeSlow(MAX_REQUEST_BYTES)).subarray(0, size);
+    const capacity = 2 ** Math.ceil(Math.log2(size));
+    const index = this.#spare.findIndex((spare) => spare.length === capacity);
+    if (index === -1) return Buffer.allocUnsafeSlow(capacity).subarray(0, size);
+    const [block] = this.#spare.splice(index, 1) as [Buffer<ArrayBuffer>];
+    this.#spareBytes -= capacity;
+    return block.subarray(0, size);
   }
 
   /** Nobody reads the request any more. */
   release(request: Uint8Array): void {
     const block = request.buffer;
-    // Not one that was detached, or of another size, or given back already.
-    if (!(block instanceof ArrayBuffer) || block.byteLength !== MAX_REQUEST_BYTES || this.#spare.length === MAX_SPARE) return;
-    if (!this.#spare.some((spare) => spare.buffer === block)) this.#spare.push(Buffer.from(block));
+    const capacity = block.byteLength;
+    // One of another size is not ours, and a detached one has none. What is spare already was given back before.
+    if (!(block instanceof ArrayBuffer) || capacity < LEAST_BYTES || capacity > MAX_REQUEST_BYTES) return;
+    if ((capacity & (capacity - 1)) !== 0 || this.#spareBytes + capacity > MAX_SPARE_BYTES) return;
+    if (this.#spare.some((spare) => spare.buffer === block)) return;
+    this.#spareBytes += capacity;
+    this.#spare.push(Buffer.from(block));
   }
 }
