@@ -2,67 +2,44 @@
 // making a key; only what is not found there costs one.
 import type { HttpDimensions } from '../../model/http-metrics.ts';
 import type { AttributeList, AttributeValue } from '../../model/span.ts';
-import type { Instrument } from './instruments.ts';
 import type { DistributionSeries } from './series.ts';
 import { ENTRIES, type Service } from './services.ts';
 
-/** One combination of dimensions, and its series of each metric that is switched on. */
+/** One combination of dimensions, and its series of each metric that was measured under it. */
 export interface HttpEntry {
   readonly isServer: boolean;
   readonly dimensions: Readonly<HttpDimensions>;
-  readonly duration: DistributionSeries | undefined;
-  readonly requestBodySize: DistributionSeries | undefined;
-  readonly responseBodySize: DistributionSeries | undefined;
+  duration: DistributionSeries | undefined;
+  requestBodySize: DistributionSeries | undefined;
+  responseBodySize: DistributionSeries | undefined;
 }
 
-/** Which instruments one role has, as indexes; -1 for one that is switched off. */
-export interface RoleInstruments {
-  readonly duration: number;
-  readonly requestBodySize: number;
-  readonly responseBodySize: number;
-}
-
-export function findEntry(service: Service, isServer: boolean, dimensions: HttpDimensions): HttpEntry | undefined {
-  const entry = service.entries[slotOf(isServer, dimensions)];
-  if (entry?.isServer !== isServer) return undefined;
-  const known = entry.dimensions;
-  return known.statusCode === dimensions.statusCode &&
-    known.method === dimensions.method &&
-    known.serverPort === dimensions.serverPort &&
-    known.serverAddress === dimensions.serverAddress &&
-    known.scheme === dimensions.scheme &&
-    known.protocolVersion === dimensions.protocolVersion &&
-    known.errorType === dimensions.errorType
-    ? entry
-    : undefined;
-}
-
-/** Finds or makes the series, and remembers them in the place of others. `startUnixNs`: of series that do not exist yet. */
-export function makeEntry(
-  service: Service,
-  isServer: boolean,
-  dimensions: HttpDimensions,
-  roleInstruments: RoleInstruments,
-  instruments: readonly Instrument<DistributionSeries>[],
-  startUnixNs: bigint,
-): HttpEntry {
-  const seriesOf = (index: number): DistributionSeries | undefined => {
-    const instrument = instruments[index];
-    const stream = service.distributions[index];
-    if (instrument === undefined || stream === undefined) return undefined;
-    const attributes = attributesOf(dimensions, instrument.attributes);
-    const key = attributes.join('\0');
-    return stream.find(key) ?? stream.add(key, attributes, startUnixNs);
-  };
-  const entry: HttpEntry = {
+/** An unknown combination takes the place of another one, whose series stay where they are. */
+export function entryOf(service: Service, isServer: boolean, dimensions: HttpDimensions): HttpEntry {
+  const slot = slotOf(isServer, dimensions);
+  const entry = service.entries[slot];
+  if (entry?.isServer === isServer && isSame(entry.dimensions, dimensions)) return entry;
+  const fresh: HttpEntry = {
     isServer,
     dimensions: { ...dimensions },
-    duration: seriesOf(roleInstruments.duration),
-    requestBodySize: seriesOf(roleInstruments.requestBodySize),
-    responseBodySize: seriesOf(roleInstruments.responseBodySize),
+    duration: undefined,
+    requestBodySize: undefined,
+    responseBodySize: undefined,
   };
-  service.entries[slotOf(isServer, dimensions)] = entry;
-  return entry;
+  service.entries[slot] = fresh;
+  return fresh;
+}
+
+function isSame(a: HttpDimensions, b: HttpDimensions): boolean {
+  return (
+    a.statusCode === b.statusCode &&
+    a.method === b.method &&
+    a.serverPort === b.serverPort &&
+    a.serverAddress === b.serverAddress &&
+    a.scheme === b.scheme &&
+    a.protocolVersion === b.protocolVersion &&
+    a.errorType === b.errorType
+  );
 }
 
 /** The attributes of these names that there are. */

@@ -1,13 +1,15 @@
 // Hot path: record. Every HTTP exchange → the metrics of the service that it belongs to, and at each collection those → points
 // (https://opentelemetry.io/docs/specs/semconv/http/http-metrics/). What is counted, and when a series ends: docs/telemetry.md, Metrics.
+import { assert } from '../../errors.ts';
 import type { HttpDimensions } from '../../model/http-metrics.ts';
 import type { ProcessImage } from '../../model/process.ts';
 import type { Resource } from '../../model/resource.ts';
 import type { Nanoseconds, Transaction } from '../../model/transaction.ts';
 import type { Random, SpanIdentity } from './exemplars.ts';
-import { findEntry, makeEntry, type RoleInstruments } from './http-entries.ts';
+import { attributesOf, entryOf } from './http-entries.ts';
 import { type Aggregation, createInstruments, type EnabledMetric, type Instruments } from './instruments.ts';
-import { Services, type Take } from './services.ts';
+import type { DistributionSeries } from './series.ts';
+import { type Service, Services, type Take } from './services.ts';
 
 export interface HttpMetricsOptions {
   readonly metrics: readonly EnabledMetric[];
@@ -84,29 +86,26 @@ export class HttpMetrics {
   record(transaction: Transaction, image: ProcessImage | undefined, span: SpanIdentity | undefined): void {
     this.#recorded++;
     const isServer = transaction.role === 'server';
+    const instruments = isServer ? this.#server : this.#client;
     const dimensions = this.#dimensions;
     this.#options.measure(transaction, dimensions);
     const service = this.#services.of(image);
-    const entry =
-      findEntry(service, isServer, dimensions) ??
-      makeEntry(
-        service,
-        isServer,
-        dimensions,
-        isServer ? this.#server : this.#client,
-        this.#instruments.distributions,
-        this.#startOf(transaction),
-      );
+    const entry = entryOf(service, isServer, dimensions);
     const { end } = transaction;
     const exemplar = this.#takesExemplars ? span : undefined;
-    entry.duration?.record(Math.max(0, end - transaction.start) / NANOSECONDS_PER_SECOND, end, exemplar);
-    if (entry.requestBodySize !== undefined) {
-      const { bodySize } = transaction.request;
-      if (bodySize !== undefined) entry.requestBodySize.record(bodySize, end, exemplar);
+    if (instruments.duration >= 0) {
+      const series = (entry.duration ??= this.#seriesOf(service, instruments.duration, transaction));
+      series.record(Math.max(0, end - transaction.start) / NANOSECONDS_PER_SECOND, end, exemplar);
     }
-    if (entry.responseBodySize !== undefined) {
-      const bodySize = transaction.response?.bodySize;
-      if (bodySize !== undefined) entry.responseBodySize.record(bodySize, end, exemplar);
+    const requestSize = transaction.request.bodySize;
+    if (instruments.requestBodySize >= 0 && requestSize !== undefined) {
+      const series = (entry.requestBodySize ??= this.#seriesOf(service, instruments.requestBodySize, transaction));
+      series.record(requestSize, end, exemplar);
+    }
+    const responseSize = transaction.response?.bodySize;
+    if (instruments.responseBodySize >= 0 && responseSize !== undefined) {
+      const series = (entry.responseBodySize ??= this.#seriesOf(service, instruments.responseBodySize, transaction));
+      series.record(responseSize, end, exemplar);
     }
   }
 
@@ -134,11 +133,28 @@ export class HttpMetrics {
     };
   }
 
+  /** Of the present dimensions. */
+  #seriesOf(service: Service, index: number, transaction: Transaction): DistributionSeries {
+    const instrument = this.#instruments.distributions[index];
+    const stream = service.distributions[index];
+    assert(instrument !== undefined && stream !== undefined, 'an instrument has a stream in each service');
+    const attributes = attributesOf(this.#dimensions, instrument.attributes);
+    const key = attributes.join('\0');
+    return stream.find(key) ?? stream.add(key, attributes, this.#startOf(transaction));
+  }
+
   /** A series begins with its first exchange, but never before one of the same name ended. */
   #startOf(transaction: Transaction): bigint {
     const startUnixNs = this.#options.clock.toUnixNs(transaction.start);
     return startUnixNs > this.#lastUnixNs ? startUnixNs : this.#lastUnixNs;
   }
+}
+
+/** Indexes of one role's instruments; -1: switched off. */
+interface RoleInstruments {
+  readonly duration: number;
+  readonly requestBodySize: number;
+  readonly responseBodySize: number;
 }
 
 function roleInstruments({ distributions }: Instruments, role: 'server' | 'client'): RoleInstruments {
