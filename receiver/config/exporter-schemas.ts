@@ -98,18 +98,22 @@ const sendingQueue = {
         min_size: {
           type: 'integer',
           minimum: 0,
-          maximum: 1000000,
-          default: 512,
-          description: 'Spans at which a batch is sent at once.',
+          maximum: 1073741824,
+          description: 'A batch of this size is sent at once. Default: 512 spans; with `sizer: bytes`, 256 KiB.',
         },
         max_size: {
           type: 'integer',
           minimum: 0,
-          maximum: 1000000,
+          maximum: 1073741824,
           description:
-            'Spans that a batch never exceeds; 0: no limit. Default: 4096, or `min_size` where that is larger. (gRPC servers accept 4 MiB by default, about 6000 spans.)',
+            'A batch never exceeds this size; 0: no limit. Default: 4096 spans or 2 MiB, or `min_size` where that is larger. Whatever it says, requests stay below 4 MiB, which gRPC servers accept by default.',
         },
-        sizer: { type: 'string', enum: ['items'], default: 'items', description: 'Batches are counted in spans.' },
+        sizer: {
+          type: 'string',
+          enum: ['items', 'bytes'],
+          default: 'items',
+          description: 'What `min_size` and `max_size` count: spans (`items`) or bytes of the uncompressed request (`bytes`).',
+        },
       },
     },
   },
@@ -269,8 +273,7 @@ export const fileSchema = {
 const queueRefusals = {
   'sending_queue::wait_for_result=true': 'nobody waits: traffic is observed, not received',
   'sending_queue::blocking': 'it is called block_on_overflow',
-  'sending_queue::batch::sizer=bytes': 'batches are counted in spans (items)',
-  'sending_queue::batch::sizer=requests': 'batches are counted in spans (items)',
+  'sending_queue::batch::sizer=requests': 'a batch becomes one request; it is counted in spans (items) or bytes',
   'sending_queue::batch::partition': 'spans carry no client metadata to partition by',
 } as const;
 

@@ -194,7 +194,8 @@ const defaultQueueSpans = 65_536;
 const defaultQueueRequests = 1_000;
 const defaultQueueBytes = 64 * 1024 * 1024;
 const maxQueueCount = 10_000_000;
-const defaultMaxBatchSpans = 4_096;
+const defaultBatchSpans = { min: 512, max: 4_096 };
+const defaultBatchBytes = { min: 256 * 1024, max: 2 * 1024 * 1024 };
 
 function resolveQueue(block: GrpcBlock['sending_queue'], { path, problems }: Site): SendingQueueConfig {
   const sizer = block.sizer ?? (block.queue_size === undefined ? 'items' : 'requests');
@@ -207,7 +208,7 @@ function resolveQueue(block: GrpcBlock['sending_queue'], { path, problems }: Sit
     problems.push(`${path}::sending_queue: \`storage\` keeps a queue, and \`enabled: false\` asks for none; remove one of them`);
   }
   const batch = resolveBatch(block.batch, `${path}::sending_queue::batch`, problems);
-  if (sizer === 'items' && batch.minSize > queueSize) {
+  if (sizer === batch.sizer && batch.minSize > queueSize) {
     problems.push(
       `${path}::sending_queue: \`min_size\` (${batch.minSize}) must be less than or equal to \`queue_size\` (${queueSize})`,
     );
@@ -225,15 +226,17 @@ function resolveQueue(block: GrpcBlock['sending_queue'], { path, problems }: Sit
 
 function resolveBatch(block: GrpcBlock['sending_queue']['batch'], at: string, problems: string[]): BatchConfig {
   const flushTimeoutMs = toMs(block.flush_timeout);
-  const minSize = block.min_size;
-  const maxSize = block.max_size ?? Math.max(defaultMaxBatchSpans, minSize);
+  const { sizer } = block;
+  const defaults = sizer === 'bytes' ? defaultBatchBytes : defaultBatchSpans;
+  const minSize = block.min_size ?? defaults.min;
+  const maxSize = block.max_size ?? Math.max(defaults.max, minSize);
   if (flushTimeoutMs < 1 || flushTimeoutMs > 3_600_000) {
     problems.push(`${at}: \`flush_timeout\` must be between 1ms and 1h, found ${block.flush_timeout}`);
   }
   if (maxSize > 0 && maxSize < minSize) {
     problems.push(`${at}: \`max_size\` (${maxSize}) must be greater or equal to \`min_size\` (${minSize})`);
   }
-  return { flushTimeoutMs, minSize, maxSize };
+  return { flushTimeoutMs, sizer, minSize, maxSize };
 }
 
 function resolveRetry(block: GrpcBlock['retry_on_failure'], { path, problems }: Site): RetryConfig {

@@ -221,9 +221,11 @@ export interface SendingQueueConfig {
 
 export interface BatchConfig {
   readonly flushTimeoutMs: number;
-  /** Spans; reaching it sends the batch at once. */
+  /** What the sizes count: spans ('items'), or bytes of the uncompressed request ('bytes'). */
+  readonly sizer: 'items' | 'bytes';
+  /** Reaching it sends the batch at once. */
   readonly minSize: number;
-  /** Spans; never exceeded, at least minSize. 0: no limit. */
+  /** Never exceeded, at least minSize. 0: no limit. */
   readonly maxSize: number;
 }
 

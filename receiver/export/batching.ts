@@ -4,9 +4,11 @@ import type { Timer, Timers } from './timers.ts';
 
 export interface BatchOptions {
   readonly flushTimeoutMs: number;
-  /** Items; reaching it cuts the batch at once. 0 and 1: every item is its own batch. */
+  /** What the sizes count: items, or bytes of the request, uncompressed. Default: items. */
+  readonly sizer?: 'items' | 'bytes' | undefined;
+  /** Reaching it cuts the batch at once. 0 and 1: every item is its own batch. */
   readonly minSize: number;
-  /** Items; never exceeded, unless by what is pushed in one piece. 0: no limit. */
+  /** Never exceeded, unless by what is pushed in one piece. 0: no limit. */
   readonly maxSize: number;
 }
 
@@ -33,9 +35,12 @@ export class Batching<Item> {
   ) {
     this.#encoder = encoder;
     this.#options = options;
-    this.#maxSize = options.maxSize > 0 ? options.maxSize : Infinity;
-    this.#enough = Math.max(1, Math.min(options.minSize, this.#maxSize));
-    this.#enoughBytes = maxPayloadBytes * FILL;
+    const maxSize = options.maxSize > 0 ? options.maxSize : Infinity;
+    const isBytes = options.sizer === 'bytes';
+    this.#maxSize = isBytes ? Infinity : maxSize;
+    this.#enough = isBytes ? Infinity : Math.max(1, Math.min(options.minSize, maxSize));
+    const enoughBytes = Math.min(maxPayloadBytes, isBytes ? maxSize : Infinity) * FILL;
+    this.#enoughBytes = isBytes ? Math.min(enoughBytes, options.minSize) : enoughBytes;
     this.#timers = timers;
     this.#cut = cut;
   }

@@ -115,9 +115,10 @@ export class ExportLane<Item> {
       store,
       (failure) => this.#log.written(failure),
     );
-    this.#batching = new Batching(encoder, withinQueue(sendingQueue), this.#exporter.maxPayloadBytes, timers, (payload) =>
-      this.#offer(payload),
-    );
+    // A payload that the whole queue could not hold would never be sent.
+    const queueBytes = sendingQueue.enabled && sendingQueue.sizer === 'bytes' ? sendingQueue.queueSize : Infinity;
+    const maxPayloadBytes = Math.min(this.#exporter.maxPayloadBytes, queueBytes);
+    this.#batching = new Batching(encoder, withinQueue(sendingQueue), maxPayloadBytes, timers, (payload) => this.#offer(payload));
   }
 
   /** `items`: how many the item counts as. */
@@ -223,6 +224,6 @@ export class ExportLane<Item> {
 /** A batch that the whole queue could not hold would never be sent. */
 function withinQueue(queue: DecoratedExporter<unknown>['sendingQueue']): BatchOptions {
   const { batch, enabled, sizer, queueSize } = queue;
-  if (!enabled || sizer !== 'items') return batch;
+  if (!enabled || sizer !== 'items' || batch.sizer === 'bytes') return batch;
   return { ...batch, maxSize: batch.maxSize > 0 ? Math.min(batch.maxSize, queueSize) : queueSize };
 }

@@ -11,7 +11,7 @@ const queueDefaults = {
   sizer: 'items',
   blockOnOverflow: false,
   storage: undefined,
-  batch: { flushTimeoutMs: 200, minSize: 512, maxSize: 4096 },
+  batch: { flushTimeoutMs: 200, sizer: 'items', minSize: 512, maxSize: 4096 },
 };
 const retryDefaults = {
   enabled: true,
@@ -390,7 +390,7 @@ test('every setting of otlp_grpc is read', () => {
       sizer: 'requests',
       blockOnOverflow: true,
       storage: undefined,
-      batch: { flushTimeoutMs: 1000, minSize: 5000, maxSize: 5000 },
+      batch: { flushTimeoutMs: 1000, sizer: 'items', minSize: 5000, maxSize: 5000 },
     },
     retryOnFailure: {
       enabled: false,
@@ -410,6 +410,12 @@ test('a queue_size alone counts batches, as in the Collector', () => {
   assert.deepEqual(queueOf('{ queue_size: 7 }'), { ...queueDefaults, queueSize: 7, sizer: 'requests' });
   assert.deepEqual(queueOf('{ sizer: requests }'), { ...queueDefaults, queueSize: 1000, sizer: 'requests' });
   assert.deepEqual(queueOf('{ sizer: bytes }'), { ...queueDefaults, queueSize: 64 * 1024 * 1024, sizer: 'bytes' });
+  assert.deepEqual(queueOf('{ batch: { sizer: bytes, max_size: 0 } }').batch, {
+    flushTimeoutMs: 200,
+    sizer: 'bytes',
+    minSize: 256 * 1024,
+    maxSize: 0,
+  });
   assert.deepEqual(queueOf('{ sizer: items, queue_size: 4000 }'), { ...queueDefaults, queueSize: 4000, sizer: 'items' });
 });
 

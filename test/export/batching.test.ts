@@ -11,7 +11,7 @@ interface Started {
 }
 
 /** An item takes 100 bytes. */
-function start(options: { minSize: number; maxSize: number }, maxPayloadBytes = Infinity): Started {
+function start(options: { sizer?: 'items' | 'bytes'; minSize: number; maxSize: number }, maxPayloadBytes = Infinity): Started {
   const timers = new ManualTimers();
   const cuts: number[] = [];
   const batching = new Batching(
@@ -35,6 +35,15 @@ test('a batch is cut when it reaches its size', () => {
   assert.deepEqual(cuts, [3, 3]);
   assert.equal(batching.pending, 1);
   assert.equal(timers.waiting, 1);
+});
+
+test('sized in bytes, a batch is cut when the request has as many, and stays below the most', () => {
+  const { batching, cuts } = start({ sizer: 'bytes', minSize: 250, maxSize: 0 });
+  for (let i = 0; i < 7; i++) batching.push(item, 1);
+  assert.deepEqual(cuts, [3, 3]);
+  const limited = start({ sizer: 'bytes', minSize: 1000, maxSize: 1000 });
+  for (let i = 0; i < 16; i++) limited.batching.push(item, 1);
+  assert.deepEqual(limited.cuts, [8, 8]);
 });
 
 test('a batch is cut when its first item is old enough', async () => {
