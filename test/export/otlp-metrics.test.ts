@@ -153,7 +153,7 @@ test('a point of a series that ends has a flag, attributes and times, and nothin
   }
 });
 
-function pointsWithFlags(value: Json): { [key: string]: Json }[] {
+function pointsWithFlags(value: Json): Record<string, Json>[] {
   if (typeof value !== 'object' || value === null) return [];
   if (Array.isArray(value)) return value.flatMap(pointsWithFlags);
   return 'flags' in value ? [value] : Object.values(value).flatMap(pointsWithFlags);
