@@ -1,0 +1,384 @@
+// What a process goes through while it is looked at: it publishes late, forks, becomes another program, ends; its files vanish or change.
+import assert from 'node:assert/strict';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import {
+  ImageCache,
+  locate,
+  type Location,
+  type ObservedProcess,
+  openProcess,
+  readThreadContext,
+  threadSymbols,
+  variableAddress,
+} from '../../../otel-thread-context/reader/index.ts';
+import type { Mapping } from '../../../otel-thread-context/reader/mappings.ts';
+import { linkMap, type LoadedObject } from '../../../otel-thread-context/reader/objects.ts';
+import type { ProcessHandle } from '../../../otel-thread-context/reader/process.ts';
+import { objectionTo } from '../../../otel-thread-context/reader/thread-slots.ts';
+import { analyseImage, type ImageFile } from '../../../otel-thread-context/reader/tls-image.ts';
+import { readsOf } from '../../../otel-thread-context/reader/bytes.ts';
+import { memoryOf, words } from './bytes-of.ts';
+import { buildFixtures, fixtures, type Publisher, startPublisher } from './publisher.ts';
+
+const glibc = `${fixtures}glibc/`;
+const scratch = mkdtempSync(join(tmpdir(), 'thread-context-'));
+
+before(buildFixtures);
+after(() => rmSync(scratch, { recursive: true, force: true }));
+
+function look<T>(pid: number, use: (process: ProcessHandle, location: Location) => T, cache = new ImageCache(threadSymbols)): T {
+  const process = openProcess(pid);
+  try {
+    return use(process, locate(process, cache));
+  } finally {
+    process.close();
+  }
+}
+
+const outcomeOf = (pid: number): string => look(pid, (_, { outcome }) => outcome.kind);
+const lastStepOf = (pid: number): string => look(pid, (_, { steps }) => `${steps.at(-1)?.name} ${steps.at(-1)?.outcome}`);
+
+/** Every thread that publishes has its variable where the location says. */
+function assertFound(publisher: Publisher, process: ObservedProcess, { outcome, steps, schema }: Location): void {
+  assert.ok(outcome.kind === 'located', steps.map(({ detail }) => detail).join('\n'));
+  const [slot] = outcome.slots;
+  assert.ok(slot);
+  for (const { thread, threadPointer, slot: address, traceId } of publisher.threads) {
+    if (address === 0) continue;
+    assert.deepEqual(variableAddress(process.readMemory, slot.location, threadPointer), { kind: 'address', address }, thread);
+    const record = readThreadContext(process.readMemory, slot.location, threadPointer, schema?.keyMap ?? []);
+    assert.ok(record.kind === 'context');
+    assert.equal(record.traceId, traceId);
+    assert.equal(record.attributes.get('thread_name'), thread);
+  }
+}
+
+test('a process that publishes nothing is left alone', async () => {
+  await using publisher = await startPublisher([`${glibc}exported`, '--schema', 'none']);
+  assert.equal(outcomeOf(publisher.pid), 'not_published');
+  assert.equal(lastStepOf(publisher.pid), 'schema missing');
+  assert.equal(outcomeOf(process.pid), 'not_published');
+  assert.equal(lastStepOf(process.pid), 'process context missing');
+});
+
+test('an SDK that starts late is found when it has published', async () => {
+  await using publisher = await startPublisher([`${glibc}exported`, '--schema', 'none']);
+  assert.equal(outcomeOf(publisher.pid), 'not_published');
+  await publisher.obey('k');
+  look(publisher.pid, (process, location) => {
+    assertFound(publisher, process, location);
+    assert.equal(location.context?.publishedAt, 43n);
+    assert.equal(location.context.resource.get('service.name'), 'publisher');
+    assert.deepEqual(location.schema?.keyMap, ['thread_name']);
+  });
+});
+
+test('a schema that is not known, or needs something else, is not walked', async () => {
+  for (const [schema, step] of [
+    ['tls_v2', 'schema refused'],
+    ['go_pprof_labels_v1', 'symbol note'],
+  ] as const) {
+    await using publisher = await startPublisher([`${glibc}exported`, '--schema', schema]);
+    assert.equal(outcomeOf(publisher.pid), 'unsupported');
+    assert.equal(lastStepOf(publisher.pid), step);
+  }
+});
+
+test('each schema asks for its own symbol', async () => {
+  await using publisher = await startPublisher([`${glibc}exported`, '--schema', 'nodejs_v1_dev']);
+  assert.equal(outcomeOf(publisher.pid), 'unresolved');
+  assert.equal(lastStepOf(publisher.pid), 'symbol missing');
+});
+
+test('the earlier names of the schema are accepted', async () => {
+  for (const schema of ['tlsdesc_v1_dev', 'tlsdesc_v1']) {
+    await using publisher = await startPublisher([`${glibc}exported`, '--schema', schema]);
+    look(publisher.pid, (process, location) => assertFound(publisher, process, location));
+  }
+});
+
+test('a forked child has no context until it publishes its own', async () => {
+  await using publisher = await startPublisher([`${glibc}exported`]);
+  await publisher.obey('f');
+  const [child] = publisher.children;
+  assert.ok(child);
+  assert.equal(outcomeOf(publisher.pid), 'located');
+  assert.equal(outcomeOf(child), 'not_published');
+});
+
+test('a process that has become another program is not read any more', async () => {
+  await using publisher = await startPublisher([`${glibc}exported`]);
+  const handle = openProcess(publisher.pid);
+  const [thread] = publisher.threads;
+  assert.ok(thread);
+  assert.notEqual(handle.readMemory(thread.threadPointer, 8), undefined);
+  await publisher.obey('x');
+  await until(() => readFileSync(`/proc/${publisher.pid}/comm`, 'utf8') === 'cat\n');
+  assert.equal(handle.readMemory(thread.threadPointer, 8), undefined);
+  assert.equal(outcomeOf(publisher.pid), 'not_published');
+  assert.equal(locate(handle, new ImageCache(threadSymbols)).outcome.kind, 'not_published');
+  handle.close();
+});
+
+test('a process that has ended is not published, whatever is asked', async () => {
+  const publisher = await startPublisher([`${glibc}exported`]);
+  const handle = openProcess(publisher.pid);
+  const [thread] = publisher.threads;
+  await publisher[Symbol.asyncDispose]();
+  assert.equal(handle.readMemory(thread?.threadPointer ?? 0, 8), undefined);
+  assert.equal(locate(handle, new ImageCache(threadSymbols)).outcome.kind, 'not_published');
+  handle.close();
+  handle.close();
+  assert.equal(outcomeOf(publisher.pid), 'not_published');
+});
+
+test('a library that is deleted, or replaced by another build, is read as it was loaded', async () => {
+  const library = join(scratch, 'library.so');
+  for (const replacement of [undefined, `${glibc}odd-library.so`]) {
+    copyFileSync(`${glibc}big.so`, library);
+    await using publisher = await startPublisher([`${glibc}host`, '--library', library]);
+    if (replacement === undefined) rmSync(library);
+    else {
+      copyFileSync(replacement, `${library}.new`);
+      renameSync(`${library}.new`, library);
+    }
+    look(publisher.pid, (process, location) => assertFound(publisher, process, location));
+  }
+});
+
+test('a library that is loaded anew gives no context to threads that knew the old one', async () => {
+  for (const library of ['big', 'descriptor-big', 'unreached']) {
+    await using publisher = await startPublisher([`${glibc}host`, '--library', `${glibc}${library}.so`]);
+    look(publisher.pid, (process, location) => assertFound(publisher, process, location));
+    await publisher.obey('r');
+    look(publisher.pid, (process, { outcome }) => {
+      assert.ok(outcome.kind === 'located');
+      const [slot] = outcome.slots;
+      assert.ok(slot);
+      for (const { thread, threadPointer, slot: address } of publisher.threads) {
+        const found = variableAddress(process.readMemory, slot.location, threadPointer);
+        // The main thread loaded it, and published anew.
+        if (thread === 'reloaded') assert.deepEqual(found, { kind: 'address', address });
+        else if (thread !== 'main') assert.deepEqual(found, { kind: 'none' }, `${library}, ${thread}`);
+      }
+    });
+  }
+});
+
+test('a program in another root directory is found', async () => {
+  const root = join(scratch, 'root');
+  mkdirSync(root);
+  copyFileSync(`${glibc}static-pie`, join(root, 'program'));
+  execFileSync('chmod', ['+x', join(root, 'program')]);
+  await using publisher = await startPublisher(['unshare', '--map-root-user', 'chroot', root, '/program']);
+  look(publisher.pid, (process, location) => assertFound(publisher, process, location));
+});
+
+/** procfs as one sees it who may not use map_files; its root directory can be another one. */
+function poorProc(pid: number, root = `/proc/${pid}/root`): string {
+  const directory = mkdtempSync(join(scratch, 'proc-'));
+  mkdirSync(join(directory, `${pid}`));
+  for (const name of ['maps', 'mem', 'auxv']) symlinkSync(`/proc/${pid}/${name}`, join(directory, `${pid}`, name));
+  symlinkSync(root, join(directory, `${pid}`, 'root'));
+  return directory;
+}
+
+test('without the privilege for map_files, files are found by their paths', async () => {
+  await using publisher = await startPublisher([`${glibc}linked-descriptor`]);
+  const handle = openProcess(publisher.pid, poorProc(publisher.pid));
+  assertFound(publisher, handle, locate(handle, new ImageCache(threadSymbols)));
+  handle.close();
+});
+
+test('a path that leads to another file, or to no file, is not followed', async () => {
+  const library = `${glibc}descriptor.so`;
+  await using publisher = await startPublisher([`${glibc}host`, '--library', library]);
+  for (const make of [
+    (path: string) => copyFileSync(library, path),
+    (path: string) => execFileSync('mkfifo', [path]),
+    (path: string) => mkdirSync(path),
+  ]) {
+    const root = mkdtempSync(join(scratch, 'root-'));
+    mkdirSync(join(root, glibc), { recursive: true });
+    make(join(root, library));
+    const handle = openProcess(publisher.pid, poorProc(publisher.pid, root));
+    const { outcome, steps } = locate(handle, new ImageCache(threadSymbols));
+    handle.close();
+    assert.equal(outcome.kind, 'unresolved');
+    assert.ok(steps.some(({ detail }) => detail === `skipped ${library}: the file behind it cannot be opened`));
+  }
+});
+
+/** A process with more in its list of mappings than it has, and a count of what is read of its files. */
+class AlteredProcess implements ObservedProcess {
+  readonly #handle: ProcessHandle;
+  readonly #lines: string;
+  readonly #files: ReadonlyMap<string, string>;
+  fileReads = 0;
+
+  constructor(pid: number, lines = '', files: ReadonlyMap<string, string> = new Map()) {
+    this.#handle = openProcess(pid);
+    this.#lines = lines;
+    this.#files = files;
+  }
+
+  readonly readMemory: ObservedProcess['readMemory'] = (address, size) => this.#handle.readMemory(address, size);
+
+  readMaps(): Uint8Array {
+    return Buffer.concat([Buffer.from(this.#lines), this.#handle.readMaps() ?? Buffer.alloc(0)]);
+  }
+
+  readAuxiliaryVector(): Uint8Array | undefined {
+    return this.#handle.readAuxiliaryVector();
+  }
+
+  openMapped(mapping: Mapping): ReturnType<ObservedProcess['openMapped']> {
+    const instead = this.#files.get(mapping.name);
+    const file = instead === undefined ? this.#handle.openMapped(mapping) : fileOf(instead);
+    return (
+      file && {
+        identity: file.identity,
+        read: (offset, size) => {
+          this.fileReads++;
+          return file.read(offset, size);
+        },
+        close: () => file.close(),
+      }
+    );
+  }
+
+  close(): void {
+    this.#handle.close();
+  }
+}
+
+const fileOf = (path: string) => ({ identity: path, read: readsOf(readFileSync(path)), close: () => undefined });
+
+test('a library that is only mapped, not loaded, is no definition', async () => {
+  await using publisher = await startPublisher([`${glibc}exported`]);
+  const name = `${glibc}descriptor.so`;
+  // Mapped whole, for reading, for executing; and by a process that wants to be believed.
+  const listings = [
+    `10000000-10010000 r--p 00000000 fe:00 77 ${name}\n`,
+    `10000000-10010000 r-xp 00000000 fe:00 77 ${name}\n`,
+    `10000000-10001000 r-xp 00001000 fe:00 77 ${name}\n10001000-10002000 r--p 00000000 fe:00 77 ${name}\n`,
+  ];
+  for (const lines of listings) {
+    const altered = new AlteredProcess(publisher.pid, lines, new Map([[name, name]]));
+    const location = locate(altered, new ImageCache(threadSymbols));
+    assertFound(publisher, altered, location);
+    assert.equal(location.steps.filter((step) => step.name === 'symbol').length, 1);
+    altered.close();
+  }
+});
+
+test('what is mapped and no ELF file of ours is said, and does no harm', async () => {
+  await using publisher = await startPublisher([`${glibc}exported`]);
+  const junk = join(scratch, 'junk.bin');
+  writeFileSync(junk, 'not an object');
+  const lines = `10000000-10010000 r-xp 00000000 fe:00 77 ${junk}\n`;
+  const altered = new AlteredProcess(publisher.pid, lines, new Map([[junk, junk]]));
+  const location = locate(altered, new ImageCache(threadSymbols));
+  assertFound(publisher, altered, location);
+  assert.ok(location.steps.some(({ detail }) => detail === `skipped ${junk}: shorter than an ELF header`));
+  altered.close();
+});
+
+test('a file is read once, however often its processes are located', async () => {
+  await using publisher = await startPublisher([`${glibc}linked-initial-exec`]);
+  await using other = await startPublisher([`${glibc}linked-initial-exec`]);
+  const cache = new ImageCache(threadSymbols);
+  const [first, again, another] = [publisher, publisher, other].map(({ pid }) => {
+    const altered = new AlteredProcess(pid);
+    assert.equal(locate(altered, cache).outcome.kind, 'located');
+    altered.close();
+    return altered.fileReads;
+  });
+  assert.ok((first ?? 0) > 10);
+  assert.deepEqual([again, another], [0, 0]);
+});
+
+test('a process whose files are known is located within five milliseconds', async () => {
+  await using publisher = await startPublisher([`${glibc}linked-general-dynamic`]);
+  const cache = new ImageCache(threadSymbols);
+  let best = Infinity;
+  for (let i = 0; i < 30; i++) {
+    const start = performance.now();
+    assert.equal(
+      look(publisher.pid, (_, { outcome }) => outcome.kind, cache),
+      'located',
+    );
+    best = Math.min(best, performance.now() - start);
+  }
+  assert.ok(best < 5, `${best} ms`);
+});
+
+test('the cache forgets what was not used for longest', () => {
+  const cache = new ImageCache(threadSymbols, 3);
+  const reads: string[] = [];
+  const fileNamed = (identity: string): ImageFile => ({
+    identity,
+    read: () => {
+      reads.push(identity);
+      return undefined;
+    },
+  });
+  for (const identity of ['a', 'b', 'c', 'a', 'd', 'a', 'b']) cache.imageOf(fileNamed(identity));
+  assert.deepEqual(reads, ['a', 'b', 'c', 'd', 'b']);
+  assert.equal(cache.size, 3);
+});
+
+function loadedObject(file: string, bias: number): LoadedObject {
+  const image = analyseImage(readsOf(readFileSync(file)), threadSymbols);
+  assert.ok(image.kind === 'image');
+  const mapping = { start: bias, end: bias + 4096, offset: 0, isExecutable: true, device: '', inode: 1, name: file };
+  return { mapping, bias, image };
+}
+
+test('a list of objects that bites its tail ends', () => {
+  const bias = 0x5500_0000_0000;
+  const object = loadedObject(`${glibc}exported`, bias);
+  const [debug, first, second] = [0x1000, 0x2000, 0x3000];
+  const dynamic = bias + object.image.elf.dynamicAddress;
+  const memory = memoryOf({
+    [dynamic]: words(21, debug),
+    [debug]: words(1, first),
+    [first]: words(0, 0, 0x111, second, 0),
+    [second]: words(0, 0, 0x222, first, 0),
+  });
+  const process: ObservedProcess = {
+    readMemory: memory,
+    readMaps: () => undefined,
+    readAuxiliaryVector: () => undefined,
+    openMapped: () => undefined,
+  };
+  const entries = linkMap(process, [object], object);
+  assert.equal(entries.length, 2048);
+  assert.deepEqual(
+    entries.slice(0, 2).map((entry) => entry.dynamic),
+    [0x111, 0x222],
+  );
+});
+
+test('a symbol of another size, or outside of its block, is not the variable', () => {
+  const object = loadedObject(`${glibc}descriptor.so`, 0);
+  const [symbol] = object.image.symbols;
+  assert.ok(symbol);
+  assert.equal(objectionTo({ object, symbol }, 8), undefined);
+  assert.equal(objectionTo({ object, symbol: { ...symbol, size: 4 } }, 8), 'its size is 4 bytes, not 8');
+  const outside = 'it lies outside the thread-local storage of its object';
+  assert.equal(objectionTo({ object, symbol: { ...symbol, value: 1 } }, 8), outside);
+  assert.equal(objectionTo({ object, symbol: { ...symbol, value: Infinity } }, 8), outside);
+});
+
+async function until(isTrue: () => boolean): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!isTrue()) {
+    assert.ok(performance.now() < deadline, 'it did not happen in ten seconds');
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
