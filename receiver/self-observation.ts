@@ -53,7 +53,7 @@ export function createObserved(parts: ObservedParts): Observed {
         ledger: books(kernel),
         accepted: { spans: lags.endedSpans + exportPath.outstanding(), metricPoints: pipeline.metricPoints() },
         exporters: exporters(),
-        kernel: kernel.counters,
+        kernel: counts(kernel.counters),
         programs: kernel.programs,
         ring: { pendingBytes: kernel.pendingBytes, capacityBytes: parts.ringCapacityBytes },
         droppedByCpu: pipeline.droppedByCpu(),
@@ -69,10 +69,15 @@ export function createObserved(parts: ObservedParts): Observed {
         exporters: exporters(),
         ring: { pending_bytes: kernel.pendingBytes, capacity_bytes: parts.ringCapacityBytes },
         ledger: books(kernel),
-        kernel: Object.fromEntries(Object.entries(kernel.counters).filter(([, count]) => count !== 0)),
+        kernel: Object.fromEntries(Object.entries(counts(kernel.counters)).filter(([, count]) => count !== 0)),
       };
     },
   };
+}
+
+/** Without the one that only says how many there are. */
+function counts(counters: KernelCounters): Readonly<Record<string, number>> {
+  return Object.fromEntries(Object.entries(counters).filter(([name]) => name !== 'count'));
 }
 
 /** The books with what only the kernel has counted so far, as {@link Ledger.kernelCounted} adds it at the end. */

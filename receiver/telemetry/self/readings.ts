@@ -34,6 +34,10 @@ export interface ExporterReading {
   readonly rejected: number;
   readonly failed: number;
   readonly queueFull: number;
+  /** Items that could not be written to the storage, or read back. */
+  readonly storageFailed: number;
+  /** Items found in the storage at start. */
+  readonly recovered: number;
   readonly queueSize: number;
   readonly queueCapacity: number;
 }

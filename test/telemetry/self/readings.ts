@@ -16,6 +16,8 @@ export function readingsAt(by: number): Readings {
     rejected: first + 1 + by,
     failed: first + 2 + by,
     queueFull: first + 3 + by,
+    storageFailed: first + 6 + by,
+    recovered: first + 7 + by,
     queueSize: first + 4 + by,
     queueCapacity: first + 5 + by,
   });
