@@ -33,6 +33,9 @@ extern "C" {
 /* Bytes of memory for a record that holds so many attribute bytes. 32 of them make 64: one cache line. */
 #define OTEL_THREAD_CONTEXT_SIZE(attribute_bytes) (32 + (attribute_bytes))
 
+/* Where in its memory a record begins. */
+#define OTEL_THREAD_CONTEXT_RECORD_OFFSET 4
+
 /* Attribute bytes that the record of otel_thread_context_thread_record() holds. */
 #define OTEL_THREAD_CONTEXT_THREAD_ATTRIBUTES 224
 

@@ -23,7 +23,9 @@ template <std::size_t AttributeBytes = 32> class record
 
 	record() noexcept
 	{
-		otel_thread_context_record_init(memory_, sizeof(memory_), &record_);
+		otel_thread_context_record *record;
+
+		otel_thread_context_record_init(memory_, sizeof(memory_), &record);
 	}
 
 	record(const record &) = delete;
@@ -33,23 +35,22 @@ template <std::size_t AttributeBytes = 32> class record
 	int update(const std::uint8_t *trace_id, const std::uint8_t *span_id, std::uint8_t trace_flags,
 		   const otel_thread_context_attribute *attributes = nullptr, std::size_t count = 0) noexcept
 	{
-		return otel_thread_context_record_update(record_, trace_id, span_id, trace_flags, attributes, count);
+		return otel_thread_context_record_update(get(), trace_id, span_id, trace_flags, attributes, count);
 	}
 
 	/* As otel_thread_context_record_set_attribute(): 0 or a negative errno. */
 	int set_attribute(std::uint8_t key, std::string_view value) noexcept
 	{
-		return otel_thread_context_record_set_attribute(record_, key, value.data(), value.size());
+		return otel_thread_context_record_set_attribute(get(), key, value.data(), value.size());
 	}
 
 	otel_thread_context_record *get() noexcept
 	{
-		return record_;
+		return reinterpret_cast<otel_thread_context_record *>(memory_ + OTEL_THREAD_CONTEXT_RECORD_OFFSET);
 	}
 
       private:
 	alignas(64) unsigned char memory_[OTEL_THREAD_CONTEXT_SIZE(AttributeBytes)];
-	otel_thread_context_record *record_ = nullptr;
 };
 
 /*

@@ -27,7 +27,9 @@ struct __attribute__((may_alias)) storage {
 	uint8_t attributes[];
 };
 
-_Static_assert(offsetof(struct storage, record) == 4, "a record is aligned to 4 if its memory is");
+_Static_assert(offsetof(struct storage, record) == OTEL_THREAD_CONTEXT_RECORD_OFFSET,
+	       "a record is where the header says");
+_Static_assert(OTEL_THREAD_CONTEXT_RECORD_OFFSET % 4 == 0, "a record is aligned to 4, as its memory is");
 _Static_assert(offsetof(struct storage, attributes) == 4 + 28, "attributes follow the record without a gap");
 _Static_assert(sizeof(struct storage) == OTEL_THREAD_CONTEXT_SIZE(0), "the size that the header promises");
 _Static_assert(sizeof(struct otel_thread_context_record) + OTEL_THREAD_CONTEXT_ATTRIBUTES_MAX == 640,
