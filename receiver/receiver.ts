@@ -250,14 +250,17 @@ class RunningReceiver implements Receiver {
 
   /** Returns how many rounds had something in them. */
   #takeRounds(limit: number): number {
-    const { kernel, pipeline, exportPath, lags, buffer, clock } = this.#parts;
+    const { kernel, pipeline, exportPath, lags, buffer, clock, logger } = this.#parts;
     const before = clock.now();
     let oldest = before;
     let rounds = 0;
     this.#isEmptied = false;
     while (rounds < limit) {
       // block_on_overflow: what does not fit stays in the kernel, which sheds connections when its ring is full.
-      if (this.#stopping === undefined && exportPath.isFull()) return rounds;
+      if (this.#stopping === undefined && exportPath.isFull()) {
+        logger.warnLimited('queue_blocks', 'A sending queue is full and blocks. Nothing is taken from the kernel until it has room.');
+        return rounds;
+      }
       const size = kernel.drain(buffer);
       this.#lastTaken = before;
       if (size === 0) break;

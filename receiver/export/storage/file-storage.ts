@@ -197,10 +197,14 @@ function reboundOf({ compaction }: FileStorageOptions): Rebound | undefined {
   };
 }
 
-/** What shares its buffer with others cannot be handed over. */
+/**
+ * What shares its buffer with others cannot be handed over. What fills more than half of one from its beginning has it alone: Node.js puts
+ * only smaller Buffers together.
+ */
 function ownBytes(body: Uint8Array): Uint8Array<ArrayBuffer> {
-  const { buffer } = body;
-  return buffer instanceof ArrayBuffer && buffer.byteLength === body.byteLength ? new Uint8Array(buffer) : new Uint8Array(body);
+  const { buffer, byteOffset, byteLength } = body;
+  const isAlone = buffer instanceof ArrayBuffer && byteOffset === 0 && byteLength * 2 > buffer.byteLength;
+  return isAlone ? new Uint8Array(buffer, 0, byteLength) : new Uint8Array(body);
 }
 
 /** As the Collector names its files, so that one directory can serve both: `exporter_otlp_backend_traces`, with an ending of our own. */

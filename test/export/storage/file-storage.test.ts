@@ -60,6 +60,12 @@ test('a body is handed over, written, and handed back; what shares its buffer is
   const shared = bodyOf(2000).subarray(500, 1500);
   assert.deepEqual(await store.put(2, 5, shared), { kind: 'stored', body: bodyOf(1000) });
   assert.equal(shared.length, 1000);
+  const pooled = Buffer.from('x'.repeat(100));
+  assert.equal((await store.put(3, 1, pooled)).kind, 'stored');
+  assert.equal(pooled.length, 100);
+  const roomy = bodyOf(1500).subarray(0, 1000);
+  const returned = await store.put(4, 1, roomy);
+  assert.deepEqual([roomy.length, returned.body?.length, returned.body?.buffer.byteLength], [0, 1000, 1500]);
   assert.deepEqual(await store.read(2), { kind: 'payload', body: bodyOf(1000) });
   store.delete(2);
   assert.equal((await store.read(2)).kind, 'unreadable');
