@@ -258,7 +258,10 @@ class RunningReceiver implements Receiver {
     while (rounds < limit) {
       // block_on_overflow: what does not fit stays in the kernel, which sheds connections when its ring is full.
       if (this.#stopping === undefined && exportPath.isFull()) {
-        logger.warnLimited('queue_blocks', 'A sending queue is full and blocks. Nothing is taken from the kernel until it has room.');
+        logger.warnLimited(
+          'queue_blocks',
+          'A sending queue is full and blocks. Nothing is taken from the kernel until it has room.',
+        );
         return rounds;
       }
       const size = kernel.drain(buffer);
