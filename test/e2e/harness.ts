@@ -8,6 +8,7 @@ import path from 'node:path';
 import type { Cleanup } from '../traffic/program.ts';
 import type { Exchange } from '../traffic/truth.ts';
 import { compareTruth, type CompareOptions } from './compare.ts';
+import { type PointRecord, readPoints } from './metric-points.ts';
 import { readSpans, type SpanRecord } from './spans.ts';
 import { waitFor } from './wait.ts';
 
@@ -58,8 +59,10 @@ export interface Ledger {
 export interface ReceiverOptions {
   /** The `usm` block. */
   readonly usm?: object;
-  /** Beside `file`, all in the one traces pipeline. */
+  /** Beside `file`, all in every pipeline. */
   readonly exporters?: Readonly<Record<string, object>>;
+  /** A pipeline for each. Default: traces. */
+  readonly signals?: readonly ('traces' | 'metrics')[];
   /** False: no `file` exporter; what `spans` would hold is elsewhere then. */
   readonly hasFile?: boolean;
   /** All of them started. */
@@ -77,6 +80,8 @@ export interface Stopped {
   readonly signal: NodeJS.Signals | null;
   readonly ledger: Ledger | undefined;
   readonly spans: readonly SpanRecord[];
+  /** Of metrics, in the order of writing. */
+  readonly points: readonly PointRecord[];
   readonly stderr: string;
   readonly stdout: string;
   /** From the signal to the end. */
@@ -122,7 +127,9 @@ function launch(cleanup: Cleanup, options: ReceiverOptions): Launched {
       extensions: options.extensions ?? {},
       service: {
         extensions: Object.keys(options.extensions ?? {}),
-        pipelines: { traces: { receivers: ['usm'], exporters: Object.keys(exporters) } },
+        pipelines: Object.fromEntries(
+          (options.signals ?? ['traces']).map((signal) => [signal, { receivers: ['usm'], exporters: Object.keys(exporters) }]),
+        ),
       },
     };
     writeFileSync(configFile, JSON.stringify(config, undefined, 2));
@@ -160,7 +167,16 @@ function launch(cleanup: Cleanup, options: ReceiverOptions): Launched {
       const [exitCode, signal] = await closed;
       clearTimeout(timer);
       const tookMs = signalledAt === 0 ? 0 : performance.now() - signalledAt;
-      return { exitCode, signal, ledger: ledgerIn(stderr), spans: readSpans(output), stderr, stdout, tookMs };
+      return {
+        exitCode,
+        signal,
+        ledger: ledgerIn(stderr),
+        spans: readSpans(output),
+        points: readPoints(output),
+        stderr,
+        stdout,
+        tookMs,
+      };
     },
   };
 }

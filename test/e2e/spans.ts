@@ -28,7 +28,7 @@ interface AnyValue {
   arrayValue?: { values?: AnyValue[] };
 }
 
-interface KeyValue {
+export interface KeyValue {
   key: string;
   value: AnyValue;
 }
@@ -59,7 +59,7 @@ function plain(value: AnyValue): Value {
   return value.stringValue ?? value.doubleValue ?? value.boolValue ?? '';
 }
 
-function flatten(attributes: readonly KeyValue[] = []): Record<string, Value> {
+export function flatten(attributes: readonly KeyValue[] = []): Record<string, Value> {
   const flat: Record<string, Value> = {};
   for (const { key, value } of attributes) {
     if (key in flat) throw new Error(`attribute ${key} twice`);

@@ -68,8 +68,10 @@ const listenAddress = (port: number): string => `127.0.0.1:${port}`;
 export interface Collector extends Peer {
   readonly grpcPort: number;
   readonly httpPort: number;
-  /** OTLP JSON, a request per line, of everything that came in. */
+  /** OTLP JSON, a request per line, of all spans that came in. */
   readonly file: string;
+  /** The same of all metrics. */
+  readonly metricsFile: string;
 }
 
 /** otlp receiver → `file`, `debug` and the given exporters. */
@@ -87,6 +89,8 @@ export async function startCollector(
   const { grpcPort, httpPort } = options.ports ?? { grpcPort: await freePort(), httpPort: await freePort() };
   const file = path.join(folder, 'spans.json');
   const toFile = options.hasFile === false ? {} : { file: { path: file, flush_interval: '100ms' } };
+  const metricsFile = path.join(folder, 'metrics.json');
+  const metricsToFile = { 'file/metrics': { path: metricsFile, flush_interval: '100ms' } };
   // Its own logger leaves nothing out, unlike the Collector's.
   const exporters = { ...toFile, debug: { use_internal_logger: options.hasFile !== false }, ...options.exporters };
   const config = {
@@ -94,14 +98,17 @@ export async function startCollector(
       otlp: { protocols: { grpc: { endpoint: listenAddress(grpcPort) }, http: { endpoint: listenAddress(httpPort) } } },
     },
     processors: { batch: { timeout: '100ms' } },
-    exporters,
+    exporters: { ...exporters, ...metricsToFile },
     service: {
       telemetry: { metrics: { level: 'none' } },
-      pipelines: { traces: { receivers: ['otlp'], processors: ['batch'], exporters: Object.keys(exporters) } },
+      pipelines: {
+        traces: { receivers: ['otlp'], processors: ['batch'], exporters: Object.keys(exporters) },
+        metrics: { receivers: ['otlp'], exporters: Object.keys(metricsToFile) },
+      },
     },
   };
   const peer = await startPeer(cleanup, 'collector', config, folder);
-  return { ...peer, grpcPort, httpPort, file };
+  return { ...peer, grpcPort, httpPort, file, metricsFile };
 }
 
 export interface JaegerSpan {

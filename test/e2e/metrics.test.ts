@@ -1,0 +1,142 @@
+// Metrics of real traffic, to a real Collector: every exchange counted, by any way of sending, with exemplars of the spans that were sent.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { startCollector } from '../peers/peers.ts';
+import { newRun, startClient, startServer } from '../traffic/traffic.ts';
+import { planRequests } from '../traffic/truth.ts';
+import { assertBooks, assertTruth, kernelTestSkip, startReceiver } from './harness.ts';
+import { lastPoints, type PointRecord, readPoints } from './metric-points.ts';
+import type { SpanRecord } from './spans.ts';
+import { waitFor } from './wait.ts';
+
+const skip = kernelTestSkip();
+const bounds = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
+const unsampled = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00';
+const ofSdk = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+
+const total = (points: readonly PointRecord[], metric: string): number =>
+  points.filter((point) => point.metric === metric).reduce((sum, { count }) => sum + count, 0);
+
+/** What the durations of these spans make of one series. */
+function assertSeries(point: PointRecord, spans: readonly SpanRecord[]): void {
+  const what = JSON.stringify(point.attributes);
+  const seconds = spans.map((span) => Number(span.end - span.start) / 1e9);
+  assert.equal(point.count, spans.length, what);
+  assert.ok(Math.abs(point.sum - seconds.reduce((sum, value) => sum + value, 0)) < 1e-6, what);
+  assert.equal(point.min, Math.min(...seconds), what);
+  assert.equal(point.max, Math.max(...seconds), what);
+  const counts = new Array<number>(bounds.length + 1).fill(0);
+  for (const value of seconds) {
+    const bucket = bounds.findIndex((bound) => value <= bound);
+    const at = bucket < 0 ? bounds.length : bucket;
+    counts[at] = (counts[at] ?? 0) + 1;
+  }
+  assert.deepEqual(point.bucketCounts, counts, what);
+  assert.deepEqual(point.explicitBounds, bounds);
+}
+
+const names = ['http.request.method', 'http.response.status_code', 'error.type', 'network.protocol.version'] as const;
+const clientNames = ['server.address', 'server.port'] as const;
+const serverNames = ['url.scheme'] as const;
+
+function keyOf(service: unknown, isServer: boolean, attributes: Readonly<Record<string, unknown>>): string {
+  const chosen = [...names, ...(isServer ? serverNames : clientNames)].map((name) => attributes[name] ?? null);
+  return JSON.stringify([service, isServer, ...chosen]);
+}
+
+for (const [name, exporter] of [
+  ['otlp_grpc', (ports: { grpcPort: number }) => ({ endpoint: `127.0.0.1:${ports.grpcPort}`, tls: { insecure: true } })],
+  ['otlp_http', (ports: { httpPort: number }) => ({ endpoint: `http://127.0.0.1:${ports.httpPort}` })],
+  ['otlp_http/json', (ports: { httpPort: number }) => ({ endpoint: `http://127.0.0.1:${ports.httpPort}`, encoding: 'json' })],
+] as const) {
+  test(
+    `a Collector gets by ${name} the durations of every exchange, series by series as the spans have them`,
+    { skip },
+    async (t) => {
+      const collector = await startCollector(t);
+      const receiver = await startReceiver(t, {
+        usm: { collection_interval: '500ms' },
+        exporters: { [name]: exporter(collector) },
+        signals: ['traces', 'metrics'],
+      });
+      const server = await startServer(t, 'node');
+      const client = await startClient(t, 'go', server);
+      const truth = await client.run(planRequests(newRun(), 140, 'all'), { connections: 3 });
+      await waitFor('a collection at the Collector', () => readPoints(collector.metricsFile).length > 0);
+      truth.push(...(await client.run(planRequests(newRun(), 60, 'plain'), { connections: 3 })));
+      const stopped = await receiver.stop();
+      await collector.stop();
+      assertTruth(stopped, truth);
+      const points = lastPoints(readPoints(collector.metricsFile));
+      const bySeries = new Map<string, SpanRecord[]>();
+      for (const span of stopped.spans) {
+        const key = keyOf(span.resource['service.name'], span.kind === 'SERVER', span.attributes);
+        bySeries.set(key, [...(bySeries.get(key) ?? []), span]);
+      }
+      const sent = new Map(stopped.spans.map((span) => [span.spanId, span]));
+      let exemplars = 0;
+      for (const point of points) {
+        const isServer = point.metric === 'http.server.request.duration';
+        assert.ok(isServer || point.metric === 'http.client.request.duration');
+        assert.deepEqual([point.unit, point.kind, point.temporality, point.flags], ['s', 'histogram', 2, 0]);
+        const key = keyOf(point.resource['service.name'], isServer, point.attributes);
+        assertSeries(point, bySeries.get(key) ?? []);
+        bySeries.delete(key);
+        assert.equal(point.resource['process.pid'], undefined);
+      }
+      assert.deepEqual([...bySeries.keys()], [], 'spans without a series');
+      for (const { exemplars: ofPoint } of readPoints(collector.metricsFile)) {
+        for (const { traceId, spanId, asDouble, timeUnixNano } of ofPoint) {
+          const span = sent.get(spanId);
+          assert.equal(span?.traceId, traceId, 'an exemplar names a span that was sent');
+          assert.equal(Number((span?.end ?? 0n) - (span?.start ?? 0n)) / 1e9, asDouble);
+          assert.ok(Math.abs(Number(BigInt(timeUnixNano) - (span?.end ?? 0n))) < 1e9);
+          exemplars++;
+        }
+      }
+      assert.ok(exemplars >= points.length, `${exemplars} exemplars of ${points.length} series`);
+    },
+  );
+}
+
+test('what makes no span is counted all the same, and an SDK is named in the exemplar', { skip }, async (t) => {
+  const receiver = await startReceiver(t, {
+    usm: { aggregation: { temporality: 'delta', histogram: 'exponential' }, collection_interval: '10m' },
+    signals: ['traces', 'metrics'],
+  });
+  const server = await startServer(t, 'python');
+  const client = await startClient(t, 'node', server);
+  const run = newRun();
+  const withHeader = (part: string, traceparent: string) =>
+    planRequests(`${run}-${part}`, 20, 'plain').map((request) => ({ ...request, headers: { traceparent } }));
+  await client.run(withHeader('u', unsampled));
+  await client.run(withHeader('s', ofSdk));
+  await client.run(planRequests(`${run}-p`, 20, 'plain'));
+  const stopped = await receiver.stop();
+  assertBooks(stopped);
+  assert.deepEqual(stopped.ledger?.transactions.not_exported, { sdk_duplicate: 20, unsampled: 40 });
+  const points = stopped.points;
+  assert.ok(points.every((point) => point.kind === 'exponentialHistogram' && point.temporality === 1));
+  assert.equal(total(points, 'http.server.request.duration'), 60);
+  assert.equal(total(points, 'http.client.request.duration'), 60);
+  const spanIds = new Set(stopped.spans.map(({ spanId }) => spanId));
+  const named = points.flatMap(({ exemplars }) => exemplars);
+  assert.ok(named.length > 0);
+  for (const { traceId, spanId } of named) assert.ok(spanIds.has(spanId) || ofSdk.includes(`${traceId}-${spanId}`));
+});
+
+test('a metrics pipeline alone makes no spans, a traces pipeline alone no metrics', { skip }, async (t) => {
+  for (const signal of ['metrics', 'traces'] as const) {
+    const receiver = await startReceiver(t, { signals: [signal] });
+    const server = await startServer(t, 'go');
+    const client = await startClient(t, 'go', server);
+    await client.run(planRequests(newRun(), 28, 'plain'));
+    const stopped = await receiver.stop();
+    assertBooks(stopped);
+    const isTraced = signal === 'traces';
+    assert.equal(stopped.spans.length, isTraced ? 56 : 0);
+    assert.deepEqual(stopped.ledger?.transactions.not_exported, isTraced ? {} : { no_traces_pipeline: 56 });
+    assert.equal(total(stopped.points, 'http.server.request.duration'), isTraced ? 0 : 28);
+    assert.equal(total(stopped.points, 'http.client.request.duration'), isTraced ? 0 : 28);
+  }
+});
