@@ -1,5 +1,6 @@
 // What the two ends of one connection will say, and what each must have heard before it goes on: random HTTP with bodies that look like
-// messages, interim answers, early answers, and clients that wait for each answer, or do not.
+// messages, interim answers, early answers, and clients that wait for each answer, or do not. A client that does not wait is followed
+// from its beginning, and its bodies look like no requests: behind a hole, nothing would tell that it does not.
 import type { Random } from '../protocols/http1/random.ts';
 
 /** 'waits': for each answer. 'batches': sends a few, waits for all. 'slides': keeps a few on their way all the time. */
@@ -42,6 +43,7 @@ const decoys = [
   '\r\n',
   'x',
 ];
+const harmless = decoys.slice(2);
 const encoder = new TextEncoder();
 const interims = ['HTTP/1.1 100 Continue\r\n\r\n', 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nX: HTTP/1.1 200\r\n\r\n'];
 
@@ -83,10 +85,10 @@ export class Script {
     this.#random = random;
     this.isServer = random.below(2) === 0;
     this.isUnix = random.below(1000) < options.unix;
-    this.isOld = random.below(1000) < options.old;
     this.isRoleKnown = !this.isUnix && random.below(10) > 0;
     this.isLastFlowKnown = random.below(2) === 0;
     const client = (this.client = random.oneOf(options.clients));
+    this.isOld = client === 'waits' && random.below(1000) < options.old;
     const depth = client === 'waits' ? 1 : random.below(3) + 2;
     const messages: Message[] = [];
     for (let left = random.below(12) + 1; left > 0; left--) {
@@ -129,8 +131,8 @@ export class Script {
     const method = random.oneOf(['GET', 'POST', 'POST', 'HEAD']);
     const status = random.below(20) === 0 ? random.oneOf([204, 304]) : 300 + random.below(300);
     const hasInterim = random.below(1000) < options.interim;
-    const asked = method === 'POST' || hasInterim ? this.#body(4) : [];
-    const told = this.#body(random.below(60) === 0 ? 2000 : 5);
+    const asked = method === 'POST' || hasInterim ? this.#body(4, this.client === 'waits' ? decoys : harmless) : [];
+    const told = this.#body(random.below(60) === 0 ? 2000 : 5, decoys);
     const requestFrom = this.#requests.text.length;
     const requestSize = this.#framed(this.#requests, `${method} ${target} HTTP/1.1\r\nHost: a\r\n`, asked, true);
     const headTo = this.#requests.text.indexOf('\r\n\r\n', requestFrom) + 4;
@@ -154,10 +156,10 @@ export class Script {
     };
   }
 
-  #body(limit: number): string[] {
+  #body(limit: number, texts: readonly string[]): string[] {
     const random = this.#random;
     const parts: string[] = [];
-    for (let count = random.below(3); count > 0; count--) parts.push(random.oneOf(decoys).repeat(random.below(limit) + 1));
+    for (let count = random.below(3); count > 0; count--) parts.push(random.oneOf(texts).repeat(random.below(limit) + 1));
     return parts;
   }
 

@@ -390,7 +390,9 @@ export class Http1Conversation implements Conversation {
 
   /** What is or may be an interim response gives the client no turn: more of the same request may follow, and look like another. */
   #noteUnpaired(status: number): void {
-    if (status >= 200 || this.#request.phase !== 'lost') this.#lastSide = 'response';
+    if (this.#request.phase !== 'lost') this.#lastSide = 'response';
+    else if (status >= 200) this.#lastSide = 'response';
+    else if (status >= 100) this.#lastSide = undefined;
   }
 
   /** A response that answers nothing was taken to have a body, and the client speaks before that is over: it may have had none. */

@@ -9,10 +9,13 @@ import { type Exchange, toTransaction } from './exchange.ts';
 
 /** In doubt, silence of this length after the last answer tells as much as the next request does. */
 const SETTLE_NS = 1e9;
-/** So many turns without a request or an answer too many settle a doubt: a client that pipelines does not get through them. */
-const SETTLE_TURNS = 3;
-/** So many turns since the beginning show that this client waits for its answers. */
-const WAITING_TURNS = 3;
+/** So many turns without a request or an answer too many settle a doubt, if the client was seen to wait before. */
+const SETTLE_TURNS = 2;
+/**
+ * So many settle the doubt about a client of which nothing is known: one that keeps a few requests on their way may take turns with its
+ * server for a while, each answer seeming to be the next request's.
+ */
+const SETTLE_TURNS_UNKNOWN = 8;
 
 export class Matcher {
   readonly #connection: ConnectionInfo;
@@ -22,7 +25,7 @@ export class Matcher {
   readonly #held: Transaction[] = [];
   #heldSince: Nanoseconds = 0;
   #cleanTurns = 0;
-  #allTurns = 0;
+  #hasWaited = false;
   #isConfirmed = false;
   #isInDoubt = false;
   #isPipelined = false;
@@ -80,14 +83,14 @@ export class Matcher {
     };
   }
 
-  /** So far this client has waited for every answer, often enough to be no accident. */
+  /** Where every message was seen, this client asked again only when it had its answer. */
   get isKnownToWait(): boolean {
-    return !this.#isPipelined && this.#allTurns >= WAITING_TURNS;
+    return this.#hasWaited && !this.#isPipelined;
   }
 
   /** What was seen of this client's habits may have been something else. */
   forgetTurns(): void {
-    this.#allTurns = 0;
+    this.#hasWaited = false;
   }
 
   doubt(): void {
@@ -98,9 +101,9 @@ export class Matcher {
   /** The client speaks after the server did. */
   noteTurn(): void {
     if (this.#waiting.length > 0) return;
-    if (!this.#isInDoubt) this.#allTurns++;
+    if (!this.#isInDoubt) this.#hasWaited = true;
     if (this.#held.length === 0) return;
-    if (++this.#cleanTurns >= SETTLE_TURNS) this.settle();
+    if (++this.#cleanTurns >= (this.isKnownToWait ? SETTLE_TURNS : SETTLE_TURNS_UNKNOWN)) this.settle();
   }
 
   /** Requests, or answers, have come that only pipelining explains. */

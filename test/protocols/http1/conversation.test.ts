@@ -24,6 +24,11 @@ class Talk {
     this.#position[side] += bytes.length;
   }
 
+  hole(side: Side, size: number, time: number): void {
+    this.conversation.missing(side, this.#position[side], this.#position[side] + size, 'ring_full', time, owner);
+    this.#position[side] += size;
+  }
+
   exchange(time: number): void {
     this.say('request', 'GET / HTTP/1.1\r\n\r\n', time);
     this.say('response', 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', time);
@@ -55,12 +60,25 @@ describe('a conversation', () => {
     assert.equal(talk.recorder.transactions.length, 2);
   });
 
-  test('hands out the first transactions of an old connection when the client has waited three times', () => {
+  test('hands out the first transactions of an old connection when the client has waited eight times', () => {
     const talk = new Talk('boundary');
-    for (let turn = 0; turn < 3; turn++) talk.exchange(turn);
+    for (let turn = 0; turn < 8; turn++) talk.exchange(turn);
     assert.equal(talk.recorder.transactions.length, 0);
-    talk.exchange(3);
-    assert.equal(talk.recorder.transactions.length, 4);
+    talk.exchange(8);
+    assert.equal(talk.recorder.transactions.length, 9);
+  });
+
+  test('that knows its client to wait needs two turns behind a hole', () => {
+    const talk = new Talk('beginning');
+    talk.exchange(0);
+    talk.exchange(1);
+    talk.hole('request', 30, 2);
+    talk.say('response', 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', 3);
+    talk.exchange(4);
+    talk.exchange(5);
+    assert.equal(talk.recorder.transactions.length, 2);
+    talk.exchange(6);
+    assert.equal(talk.recorder.transactions.length, 5);
   });
 
   test('does not settle while an answer is outstanding', () => {
