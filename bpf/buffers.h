@@ -83,7 +83,7 @@ static long sum_vector(u32 index, struct sum_ctx *sum)
 static __noinline int use_messages(struct buffers *buffers, int size, bool sending)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	struct pt_regs *regs = registers_of(task);
 	u64 messages = syscall_argument2(regs);
 	u32 total = syscall_argument3(regs);
 	u32 tid = task->pid;
@@ -122,12 +122,12 @@ static __noinline int use_messages(struct buffers *buffers, int size, bool sendi
 
 static __always_inline bool is_message_array(struct task_struct *task)
 {
-	return buffer_kind(task, (struct pt_regs *)bpf_task_pt_regs(task)) == BUFFER_MESSAGES;
+	return buffer_kind(task, registers_of(task)) == BUFFER_MESSAGES;
 }
 
 static __always_inline void find_buffers(struct buffers *buffers, struct task_struct *task, int size, bool sending)
 {
-	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	struct pt_regs *regs = registers_of(task);
 
 	buffers->address = 0;
 	buffers->vectors = 0;

@@ -69,9 +69,9 @@ enum {
 static __always_inline enum buffer_kind buffer_kind(struct task_struct *task, struct pt_regs *regs)
 {
 	/* An io_uring or kernel thread has no system call of its own. */
-	if (task->flags & (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER))
+	if (unlikely(task->flags & (PF_KTHREAD | PF_IO_WORKER | PF_USER_WORKER)))
 		return BUFFER_NONE;
-	if (is_compat(task))
+	if (unlikely(is_compat(task)))
 		return BUFFER_COMPAT;
 	switch (syscall_number(regs)) {
 	case SYS_READ:
@@ -102,6 +102,16 @@ extern void *bpf_rdonly_cast(const void *pointer, __u32 type) __ksym;
 static __always_inline struct tcp_sock *as_tcp_sock(struct sock *sk)
 {
 	return bpf_rdonly_cast(sk, bpf_core_type_id_kernel(struct tcp_sock));
+}
+
+/* Set by identify_self: where the registers of a system call are, from a thread's stack on. The same for every thread.
+ */
+extern u64 registers_offset;
+
+/* What bpf_task_pt_regs() does, without the call. */
+static __always_inline struct pt_regs *registers_of(struct task_struct *task)
+{
+	return bpf_rdonly_cast((void *)((u64)task->stack + registers_offset), bpf_core_type_id_kernel(struct pt_regs));
 }
 
 /* kernfs_node.parent became __parent in 6.15. */

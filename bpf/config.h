@@ -7,11 +7,10 @@
 #define USM_CONFIG_H
 
 #include "kernel.h"
+#include "event.h"
 
 /* One record carries at most this much payload. A power of two: it is also a mask for the verifier. */
 #define SEGMENT_SIZE (32 * 1024)
-/* Unanswered bytes of one direction that are copied before user space must have caught up. */
-#define WINDOW_SIZE (256 * 1024)
 /* A plain buffer up to this size is read straight into the ring. */
 #define SMALL_SIZE 4096
 #define MAX_SEGMENTS (WINDOW_SIZE / SEGMENT_SIZE + 1)
@@ -32,7 +31,6 @@
 #define MAX_ARGS 4096
 #define MAX_ENVIRONMENT (32 * 1024)
 #define MAX_CGROUP_DEPTH 12
-#define FILTER_PATH 256
 #define MAX_FILTER_VALUES 16384
 
 #define MAX_CPUS 512

@@ -40,9 +40,9 @@ static __always_inline void fill_header(struct event_header *header, u8 kind, u8
  */
 static __always_inline u64 wakeup(const struct event_header *header, bool is_wanted)
 {
-	if (is_wanted)
+	if (unlikely(is_wanted))
 		return BPF_RB_FORCE_WAKEUP;
-	if ((header->sequence & 15) == 0 && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_size / 4)
+	if (unlikely((header->sequence & 15) == 0) && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_size / 4)
 		return BPF_RB_FORCE_WAKEUP;
 	return BPF_RB_NO_WAKEUP;
 }

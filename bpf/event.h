@@ -7,6 +7,12 @@
 #ifndef USM_EVENT_H
 #define USM_EVENT_H
 
+/* Bounds that both sides have to know. */
+enum bound {
+	WINDOW_SIZE = 256 * 1024, /* bytes of a direction that are copied before user space must follow */
+	FILTER_PATH = 256, /* of a path in a filter, its final 0 included */
+};
+
 enum event_kind {
 	EVENT_IO = 1,
 	EVENT_CONNECTION = 2,
@@ -21,7 +27,7 @@ enum io_flag {
 	IO_SENT = 1, /* else received */
 	IO_START = 2, /* position is the first byte of a system call's data */
 	IO_UNORDERED = 4, /* concurrent I/O of one direction: the position is not proven */
-	IO_RESUMED = 8, /* events of this connection were lost before this one */
+	IO_RESUMED = 8, /* events of this connection were lost before this one; also of a walk_event and an end_event */
 };
 
 /* Why the bytes of an io_event were not copied. */
@@ -32,7 +38,6 @@ enum missing_reason {
 	MISSING_FAULT = 3, /* the user page was not there */
 	MISSING_COMPAT = 4, /* 32-bit system call */
 	MISSING_VECTORS = 5, /* more vectors than we walk */
-	MISSING_SHED = 6, /* the ring was full */
 };
 
 enum end_cause {
@@ -128,7 +133,7 @@ struct end_event {
 
 /* The kernel followed chunked framing from `position` on without copying. */
 struct walk_event {
-	struct event_header header; /* flags: io_flag */
+	struct event_header header; /* flags: IO_SENT, IO_RESUMED */
 	__u64 cookie;
 	__u64 position; /* chunk-size line where it began */
 	__u64 end; /* where it stands now */
@@ -168,22 +173,20 @@ struct control {
 
 /* Index into the counters map. */
 enum counter {
-	COUNTER_EVENTS = 0, /* handed to the ring */
-	COUNTER_RING_FULL = 1,
-	COUNTER_IGNORED_IO = 2,
-	COUNTER_FILTERED = 3,
-	COUNTER_SELF = 4,
-	COUNTER_KERNEL_SOCKET = 5,
-	COUNTER_ULP = 6,
-	COUNTER_STORAGE_FULL = 7,
-	COUNTER_SHED = 8,
-	COUNTER_UNORDERED = 9,
-	COUNTER_UNSEEN_BYTES = 10,
-	COUNTER_MESSAGE_UNKNOWN = 11, /* sendmmsg or recvmmsg whose message could not be told */
-	COUNTER_ENVIRONMENT_CUT = 12,
-	COUNTER_SEEDED = 13,
-	COUNTER_LOST_BYTES = 14, /* in events that the ring refused */
-	COUNTER_COUNT = 16,
+	COUNTER_RING_FULL = 0, /* records that the ring refused */
+	COUNTER_FILTERED = 1,
+	COUNTER_SELF = 2,
+	COUNTER_KERNEL_SOCKET = 3,
+	COUNTER_ULP = 4,
+	COUNTER_STORAGE_FULL = 5,
+	COUNTER_SHED = 6,
+	COUNTER_UNORDERED = 7,
+	COUNTER_UNSEEN_BYTES = 8,
+	COUNTER_MESSAGE_UNKNOWN = 9, /* sendmmsg or recvmmsg whose message could not be told */
+	COUNTER_ENVIRONMENT_CUT = 10,
+	COUNTER_SEEDED = 11,
+	COUNTER_LOST_BYTES = 12, /* in records that the ring refused */
+	COUNTER_COUNT = 13,
 };
 
 _Static_assert(sizeof(struct event_header) == 16, "event_header");

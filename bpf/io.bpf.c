@@ -9,6 +9,7 @@
 #include <bpf/bpf_tracing.h>
 #include "capture.h"
 #include "connection.h"
+#include "meeting.h"
 #include "walk.h"
 
 /* What user space wants of this direction; nothing while it has not spoken. */
@@ -26,7 +27,7 @@ static __always_inline void read_wishes(struct conn *conn, u32 direction, struct
 
 	wishes->until = wishes->parsed = wishes->walk = 0;
 	wishes->ignore = false;
-	if (!control || control->cookie != conn->cookie)
+	if (!control || likely(control->cookie != conn->cookie))
 		return;
 	wishes->until = control->until[direction];
 	wishes->parsed = control->parsed[direction];
@@ -61,16 +62,9 @@ static __always_inline void fill_io(struct io_event *event, const struct moved *
 	event->cookie = moved->conn->cookie;
 	event->position = moved->from;
 	event->other_position = moved->other_position;
-	event->start_time = task->group_leader->start_boottime;
+	event->start_time = moved->conn->start_time;
 	event->tgid = task->tgid;
 	event->tid = task->pid;
-}
-
-static __always_inline void shed(struct conn *conn, u64 lost)
-{
-	__sync_fetch_and_or(&conn->flags, CONN_SHED);
-	count(COUNTER_SHED, 1);
-	count(COUNTER_LOST_BYTES, lost);
 }
 
 /*
@@ -78,30 +72,41 @@ static __always_inline void shed(struct conn *conn, u64 lost)
  * A reservation's size must be a constant, so there are sizes to choose from;
  * what is behind `captured` are bytes of earlier records.
  */
-#define SEND_SMALL(capacity)                                                            \
-	if (size <= (capacity)) {                                                       \
-		struct {                                                                \
-			struct io_event event;                                          \
-			u8 data[capacity];                                              \
-		} *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);             \
-		if (!record)                                                            \
-			goto full;                                                      \
-		fill_io(&record->event, moved);                                         \
-		record->event.size = size;                                              \
-		record->event.captured = size;                                          \
-		if (bpf_probe_read_user(record->data, size, (void *)address)) {         \
-			record->event.captured = 0;                                     \
-			record->event.header.flags |= MISSING_FAULT << 4;               \
-		}                                                                       \
-		bpf_ringbuf_submit(record, wakeup(&record->event.header, moved->wake)); \
-		return 0;                                                               \
+#define SEND_SMALL(capacity)                                                              \
+	if (size <= (capacity)) {                                                         \
+		struct {                                                                  \
+			struct io_event event;                                            \
+			u8 data[capacity];                                                \
+		} *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);               \
+		if (unlikely(!record))                                                    \
+			goto full;                                                        \
+		fill_io(&record->event, moved);                                           \
+		record->event.size = size;                                                \
+		record->event.captured = size;                                            \
+		if (unlikely(bpf_probe_read_user(record->data, size, (void *)address))) { \
+			record->event.captured = 0;                                       \
+			record->event.header.flags |= MISSING_FAULT << 4;                 \
+		}                                                                         \
+		bpf_ringbuf_submit(record, wakeup(&record->event.header, moved->wake));   \
+		note_told(moved->conn, moved->flags);                                     \
+		return 0;                                                                 \
 	}
+
+/* No place in the ring for an I/O of which `size` bytes were wanted. The attempt takes its number. */
+static __noinline void refused(struct conn *conn, u64 size)
+{
+	u32 zero = 0;
+	u32 *sequence = bpf_map_lookup_elem(&sequences, &zero);
+
+	if (sequence)
+		(*sequence)++;
+	count(COUNTER_RING_FULL, 1);
+	shed(conn, size);
+}
 
 static __always_inline int send_small(const struct moved *moved, u64 address)
 {
 	u64 size = moved->end - moved->from;
-	u32 zero = 0;
-	u32 *sequence;
 
 	SEND_SMALL(128)
 	SEND_SMALL(256)
@@ -109,16 +114,12 @@ static __always_inline int send_small(const struct moved *moved, u64 address)
 	SEND_SMALL(1024)
 	SEND_SMALL(SMALL_SIZE)
 full:
-	sequence = bpf_map_lookup_elem(&sequences, &zero);
-	if (sequence)
-		(*sequence)++;
-	count(COUNTER_RING_FULL, 1);
-	shed(moved->conn, size);
+	refused(moved->conn, size);
 	return 0;
 }
 
 /* Everything else: composed in this CPU's scratch. */
-static __always_inline int send_large(const struct moved *moved, const struct buffers *buffers)
+static __noinline int send_large(const struct moved *moved, const struct buffers *buffers)
 {
 	struct scratch *scratch = get_scratch();
 	struct capture *capture;
@@ -142,6 +143,8 @@ static __always_inline int send_large(const struct moved *moved, const struct bu
 	lost = send_composed();
 	if (lost)
 		shed(moved->conn, lost);
+	else
+		note_told(moved->conn, moved->flags);
 	return 0;
 }
 
@@ -150,17 +153,19 @@ static __always_inline int send(struct moved *moved, struct buffers *buffers, u6
 	/* Beyond the window we go on while the ring has room: user space is on its way, and what is not copied may be
 	 * framing. */
 	moved->to = moved->end;
-	if (moved->end > limit && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_size / 2)
+	moved->flags |= resumed_flag(moved->conn);
+	if (unlikely(moved->end > limit) && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_size / 2)
 		moved->to = limit;
-	if (buffers->missing || moved->to < moved->from)
+	if (unlikely(buffers->missing || moved->to < moved->from))
 		moved->to = moved->from;
-	if (moved->to == moved->end && !buffers->vectors && !buffers->missing && moved->end - moved->from <= SMALL_SIZE)
+	if (likely(moved->to == moved->end && !buffers->vectors && !buffers->missing &&
+		   moved->end - moved->from <= SMALL_SIZE))
 		return send_small(moved, buffers->address + (moved->from - moved->start));
 	return send_large(moved, buffers);
 }
 
 /* The part of a chunk-size line that came with the I/O before this one: the walk has ended there after all. */
-static __always_inline void send_kept(const struct moved *moved, const struct flow *flow)
+static __noinline void send_kept(struct moved *moved, const struct walk *walk)
 {
 	u32 size = moved->start - moved->from;
 	struct {
@@ -169,15 +174,46 @@ static __always_inline void send_kept(const struct moved *moved, const struct fl
 	} *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
 
 	if (!record) {
-		count(COUNTER_RING_FULL, 1);
-		shed(moved->conn, size);
+		refused(moved->conn, size);
 		return;
 	}
+	moved->flags |= resumed_flag(moved->conn);
 	fill_io(&record->event, moved);
 	record->event.size = size;
 	record->event.captured = size < MAX_CHUNK_LINE ? size : MAX_CHUNK_LINE;
-	__builtin_memcpy(record->data, flow->walk.line, MAX_CHUNK_LINE);
+	__builtin_memcpy(record->data, walk->line, MAX_CHUNK_LINE);
 	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+	note_told(moved->conn, moved->flags);
+	moved->flags &= ~IO_RESUMED;
+}
+
+/* An I/O in which chunks are followed, or may be: what is before them, that they were passed, and what is behind. */
+static __noinline int send_walked(struct moved *moved, struct buffers *buffers, u64 limit, u64 walk_from)
+{
+	u32 direction = moved->flags & IO_SENT ? SENT : RECEIVED;
+	struct conn *conn = moved->conn;
+	bool is_walking = conn->flags & walk_flag(direction);
+	u64 end = moved->end;
+	struct walk_request request = { .start = moved->start, .end = end, .from = walk_from, .direction = direction };
+	u64 walked = walk_io(conn, buffers, &request);
+
+	if (!is_walking && walked == walk_from)
+		return send(moved, buffers, limit);
+	if (walk_from > moved->from) {
+		moved->end = walk_from;
+		send(moved, buffers, limit);
+	}
+	if (walked > end)
+		return 0;
+	emit_walk(conn, direction, walked, moved->time);
+	moved->from = walked;
+	moved->end = end;
+	moved->flags &= ~(IO_START | IO_RESUMED);
+	if (walked < moved->start) {
+		send_kept(moved, &conn->walk[direction]);
+		moved->from = moved->start;
+	}
+	return send(moved, buffers, limit);
 }
 
 /* Where chunks may begin in an I/O, 0: nowhere. */
@@ -191,12 +227,24 @@ static __always_inline u64 guess_chunks(struct buffers *buffers, u64 start, u32 
 	return head ? start + head : 0;
 }
 
-static __always_inline int io_failed(struct sock *sk, int error, u32 direction)
+/*
+ * When the bytes moved. TCP reads the same clock as it transmits, so if
+ * nothing is waiting to be sent, it knows: and better than we do, since the
+ * peer may have read the bytes already. Reading the clock is also one of the
+ * dearest things here.
+ */
+static __always_inline u64 io_time(struct tcp_sock *tcp, u32 direction)
+{
+	if (tcp && direction == SENT && tcp->snd_nxt == tcp->write_seq)
+		return tcp->tcp_clock_cache;
+	return bpf_ktime_get_ns();
+}
+
+static __noinline int io_failed(struct sock *sk, struct conn *conn, int error, u32 direction)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct conn *conn = bpf_sk_storage_get(&conns, sk, 0, 0);
 
-	if (!conn || (conn->flags & CONN_IGNORED) || !(conn->flags & CONN_DECIDED))
+	if (!(conn->flags & CONN_DECIDED))
 		return 0;
 	if (is_message_array(task)) {
 		struct buffers none = {};
@@ -207,22 +255,9 @@ static __always_inline int io_failed(struct sock *sk, int error, u32 direction)
 	if (error == 0 && !(BPF_CORE_READ(sk, sk_shutdown) & RCV_SHUTDOWN))
 		return 0;
 	if (error == 0 || error == -ECONNRESET || error == -EPIPE) {
-		struct end_event event = {
-			.cookie = conn->cookie,
-			.sent_position = conn->flow[SENT].position,
-			.received_position = conn->flow[RECEIVED].position,
-			.start_time = task->group_leader->start_boottime,
-			.tgid = task->tgid,
-			.tid = task->pid,
-			.error = -error,
-			.cause = error ? END_ERROR : END_EOF,
-		};
-		u64 time = bpf_ktime_get_ns();
+		struct end_event event = { .error = -error, .cause = error ? END_ERROR : END_EOF };
 
-		stop_walk(conn, RECEIVED, time);
-		stop_walk(conn, SENT, time);
-		fill_header(&event.header, EVENT_END, direction == SENT ? IO_SENT : 0, time);
-		emit(&event, sizeof(event), false);
+		emit_end(conn, &event, direction == SENT ? IO_SENT : 0);
 	}
 	return 0;
 }
@@ -235,34 +270,33 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 	struct moved moved;
 	struct wishes wishes;
 	struct flow *flow, *other;
+	struct walk *walk;
 	struct conn *conn;
 	u64 start, end, from, limit, time, other_position, walk_from;
 	u32 size = result;
 	u8 flags = direction == SENT ? IO_SENT : 0;
 	bool is_turn, is_walking;
 
-	if (is_tcp(sk))
+	if (likely(is_tcp(sk)))
 		tcp = as_tcp_sock(sk);
 	else if (!is_unix_stream(sk))
 		return 0;
-	if (direction == RECEIVED && (msg_flags & (MSG_PEEK | MSG_ERRQUEUE | MSG_OOB)))
-		return 0;
-	if (result <= 0)
-		return io_failed(sk, result, direction);
-
 	conn = bpf_sk_storage_get(&conns, sk, 0, 0);
-	if (!conn || !conn->cookie)
+	if (conn && (conn->flags & CONN_IGNORED))
+		return 0;
+	if (unlikely(direction == RECEIVED && (msg_flags & (MSG_PEEK | MSG_ERRQUEUE | MSG_OOB))))
+		return 0;
+	if (unlikely(result <= 0))
+		return conn ? io_failed(sk, conn, result, direction) : 0;
+	if (unlikely(!conn || !conn->cookie)) {
 		conn = adopt(sk, tcp, direction, size, is_seeded);
-	if (!conn)
-		return 0;
-	if (conn->flags & CONN_IGNORED)
-		return 0;
-	if (sk->__sk_common.skc_family != AF_UNIX && !tcp)
-		return 0;
+		if (!conn)
+			return 0;
+	}
 
 	task = bpf_get_current_task_btf();
-	time = bpf_ktime_get_ns();
-	if (conn->tgid != task->tgid || conn->exec_id != task->self_exec_id) {
+	time = io_time(tcp, direction);
+	if (unlikely(conn->tgid != task->tgid || conn->exec_id != task->self_exec_id)) {
 		if (tcp && tcp->inet_conn.icsk_ulp_ops) {
 			conn->flags |= CONN_IGNORED;
 			count(COUNTER_ULP, 1);
@@ -279,17 +313,13 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 	other_position = position_now(sk, tcp, other, !direction);
 
 	read_wishes(conn, direction, &wishes);
-	if (wishes.ignore) {
+	if (unlikely(wishes.ignore)) {
 		__sync_fetch_and_or(&conn->flags, CONN_IGNORED);
 		return 0;
 	}
-	if (conn->flags & CONN_SHED) {
-		if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_size / 2) {
-			count(COUNTER_LOST_BYTES, size);
-			return 0;
-		}
-		__sync_fetch_and_and(&conn->flags, ~CONN_SHED);
-		flags |= IO_RESUMED;
+	if (unlikely(conn->flags & CONN_SHED) && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_size / 2) {
+		count(COUNTER_LOST_BYTES, size);
+		return 0;
 	}
 	is_turn = conn->last_flow != direction + 1;
 	if (is_turn) {
@@ -302,7 +332,7 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 	if (from > end)
 		return 0;
 	find_buffers(&buffers, task, result, direction == SENT);
-	if (direction == RECEIVED && (msg_flags & MSG_TRUNC))
+	if (unlikely(direction == RECEIVED && (msg_flags & MSG_TRUNC)))
 		buffers.missing = MISSING_NOT_IN_MEMORY;
 	limit = wishes.parsed + WINDOW_SIZE;
 	if (limit < flow->limit)
@@ -322,37 +352,21 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 
 	/* The next chunk-size line passed while nothing was looked at (shed, or moved unseen): there is nothing to go
 	 * on from. */
-	if (flow->walk.next + flow->walk.line_fill < start)
-		stop_walk(conn, direction, time);
-	walk_from = 0;
+	walk = &conn->walk[direction];
 	is_walking = conn->flags & walk_flag(direction);
-	if (is_walking)
-		walk_from = start;
-	else if (wishes.walk && wishes.walk >= start && wishes.walk < end)
-		walk_from = wishes.walk;
-	else if (size >= MIN_GUESS_SIZE && !buffers.missing && from == start && start != flow->walk.barred)
-		walk_from = guess_chunks(&buffers, start, size, is_turn);
-	if (walk_from) {
-		struct walk_request request = { .start = start, .end = end, .from = walk_from, .direction = direction };
-		u64 walked = walk_io(conn, &buffers, &request);
-
-		if (is_walking || walked != walk_from) {
-			if (walk_from > from) {
-				moved.end = walk_from;
-				send(&moved, &buffers, limit);
-			}
-			if (walked > end)
-				return 0;
-			emit_walk(conn, direction, walked, time);
-			moved.from = walked;
-			moved.end = end;
-			moved.flags &= ~(IO_START | IO_RESUMED);
-			if (walked < start) {
-				send_kept(&moved, flow);
-				moved.from = start;
-			}
-		}
+	if (unlikely(is_walking && walk->next + walk->line_fill < start)) {
+		stop_walk(conn, direction, time);
+		is_walking = false;
 	}
+	walk_from = 0;
+	if (unlikely(is_walking))
+		walk_from = start;
+	else if (unlikely(wishes.walk && wishes.walk >= start && wishes.walk < end))
+		walk_from = wishes.walk;
+	else if (unlikely(size >= MIN_GUESS_SIZE && !buffers.missing && from == start && start != walk->barred))
+		walk_from = guess_chunks(&buffers, start, size, is_turn);
+	if (unlikely(walk_from))
+		return send_walked(&moved, &buffers, limit, walk_from);
 	return send(&moved, &buffers, limit);
 }
 

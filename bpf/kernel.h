@@ -18,6 +18,11 @@ typedef _Bool bool;
 #define true 1
 #define false 0
 
+/* For the compiler's order of code: what happens once per connection or less is moved out of the way of the usual I/O.
+ */
+#define likely(condition) __builtin_expect(!!(condition), 1)
+#define unlikely(condition) __builtin_expect(!!(condition), 0)
+
 /* bpf_helper_defs.h wants these in scope. */
 #include <linux/bpf.h>
 
@@ -114,6 +119,8 @@ struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	u32 write_seq;
 	u32 copied_seq;
+	u32 snd_nxt;
+	u64 tcp_clock_cache;
 	u32 snd_una;
 	u32 rcv_nxt;
 	u32 snd_wl1;
@@ -215,6 +222,7 @@ struct task_struct {
 	struct mm_struct *mm;
 	struct css_set *cgroups;
 	struct fs_struct *fs;
+	void *stack;
 	char comm[16];
 };
 

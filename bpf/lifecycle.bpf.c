@@ -6,7 +6,9 @@
 #include "kernel.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
+#include "compat.h"
 #include "connection.h"
+#include "filter.h"
 
 /* Our own connect(2): in our context, before the other end knows. */
 static __always_inline void connecting(struct sock *sk)
@@ -51,26 +53,14 @@ static __always_inline void ended(struct sock *sk, u8 cause)
 {
 	struct conn *conn = bpf_sk_storage_get(&conns, sk, 0, 0);
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct end_event event = {};
-	u64 time;
+	struct end_event event = { .cause = cause };
 
 	if (!conn || (conn->flags & CONN_IGNORED) || !(conn->flags & CONN_DECIDED))
 		return;
-	event.cookie = conn->cookie;
-	event.sent_position = conn->flow[SENT].position;
-	event.received_position = conn->flow[RECEIVED].position;
-	event.start_time = task->group_leader->start_boottime;
-	event.tgid = task->tgid;
-	event.tid = task->pid;
 	event.error = BPF_CORE_READ(sk, sk_err);
-	event.cause = cause;
 	/* Whoever runs here may only be carrying somebody else's packet. */
 	event.exiting = task->tgid == conn->tgid && (task->flags & PF_EXITING);
-	time = bpf_ktime_get_ns();
-	stop_walk(conn, RECEIVED, time);
-	stop_walk(conn, SENT, time);
-	fill_header(&event.header, EVENT_END, 0, time);
-	emit(&event, sizeof(event), false);
+	emit_end(conn, &event, 0);
 }
 
 SEC("tp_btf/inet_sock_set_state")
@@ -105,7 +95,12 @@ int BPF_PROG(state_changed, struct sock *sk, int old, int new)
 SEC("iter/task")
 int identify_self(struct bpf_iter__task *ctx)
 {
-	self_tgid = bpf_get_current_pid_tgid() >> 32;
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	self_tgid = task->tgid;
+	/* By way of memory, as the verifier knows it for a pointer. */
+	registers_offset = bpf_task_pt_regs(task);
+	registers_offset -= (u64)task->stack;
 	return 0;
 }
 

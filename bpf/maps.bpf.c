@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The one definition of every map and every knob. */
+#include "compat.h"
 #include "emit.h"
 
 struct conns_map conns SEC(".maps");
@@ -33,6 +34,7 @@ const volatile u64 any_cgroup = 0;
 
 u32 self_tgid = 0;
 u32 is_seeded = 0;
+u64 registers_offset = 0;
 
 char LICENSE[] SEC("license")
 = "Dual BSD/GPL";
@@ -53,5 +55,6 @@ struct wire_types {
 	enum role_evidence evidence;
 	enum last_flow last;
 	enum counter counter;
+	enum bound bound;
 };
 const struct wire_types *unused_wire_types __attribute__((unused));

@@ -137,7 +137,7 @@ struct walk_request {
  */
 static __always_inline u64 walk_io(struct conn *conn, const struct buffers *buffers, const struct walk_request *request)
 {
-	struct flow *flow = &conn->flow[request->direction];
+	struct walk *walk = &conn->walk[request->direction];
 	bool is_new = !(conn->flags & walk_flag(request->direction));
 	struct scratch *scratch = get_scratch();
 	struct walker *walker;
@@ -145,33 +145,33 @@ static __always_inline u64 walk_io(struct conn *conn, const struct buffers *buff
 	if (!scratch)
 		return request->from;
 	walker = &scratch->walker;
-	walker->next = is_new ? request->from : flow->walk.next;
-	walker->body = is_new ? 0 : flow->walk.body;
+	walker->next = is_new ? request->from : walk->next;
+	walker->body = is_new ? 0 : walk->body;
 	walker->end = request->end;
 	walker->at = request->start;
 	walker->vector = 0;
-	walker->line_fill = is_new ? 0 : flow->walk.line_fill;
-	__builtin_memcpy(walker->line, flow->walk.line, MAX_CHUNK_LINE);
+	walker->line_fill = is_new ? 0 : walk->line_fill;
+	__builtin_memcpy(walker->line, walk->line, MAX_CHUNK_LINE);
 	walker->vectors = walker->address = buffers->address;
 	walker->vector_count = buffers->vectors;
 	walker->size = buffers->vectors ? 0 : request->end - request->start;
 	if (!buffers->missing && walker->next < walker->end)
 		walk_composed();
 	if (walker->line_fill && walker->next + walker->line_fill >= walker->end)
-		flow->walk.barred = walker->end;
+		walk->barred = walker->end;
 	if (is_new) {
 		if (walker->next == request->from)
 			return request->from;
-		flow->walk.start = request->from;
+		walk->start = request->from;
 	}
-	flow->walk.next = walker->next;
-	flow->walk.body = walker->body;
-	flow->walk.line_fill = 0;
+	walk->next = walker->next;
+	walk->body = walker->body;
+	walk->line_fill = 0;
 	if (walker->next < walker->end && walker->line_fill < MAX_CHUNK_LINE &&
 	    walker->next + walker->line_fill >= walker->end) {
 		/* The line goes on in the next I/O. */
-		flow->walk.line_fill = walker->line_fill;
-		__builtin_memcpy(flow->walk.line, walker->line, MAX_CHUNK_LINE);
+		walk->line_fill = walker->line_fill;
+		__builtin_memcpy(walk->line, walker->line, MAX_CHUNK_LINE);
 	} else if (walker->next < walker->end) {
 		__sync_fetch_and_and(&conn->flags, ~walk_flag(request->direction));
 		return walker->next;

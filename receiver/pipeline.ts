@@ -113,6 +113,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     walked: (event) => {
       connections.walked(event);
     },
+    resumed: (connection) => {
+      connections.resumed(connection);
+    },
     processStarted: (image) => {
       processes.onImage(image);
     },

@@ -18,7 +18,7 @@ import type {
 import type { Abort, Nanoseconds, Transaction } from '../model/transaction.ts';
 import type { Controls } from './controls.ts';
 import type { IoEvent, OpenEvent, WalkEvent } from '../model/stream-event.ts';
-import { type Flow, flowAt } from './flow.ts';
+import { type Flow, flowAt, holeOf } from './flow.ts';
 import { recogniseRole, startOf } from './recognition.ts';
 import { WaitingEvents } from './waiting.ts';
 
@@ -92,7 +92,7 @@ export class Connection implements ConversationSink {
 
   io(event: IoEvent): void {
     this.#lastTime = event.time;
-    if (event.isResumed) this.#received.isResumed = this.#sent.isResumed = true;
+    if (event.isResumed) this.resumed();
     if (this.#isRequestSent === undefined && !this.#resolveRole(event)) return;
     if (this.#waiting.isEmpty && !this.#isBlocked(event)) {
       this.#deliver(event);
@@ -104,6 +104,11 @@ export class Connection implements ConversationSink {
       return;
     }
     this.#releaseReady();
+  }
+
+  /** Events were lost before the next one, for want of room. */
+  resumed(): void {
+    this.#received.isResumed = this.#sent.isResumed = true;
   }
 
   walked(event: WalkEvent): void {
@@ -257,7 +262,7 @@ export class Connection implements ConversationSink {
       return;
     }
     if (event.position > flow.position) {
-      this.#reach(flow, event.isSent, event.position, event.time, flow.isResumed ? 'ring_full' : 'unseen_io');
+      this.#reach(flow, event.isSent, event.position, event.time);
     }
     flow.isResumed = false;
     this.#context.books.bytesSeen(event.size);
@@ -293,7 +298,7 @@ export class Connection implements ConversationSink {
     } else {
       const side = this.#sideOf(event.isSent);
       if (event.position > flow.position) {
-        this.#missing(flow, side, event.position, flow.isResumed ? 'ring_full' : 'unseen_io', event.time);
+        this.#missing(flow, side, event.position, holeOf(flow), event.time);
       }
       if (event.position === flow.position) {
         const remaining = Math.max(0, event.next - 2 - event.end);
@@ -314,7 +319,7 @@ export class Connection implements ConversationSink {
   }
 
   /** Bytes up to `position` moved without an event. */
-  #reach(flow: Flow, isSent: boolean, position: number, time: Nanoseconds, reason: LossReason = 'unseen_io'): void {
+  #reach(flow: Flow, isSent: boolean, position: number, time: Nanoseconds, reason: LossReason = holeOf(flow)): void {
     if (position <= flow.position) return;
     this.#context.books.bytesSeen(position - flow.position);
     if (this.#isIgnored || this.#isRequestSent === undefined) {
@@ -374,7 +379,7 @@ export class Connection implements ConversationSink {
     const other = event.isSent ? this.#received : this.#sent;
     const reached = Math.min(event.otherPosition, limit);
     if (reached > other.position && reached >= other.steppedTo) {
-      this.#reach(other, !event.isSent, reached, event.time, other.isResumed || event.isResumed ? 'ring_full' : 'unseen_io');
+      this.#reach(other, !event.isSent, reached, event.time, event.isResumed ? 'ring_full' : holeOf(other));
     }
     this.#deliver(event);
   }

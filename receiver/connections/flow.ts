@@ -1,4 +1,6 @@
 // Where one direction of a connection stands.
+import type { LossReason } from '../model/protocol.ts';
+
 export interface Flow {
   /** Next position to hand over. */
   position: number;
@@ -8,6 +10,11 @@ export interface Flow {
   steppedTo: number;
   /** Events were lost: the next hole is theirs. */
   isResumed: boolean;
+}
+
+/** Why bytes of this flow are missing that no event told of. */
+export function holeOf(flow: Flow): LossReason {
+  return flow.isResumed ? 'ring_full' : 'unseen_io';
 }
 
 export function flowAt(position: number): Flow {

@@ -132,6 +132,11 @@ export class ConnectionTable {
     if (connection.waitingSince !== undefined) this.#holding.add(connection);
   }
 
+  /** Records of this connection found the ring full before the one that comes next. */
+  resumed(id: ConnectionId): void {
+    this.#connections.get(id)?.resumed();
+  }
+
   walked(event: WalkEvent): void {
     this.#connections.get(event.connection)?.walked(event);
   }

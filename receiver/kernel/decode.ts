@@ -1,9 +1,10 @@
 // Record -> Event (hot path): the bytes that the ring gave become calls of one handler. Layout: bpf/event.h, through layout.ts.
 import { RECORD_HEADER_SIZE } from '../../native/index.ts';
-import type { ConnectionInfo, Endpoint, Role, RoleEvidence } from '../model/connection.ts';
+import type { ConnectionId, ConnectionInfo, Endpoint, Role, RoleEvidence } from '../model/connection.ts';
 import type { ProcessId, ProcessImage } from '../model/process.ts';
 import type { LossReason } from '../model/protocol.ts';
 import type { EndEvent, IoEvent, OpenEvent, WalkEvent } from '../model/stream-event.ts';
+import { formatIpv6 } from './ipv6.ts';
 import {
   connectionEvent,
   endCause,
@@ -23,6 +24,8 @@ export interface EventHandler {
   open(event: OpenEvent): void;
   end(event: EndEvent): void;
   walked(event: WalkEvent): void;
+  /** Told before an end or a walk: records of this connection before it were refused. An IoEvent says so itself. */
+  resumed(connection: ConnectionId): void;
   processStarted(image: ProcessImage): void;
   processExited(process: ProcessId, time: number): void;
   /** `count` records never arrived. */
@@ -39,7 +42,6 @@ const LOSS_REASONS: readonly (LossReason | undefined)[] = [
   'unreadable_memory',
   'compat_task',
   'too_many_vectors',
-  'ring_full',
 ];
 const ROLES: readonly Role[] = ['unknown', 'client', 'server'];
 const EVIDENCE: readonly RoleEvidence[] = ['none', 'tcp_state', 'listener', 'unix_address', 'connect'];
@@ -151,9 +153,11 @@ export class Decoder {
         this.#handler.open(this.#decodeOpen(at));
         return;
       case eventKind.end:
+        this.#tellResumed(at);
         if (!this.#isEmptyWrite(at)) this.#handler.end(this.#decodeEnd(at));
         return;
       case eventKind.walk:
+        this.#tellResumed(at);
         this.#handler.walked(this.#decodeWalk(at));
         return;
       case eventKind.process:
@@ -165,6 +169,13 @@ export class Decoder {
           this.#time(at),
         );
         return;
+    }
+  }
+
+  /** Of a walk_event or an end_event: both begin with header and cookie. */
+  #tellResumed(at: number): void {
+    if (((this.#bytes[at + eventHeader.flags] ?? 0) & ioFlag.resumed) !== 0) {
+      this.#handler.resumed(this.#u64(at + endEvent.cookie));
     }
   }
 
@@ -370,28 +381,4 @@ export class Decoder {
     }
     return variables;
   }
-}
-
-/** RFC 5952: lower case, the longest run of zero groups (two or more) shortened. */
-export function formatIpv6(bytes: Uint8Array): string {
-  const groups: number[] = [];
-  for (let i = 0; i < 16; i += 2) groups.push(((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0));
-  let runStart = -1;
-  let runLength = 1;
-  for (let i = 0; i < 8; i++) {
-    let length = 0;
-    while (i + length < 8 && groups[i + length] === 0) length++;
-    if (length > runLength) {
-      runStart = i;
-      runLength = length;
-    }
-    if (length > 0) i += length - 1;
-  }
-  const hex = (from: number, to: number) =>
-    groups
-      .slice(from, to)
-      .map((group) => group.toString(16))
-      .join(':');
-  if (runStart < 0) return hex(0, 8);
-  return `${hex(0, runStart)}::${hex(runStart + runLength, 8)}`;
 }

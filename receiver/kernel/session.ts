@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { type BpfObject, capabilities, NativeError, openObject, type ProgramStatistics, type Ring } from '../../native/index.ts';
 import { ReceiverError } from '../errors.ts';
 import { compileFilter, type FilterRule, type FilterTables } from './filter-maps.ts';
-import { control, counter } from './layout.ts';
+import { bound, control, counter } from './layout.ts';
 
 export interface KernelOptions {
   readonly filter: {
@@ -18,10 +18,8 @@ export interface KernelOptions {
 
 export type KernelCounters = Readonly<Record<keyof typeof counter, number>>;
 
-/** WINDOW_SIZE of bpf/config.h: what is copied of one direction before user space must have caught up. */
-export const windowSize = 256 * 1024;
-/** FILTER_PATH of bpf/config.h. */
-const filterPathSize = 256;
+/** Bytes of one direction that the kernel copies before user space must have caught up. */
+export const windowSize = bound.windowSize;
 /** From receiver/kernel as well as from dist/receiver/kernel. */
 const objectPath = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? '../../build/usm.bpf.o' : '../../../build/usm.bpf.o', import.meta.url),
@@ -204,7 +202,7 @@ function u64(value: bigint): Uint8Array {
 
 /** A path of bpf's struct path_key: zero-padded, cut where the kernel cuts. */
 function pathKey(path: string): Uint8Array {
-  const key = new Uint8Array(filterPathSize);
-  key.set(new TextEncoder().encode(path).subarray(0, filterPathSize - 1));
+  const key = new Uint8Array(bound.filterPath);
+  key.set(new TextEncoder().encode(path).subarray(0, bound.filterPath - 1));
   return key;
 }
