@@ -43,8 +43,8 @@ export interface HealthProblem {
 
 interface LastSeen {
   counts: Deliveries;
-  /** When it last delivered something, or had nothing to deliver and failed nothing. */
-  goodMs: number;
+  /** Since when it has delivered nothing although it had something; undefined: it delivers, or has nothing to deliver. */
+  failingSinceMs: number | undefined;
 }
 
 /** Watches the exporters' counters: {@link look} has to be called about every second. */
@@ -64,10 +64,11 @@ export class Health {
       const key = `${counts.id} ${counts.signal}`;
       const last = this.#exporters.get(key);
       if (last === undefined) {
-        this.#exporters.set(key, { counts, goodMs: now });
+        this.#exporters.set(key, { counts, failingSinceMs: undefined });
         continue;
       }
-      if (isGood(last.counts, counts)) last.goodMs = now;
+      if (counts.accepted > last.counts.accepted) last.failingSinceMs = undefined;
+      else if (isFailing(last.counts, counts)) last.failingSinceMs ??= now;
       last.counts = counts;
     }
   }
@@ -85,21 +86,20 @@ export class Health {
       problems.push({ component: 'capture', problem: `no events were taken from the kernel for ${seconds(stalledMs)} s` });
     }
     if (exporterFailureTimeoutMs === 0) return problems;
-    for (const { counts, goodMs } of this.#exporters.values()) {
-      if (now - goodMs <= exporterFailureTimeoutMs) continue;
+    for (const { counts, failingSinceMs } of this.#exporters.values()) {
+      if (failingSinceMs === undefined || now - failingSinceMs <= exporterFailureTimeoutMs) continue;
       problems.push({
         component: `${counts.id} (${counts.signal})`,
-        problem: `has delivered nothing for ${seconds(now - goodMs)} s: ${counts.queueSize} in the queue, ${counts.failed} given up, ${counts.rejected} refused`,
+        problem: `has delivered nothing for ${seconds(now - failingSinceMs)} s: ${counts.queueSize} in the queue, ${counts.failed} given up, ${counts.rejected} refused`,
       });
     }
     return problems;
   }
 }
 
-function isGood(before: Deliveries, now: Deliveries): boolean {
-  if (now.accepted > before.accepted) return true;
-  const hasFailed = now.failed > before.failed || now.rejected > before.rejected || now.queueFull > before.queueFull;
-  return now.queueSize === 0 && !hasFailed;
+/** Nothing was delivered in between: had it something to deliver? What was given up or refused is gone, but not delivered. */
+function isFailing(before: Deliveries, now: Deliveries): boolean {
+  return now.queueSize > 0 || now.failed > before.failed || now.rejected > before.rejected || now.queueFull > before.queueFull;
 }
 
 export function createHealthHandler(health: Health, sources: HealthSources, options: HealthOptions): HttpHandler {
