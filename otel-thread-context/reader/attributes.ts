@@ -1,6 +1,6 @@
 // Payload of a process context (a ProcessContext message) → its attributes.
 // https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/common/v1/common.proto
-import { type Field, readFields, WireType } from './protobuf.ts';
+import { type Field, type FieldBudget, readFields, WireType } from './protobuf.ts';
 
 /** Integers are bigint, absent values undefined. */
 export type AttributeValue =
@@ -14,23 +14,19 @@ export interface Payload {
 }
 
 const MAX_DEPTH = 8;
-const MAX_VALUES = 8192;
+const MAX_FIELDS = 32_768;
 
-/** What is left to be made of one payload: a small message can hold very many empty values. */
-interface Budget {
-  values: number;
-}
-
-/** undefined when the bytes are no such message, or hold more than 8192 values or deeper ones than 8. Unknown fields are skipped. */
+/** undefined when the bytes are no such message, or hold more than 32,768 fields or values deeper than 8. Unknown fields are skipped. */
 export function decodePayload(bytes: Uint8Array): Payload | undefined {
-  const budget: Budget = { values: MAX_VALUES };
+  // A small message can hold very many empty fields.
+  const budget: FieldBudget = { fields: MAX_FIELDS };
   const resource = new Map<string, AttributeValue>();
   const attributes = new Map<string, AttributeValue>();
-  const isDecoded = readFields(bytes, (field) => {
+  const isDecoded = readFields(bytes, budget, (field) => {
     if (field.wireType !== WireType.bytes) return true;
     if (field.number === 2) return readKeyValue(field.bytes, attributes, 0, budget);
     if (field.number !== 1) return true;
-    return readFields(field.bytes, (inner) => !isBytes(inner, 1) || readKeyValue(inner.bytes, resource, 0, budget));
+    return readFields(field.bytes, budget, (inner) => !isBytes(inner, 1) || readKeyValue(inner.bytes, resource, 0, budget));
   });
   return isDecoded ? { resource, attributes } : undefined;
 }
@@ -40,10 +36,10 @@ function isBytes(field: Field, number: number): boolean {
 }
 
 /** KeyValue { string key = 1; AnyValue value = 2; }. The last of equal keys counts. */
-function readKeyValue(bytes: Uint8Array, into: Map<string, AttributeValue>, depth: number, budget: Budget): boolean {
+function readKeyValue(bytes: Uint8Array, into: Map<string, AttributeValue>, depth: number, budget: FieldBudget): boolean {
   let key = '';
   let value: AttributeValue;
-  const isRead = readFields(bytes, (field) => {
+  const isRead = readFields(bytes, budget, (field) => {
     if (isBytes(field, 1)) key = textOf(field.bytes);
     if (!isBytes(field, 2)) return true;
     const read = readValue(field.bytes, depth, budget);
@@ -55,10 +51,10 @@ function readKeyValue(bytes: Uint8Array, into: Map<string, AttributeValue>, dept
 }
 
 /** AnyValue: string 1, bool 2, int 3, double 4, array 5, kvlist 6, bytes 7. */
-function readValue(bytes: Uint8Array, depth: number, budget: Budget): { readonly value: AttributeValue } | undefined {
-  if (depth >= MAX_DEPTH || --budget.values < 0) return undefined;
+function readValue(bytes: Uint8Array, depth: number, budget: FieldBudget): { readonly value: AttributeValue } | undefined {
+  if (depth >= MAX_DEPTH) return undefined;
   let value: AttributeValue;
-  const isRead = readFields(bytes, (field) => {
+  const isRead = readFields(bytes, budget, (field) => {
     if (isBytes(field, 1)) value = textOf(field.bytes);
     if (field.number === 2 && field.wireType === WireType.varint) value = field.value !== 0n;
     if (field.number === 3 && field.wireType === WireType.varint) value = BigInt.asIntN(64, field.value);
@@ -67,7 +63,7 @@ function readValue(bytes: Uint8Array, depth: number, budget: Budget): { readonly
     if (isBytes(field, 5)) {
       const items: AttributeValue[] = [];
       value = items;
-      return readFields(field.bytes, (inner) => {
+      return readFields(field.bytes, budget, (inner) => {
         if (!isBytes(inner, 1)) return true;
         const item = readValue(inner.bytes, depth + 1, budget);
         if (item) items.push(item.value);
@@ -77,7 +73,11 @@ function readValue(bytes: Uint8Array, depth: number, budget: Budget): { readonly
     if (isBytes(field, 6)) {
       const members = new Map<string, AttributeValue>();
       value = members;
-      return readFields(field.bytes, (inner) => !isBytes(inner, 1) || readKeyValue(inner.bytes, members, depth + 1, budget));
+      return readFields(
+        field.bytes,
+        budget,
+        (inner) => !isBytes(inner, 1) || readKeyValue(inner.bytes, members, depth + 1, budget),
+      );
     }
     return true;
   });

@@ -3,7 +3,7 @@
 import { hexAddress, signedHex } from './bytes.ts';
 import { parseMappings } from './mappings.ts';
 import { loadedObjects, type LoadedObject } from './objects.ts';
-import type { ObservedProcess } from './process.ts';
+import { type ObservedProcess, withinBudget } from './process.ts';
 import { findProcessContext, type ProcessContext } from './process-context.ts';
 import { type ThreadSchema, threadSchema } from './schema.ts';
 import { definitionsOf, objectionTo, threadSlots, type ThreadSlot } from './thread-slots.ts';
@@ -34,8 +34,12 @@ export interface Location {
   readonly steps: readonly Step[];
 }
 
+/** Of files that were not known before, in one call; the largest programs there are need a tenth. */
+const MAX_FILE_BYTES = 256 * 1024 * 1024;
+
 /** Never throws for what the process does or holds; costs a few milliseconds for a process whose files are in the cache. */
-export function locate(process: ObservedProcess, cache: ImageCache): Location {
+export function locate(observed: ObservedProcess, cache: ImageCache): Location {
+  const process = withinBudget(observed, MAX_FILE_BYTES);
   const steps: Step[] = [];
   const note = (name: Step['name'], outcome: Step['outcome'], detail: string): void => void steps.push({ name, outcome, detail });
   const end = (outcome: LocateOutcome, context?: ProcessContext, schema?: ThreadSchema) => ({ outcome, context, schema, steps });
@@ -75,6 +79,8 @@ export function locate(process: ObservedProcess, cache: ImageCache): Location {
   const loaded = loadedObjects(process, mappings, cache);
   note('program', loaded.main ? 'found' : 'missing', describeProgram(loaded.main, loaded.objects.length, loaded.libc));
   for (const skipped of loaded.skipped) note('program', 'note', `skipped ${skipped}`);
+  if (process.isUsedUp())
+    note('program', 'note', `more than ${MAX_FILE_BYTES} bytes of its files would have to be read; the rest was not`);
 
   const { symbol } = schema.form;
   const definitions = definitionsOf(process, loaded, symbol.name, cache).filter((definition) => {

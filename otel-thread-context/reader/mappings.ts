@@ -17,7 +17,7 @@ export interface Mapping {
 
 const MAX_MAPPINGS = 65_536;
 
-/** Mappings without a name, and lines that make no sense, are left out. */
+/** Mappings without a name, shared ones of files, and lines that make no sense, are left out. */
 export function parseMappings(bytes: Uint8Array): readonly Mapping[] {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
   const mappings: Mapping[] = [];
@@ -43,6 +43,8 @@ function parseLine(text: string, from: number, to: number): Mapping | undefined 
   let nameAt = afterInode;
   while (nameAt < to && text[nameAt] === ' ') nameAt++;
   if (nameAt === to) return undefined;
+  // Data that is shared, of which some processes map very much: no loader and no publisher maps like that.
+  if (text[afterRange + 4] === 's' && text[nameAt] === '/' && !text.startsWith('/memfd:', nameAt)) return undefined;
   const dash = text.indexOf('-', from);
   const start = parseInt(text.slice(from, dash), 16);
   const end = parseInt(text.slice(dash + 1, afterRange), 16);

@@ -32,10 +32,10 @@ export const PROCESS_CONTEXT_HEADER_SIZE = 32;
 export const contextNames: readonly string[] = ['[anon_shmem:OTEL_CTX]', '[anon:OTEL_CTX]', '/memfd:OTEL_CTX'];
 
 const SUPPORTED_VERSION = 2;
-const MAX_PAYLOAD_SIZE = 1024 * 1024;
+const MAX_PAYLOAD_SIZE = 256 * 1024;
 const ATTEMPTS = 3;
 /** A process that maps many things by that name is playing. */
-const MAX_CANDIDATES = 16;
+const MAX_CANDIDATES = 8;
 
 /** The first mapping of that name with a context in it; if there is none, why the last one is no context. */
 export function findProcessContext(read: ReadAt, mappings: readonly Mapping[]): ProcessContextResult {

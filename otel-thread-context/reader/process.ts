@@ -23,11 +23,38 @@ export interface ObservedProcess {
 const MAX_MAPS_SIZE = 16 * 1024 * 1024;
 const MAX_AUXV_SIZE = 4096;
 const MAX_READ = 16 * 1024 * 1024;
-const MAPS_PIECE = 64 * 1024;
+const FIRST_CAPACITY = 64 * 1024;
 
 /** The process with this id under `proc` (the id is the one that `proc`, a mount of procfs, knows). Needs what ptrace(2) would need. */
 export function openProcess(pid: number, proc = '/proc'): ProcessHandle {
   return new ProcessHandle(`${proc}/${pid}`);
+}
+
+/**
+ * The same process, of whose files no more is opened once `limitBytes` of them have been read: what a process maps costs it nothing, and
+ * must not cost much here.
+ */
+export function withinBudget(
+  process: ObservedProcess,
+  limitBytes: number,
+): ObservedProcess & { readonly isUsedUp: () => boolean } {
+  let left = limitBytes;
+  return {
+    readMemory: process.readMemory,
+    readMaps: () => process.readMaps(),
+    readAuxiliaryVector: () => process.readAuxiliaryVector(),
+    isUsedUp: () => left <= 0,
+    openMapped: (mapping) => {
+      const file = left > 0 ? process.openMapped(mapping) : undefined;
+      if (!file) return undefined;
+      const read: ReadAt = (offset, size) => {
+        const bytes = file.read(offset, size);
+        left -= bytes?.length ?? 0;
+        return bytes;
+      };
+      return { identity: file.identity, read, close: () => file.close() };
+    },
+  };
 }
 
 export class ProcessHandle implements ObservedProcess {
@@ -117,13 +144,17 @@ function readFully(fd: number, position: number, size: number): Uint8Array | und
 function readStream(path: string, limit: number): Uint8Array | undefined {
   const fd = tryOpen(path);
   if (fd === undefined) return undefined;
-  const pieces: Uint8Array[] = [];
+  let bytes = new Uint8Array(FIRST_CAPACITY);
+  let size = 0;
   try {
-    for (let size = 0; size < limit;) {
-      const piece = new Uint8Array(MAPS_PIECE);
-      const count = readSync(fd, piece, 0, piece.length, null);
+    while (size < limit) {
+      if (size === bytes.length) {
+        const larger = new Uint8Array(Math.min(size * 4, limit));
+        larger.set(bytes);
+        bytes = larger;
+      }
+      const count = readSync(fd, bytes, size, bytes.length - size, null);
       if (count === 0) break;
-      pieces.push(piece.subarray(0, count));
       size += count;
     }
   } catch {
@@ -131,5 +162,5 @@ function readStream(path: string, limit: number): Uint8Array | undefined {
   } finally {
     closeSync(fd);
   }
-  return Buffer.concat(pieces);
+  return bytes.subarray(0, size);
 }

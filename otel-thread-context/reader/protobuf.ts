@@ -14,9 +14,15 @@ export interface Field {
 
 const NO_BYTES = new Uint8Array(0);
 const MAX_VARINT_SIZE = 10;
+const MAX_FIELD_NUMBER = 2 ** 29 - 1;
 
-/** Calls `visit` for each field. False when the bytes are no message, or when `visit` returned false. */
-export function readFields(message: Uint8Array, visit: (field: Field) => boolean): boolean {
+/** How many fields may still be read, of all messages inside one. */
+export interface FieldBudget {
+  fields: number;
+}
+
+/** Calls `visit` for each field. False when the bytes are no message, hold too many fields, or when `visit` returned false. */
+export function readFields(message: Uint8Array, budget: FieldBudget, visit: (field: Field) => boolean): boolean {
   const view = viewOf(message);
   let at = 0;
 
@@ -29,12 +35,23 @@ export function readFields(message: Uint8Array, visit: (field: Field) => boolean
     }
     return undefined;
   };
+  // Of tags and lengths, which fit five bytes. -1 when there is none.
+  const shortVarint = (): number => {
+    let value = 0;
+    for (let i = 0, scale = 1; i < 5 && at < message.length; i++, scale *= 128) {
+      const byte = message[at++] as number;
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+    }
+    return -1;
+  };
 
   while (at < message.length) {
-    const tag = varint();
-    if (tag === undefined || tag > 0xffffffffn || tag >> 3n === 0n) return false;
-    const number = Number(tag >> 3n);
-    const wireType = Number(tag & 7n);
+    if (--budget.fields < 0) return false;
+    const tag = shortVarint();
+    const number = Math.floor(tag / 8);
+    const wireType = tag & 7;
+    if (tag < 0 || number === 0 || number > MAX_FIELD_NUMBER) return false;
     let value = 0n;
     let bytes: Uint8Array = NO_BYTES;
     if (wireType === WireType.varint) {
@@ -42,10 +59,10 @@ export function readFields(message: Uint8Array, visit: (field: Field) => boolean
       if (read === undefined) return false;
       value = read;
     } else if (wireType === WireType.bytes) {
-      const size = varint();
-      if (size === undefined || size > BigInt(message.length - at)) return false;
-      bytes = message.subarray(at, at + Number(size));
-      at += bytes.length;
+      const size = shortVarint();
+      if (size < 0 || size > message.length - at) return false;
+      bytes = message.subarray(at, at + size);
+      at += size;
     } else if (wireType === WireType.fixed64 || wireType === WireType.fixed32) {
       const size = wireType === WireType.fixed64 ? 8 : 4;
       if (at + size > message.length) return false;

@@ -302,6 +302,64 @@ test('a file is read once, however often its processes are located', async () =>
   assert.deepEqual([again, another], [0, 0]);
 });
 
+test('files are not read without end: beyond the bound they are left out, and that is said', async () => {
+  await using publisher = await startPublisher([`${glibc}exported`]);
+  // Files that cost their owner nothing: a header, a dynamic table, and a symbol table as large as the holes behind them.
+  const endless = sparseElf(0x6000_0000);
+  const lines: string[] = [];
+  const names: string[] = [];
+  for (let i = 0; i < 200; i++) {
+    names.push(`/endless/${i}`);
+    const start = 0x1000_0000_0000 + i * 0x1_0000_0000;
+    lines.push(`${start.toString(16)}-${(start + 0x6000_0000).toString(16)} r-xp 00000000 fe:00 ${i + 1} /endless/${i}\n`);
+  }
+  let bytesRead = 0;
+  const handle = openProcess(publisher.pid);
+  const altered: ObservedProcess = {
+    readMemory: handle.readMemory,
+    readMaps: () => Buffer.concat([Buffer.from(lines.join('')), handle.readMaps() ?? Buffer.alloc(0)]),
+    readAuxiliaryVector: () => handle.readAuxiliaryVector(),
+    openMapped: (mapping) => {
+      if (!names.includes(mapping.name)) return handle.openMapped(mapping);
+      const read = (offset: number, size: number): Uint8Array => {
+        bytesRead += size;
+        const bytes = new Uint8Array(size);
+        bytes.set(endless.subarray(offset, offset + size));
+        return bytes;
+      };
+      return { identity: mapping.name, read, close: () => undefined };
+    },
+  };
+  const start = performance.now();
+  const { steps } = locate(altered, new ImageCache(threadSymbols));
+  handle.close();
+  assert.ok(bytesRead > 256 * 1024 * 1024 && bytesRead < 512 * 1024 * 1024, `${bytesRead} bytes`);
+  assert.ok(performance.now() - start < 5000);
+  assert.ok(steps.some(({ detail }) => detail.startsWith('more than 268435456 bytes of its files')));
+  assert.ok(steps.length < 40);
+});
+
+/** An object of one segment of that size, whose hash table tells of two thousand million symbols. */
+function sparseElf(size: number): Buffer {
+  const dynamic = words(6, 0x1000, 5, 0x800, 10, 16, 4, 0x900, 7, 0x1000, 8, size / 2, 9, 24, 0, 0);
+  const bytes = Buffer.alloc(0x1000);
+  bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
+  bytes.writeUInt16LE(3, 16);
+  bytes.writeUInt16LE(62, 18);
+  bytes.writeBigUInt64LE(64n, 32);
+  bytes.writeUInt16LE(56, 54);
+  bytes.writeUInt16LE(3, 56);
+  const segments = [
+    [(5n << 32n) | 1n, 0, 0, 0, size, size, 4096],
+    [(4n << 32n) | 2n, 0x400, 0x400, 0x400, dynamic.length, dynamic.length, 8],
+    [(4n << 32n) | 7n, 0x400, 0x400, 0x400, 8, 8, 8],
+  ] as const;
+  segments.forEach((segment, i) => bytes.set(words(...segment), 64 + i * 56));
+  bytes.set(dynamic, 0x400);
+  bytes.writeUInt32LE(0x7fff_ffff, 0x904);
+  return bytes;
+}
+
 test('a process whose files are known is located within five milliseconds', async () => {
   await using publisher = await startPublisher([`${glibc}linked-general-dynamic`]);
   const cache = new ImageCache(threadSymbols);

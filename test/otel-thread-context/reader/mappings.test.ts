@@ -33,6 +33,15 @@ test('mappings without a name, and addresses of the kernel, are left out', () =>
   );
 });
 
+test('files that are mapped shared are left out, unless a process may publish in them', () => {
+  const names = ['/data/segment.1', '/memfd:OTEL_CTX (deleted)', '[anon_shmem:OTEL_CTX]'];
+  const text = names.map((name) => `1000-2000 rw-s 00000000 fe:00 1 ${name}\n`).join('');
+  assert.deepEqual(
+    parse(text).map(({ name }) => name),
+    names.slice(1),
+  );
+});
+
 test('a listing that was cut off loses its last line, at any place of it', () => {
   const line = '7f9243698000-7f9243699000 r--p 00000000 fe:00 316527                     /usr/lib/a\n';
   for (let size = 0; size < line.length; size++) assert.deepEqual(parse(line + line.slice(0, size)), parse(line), `${size}`);

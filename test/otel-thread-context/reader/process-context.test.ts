@@ -91,7 +91,7 @@ test('signature, version and time of publication are held to the OTEP', () => {
 
 test('sizes and pointers that lie are refused', () => {
   assert.equal(reasonOf(readWith({ payloadSize: payload.length + 1 })), 'unreadable');
-  assert.equal(reasonOf(readWith({ payloadSize: 2 ** 20 + 1 })), 'oversize');
+  assert.equal(reasonOf(readWith({ payloadSize: 2 ** 18 + 1 })), 'oversize');
   assert.equal(reasonOf(readWith({ payloadSize: 2 ** 32 - 1 })), 'oversize');
   assert.equal(reasonOf(readWith({ payload: 0 })), 'unreadable');
   assert.equal(reasonOf(readWith({ payload: 2n ** 64n - 1n })), 'unreadable');
@@ -232,15 +232,15 @@ test('values nested without end, or too many of them, end the message', () => {
   );
   const many = (count: number): Buffer =>
     payloadBytes({}, { key: anyArray(Array.from({ length: count }, () => Buffer.alloc(0))) });
-  assert.notEqual(decodePayload(many(8191)), undefined);
-  assert.equal(decodePayload(many(8192)), undefined);
+  assert.notEqual(decodePayload(many(32_000)), undefined);
+  assert.equal(decodePayload(many(33_000)), undefined);
 });
 
-test('300,000 mutated payloads are decoded or refused', () => {
+test('a million mutated payloads are decoded or refused', () => {
   const random = seededRandom(4719);
   const bytes = Uint8Array.from(payload);
   const counts = { decoded: 0, refused: 0 };
-  for (let i = 0; i < 300_000; i++) {
+  for (let i = 0; i < 1_000_000; i++) {
     const at = Math.floor(random(bytes.length));
     const other = Math.floor(random(bytes.length));
     bytes[at] = random(256);
@@ -250,7 +250,7 @@ test('300,000 mutated payloads are decoded or refused', () => {
     bytes[at] = payload[at] ?? 0;
     bytes[other] = payload[other] ?? 0;
   }
-  assert.ok(counts.decoded > 30_000 && counts.refused > 30_000, JSON.stringify(counts));
+  assert.ok(counts.decoded > 100_000 && counts.refused > 100_000, JSON.stringify(counts));
 });
 
 function schemaOf(attributes: Readonly<Record<string, Uint8Array>>, resource: Readonly<Record<string, Uint8Array>> = {}) {
