@@ -55,8 +55,8 @@ export interface PipelineOptions {
 export interface Pipeline {
   /** Takes the first `size` bytes of the buffer through all stages. */
   take(size: number): void;
-  /** Finishes what waited long enough; call after each round of draining with the time before it. */
-  tick(now: number): void;
+  /** Finishes what waited long enough; call after draining, with the time before it if nothing is left in the ring. */
+  tick(now?: number): void;
   sweep(live: ReadonlySet<ConnectionId>, time: number): void;
   needsSweep(): boolean;
   /** Hands over the metrics so far, if a pipeline wants any; each item is valid during its call. */

@@ -270,9 +270,9 @@ class RunningReceiver implements Receiver {
       pipeline.take(size);
       if (rounds++ === 0) oldest = pipeline.oldestTime();
     }
-    // Only when the ring is empty has everything up to `before` been handed in.
+    // Only when the ring is empty has everything up to `before` been handed in, else what was told before the last I/O.
     this.#isEmptied = rounds < limit;
-    if (this.#isEmptied) pipeline.tick(before);
+    pipeline.tick(this.#isEmptied ? before : undefined);
     if (rounds > 0) lags.drained(oldest, before, exportPath.outstanding());
     return rounds;
   }

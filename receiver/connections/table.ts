@@ -165,8 +165,11 @@ export class ConnectionTable {
     }
   }
 
-  /** Finishes what has lingered or waited long enough. `now`: pipeline time up to which events have been handed in. */
-  tick(now: Nanoseconds): void {
+  /**
+   * Finishes what has lingered or waited long enough. `now`: pipeline time up to which events have been handed in. Records leave the ring
+   * in the order in which they took their places there, so that with the ring not yet empty that is at least the time of the last I/O.
+   */
+  tick(now: Nanoseconds = this.#now): void {
     for (const [connection, closing] of this.#closing) {
       if (closing.time + LINGER_NS > now) break;
       this.#finish(connection, closing);

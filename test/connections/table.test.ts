@@ -53,6 +53,17 @@ describe('a close', () => {
     assert.deepEqual([summary(bench), bench.table.size], [['/a 200'], 0]);
   });
 
+  test('ends by the events of others, while the ring is never empty', () => {
+    const bench = createBench();
+    const socket = new Socket(bench.table, 1).open('server').received(get('/a')).sent(ok()).end('closed');
+    const other = new Socket(bench.table, 2).open('server').received(get('/b'), { time: socket.time + 49 * MS });
+    bench.table.tick();
+    assert.equal(bench.table.size, 2);
+    other.sent(ok(), { time: socket.time + 50 * MS });
+    bench.table.tick();
+    assert.equal(bench.table.size, 1);
+  });
+
   test('keeps its first cause: a reset is followed by the end of the socket', () => {
     const { bench, socket } = setUp();
     socket.received(get('/a')).end('error', { error: 104 }).end('closed');
