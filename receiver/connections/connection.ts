@@ -138,6 +138,7 @@ export class Connection implements ConversationSink {
   close(cause: Abort, time: Nanoseconds, receivedPosition: number, sentPosition: number): void {
     this.#releaseAll();
     if (this.#isIgnored) return;
+    this.#noteUnattributed();
     this.#reach(this.#received, false, receivedPosition, time);
     this.#reach(this.#sent, true, sentPosition, time);
     this.#conversation?.close(cause, time);
@@ -192,6 +193,7 @@ export class Connection implements ConversationSink {
   /** The receiver stops, or the end of the connection was lost: what is open is counted and not reported. */
   abandon(reason: 'open_at_exit' | 'bytes_lost' = 'open_at_exit'): void {
     this.#releaseAll();
+    this.#noteUnattributed();
     this.#conversation?.abandon(reason);
     this.#conversation = undefined;
     this.#isIgnored = true;
@@ -382,6 +384,11 @@ export class Connection implements ConversationSink {
       this.#reach(other, !event.isSent, reached, event.time, event.isResumed ? 'ring_full' : holeOf(other));
     }
     this.#deliver(event);
+  }
+
+  /** It ends, and nobody knows which end would have asked. */
+  #noteUnattributed(): void {
+    if (this.#isRequestSent === undefined && !this.#isIgnored) this.#context.books.connectionUnattributed('role_unknown');
   }
 
   #releaseAll(): void {

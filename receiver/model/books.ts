@@ -5,6 +5,8 @@ export type ByteLossReason = LossReason | 'resynchronising' | 'malformed_message
 
 export type ShedReason = 'ring_full' | 'too_many_connections';
 
+export type UnattributedReason = 'role_unknown';
+
 export interface Books {
   /** A transaction exists; exactly one of {@link exported} and {@link notExported} follows for it. */
   transactionSeen(): void;
@@ -13,7 +15,8 @@ export interface Books {
   connectionSeen(): void;
   connectionShed(reason: ShedReason): void;
   connectionNotHttp(): void;
-  connectionUnattributed(reason: string): void;
+  /** It ended before it was known which end asks. */
+  connectionUnattributed(reason: UnattributedReason): void;
   /** Bytes moved on an observed connection; each is later parsed, skipped or lost. */
   bytesSeen(count: number): void;
   bytesParsed(count: number): void;

@@ -433,8 +433,9 @@ describe('a role that the kernel could not tell', () => {
         bench.table.tick(socket.time + SECOND);
       }
       bench.table.close();
-      const { bytes, balanced } = bench.ledger.report();
+      const { bytes, balanced, connections } = bench.ledger.report();
       assert.deepEqual([balanced, bytes.seen, bytes.skipped], [true, 2, 2], finish);
+      assert.deepEqual(connections.unattributed, { role_unknown: 1 });
     }
   });
 });

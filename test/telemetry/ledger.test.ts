@@ -24,7 +24,7 @@ test('every entry moves its own figure', () => {
   ledger.connectionSeen();
   ledger.connectionShed('too_many_connections');
   ledger.connectionNotHttp();
-  ledger.connectionUnattributed('no_evidence');
+  ledger.connectionUnattributed('role_unknown');
   ledger.bytesSeen(100);
   ledger.bytesParsed(60);
   ledger.bytesSkipped(30);
@@ -37,7 +37,7 @@ test('every entry moves its own figure', () => {
   assert.deepEqual(ledger.report(), {
     balanced: true,
     transactions: { seen: 6, exported: 2, not_exported: { queue_full: 2, unsampled: 2 } },
-    connections: { seen: 2, shed: { ring_full: 5, too_many_connections: 1 }, not_http: 1, unattributed: { no_evidence: 1 } },
+    connections: { seen: 2, shed: { ring_full: 5, too_many_connections: 1 }, not_http: 1, unattributed: { role_unknown: 1 } },
     bytes: { seen: 100, parsed: 60, skipped: 30, lost: { connection_unknown: 6, ring_full: 4 } },
     events: { received: 9, dropped: { recursion: 7, ring_full: 3 } },
     noticed: { resynchronised: 1 },
