@@ -113,8 +113,11 @@ export class Matcher {
 
   /** `told`: up to where the response side is known. If it stood farther, the answer may be there already. */
   open(exchange: Exchange, told: number): void {
-    const newest = this.newest;
-    if (newest !== undefined && exchange.otherPosition <= Math.max(told, newest.otherPosition)) this.#isPipelined = true;
+    const { length } = this.#waiting;
+    if (length > 0) {
+      const newest = this.#waiting[length - 1] as Exchange;
+      if (exchange.otherPosition <= Math.max(told, newest.otherPosition)) this.#isPipelined = true;
+    }
     this.#waiting.push(exchange);
     if (this.#isConfirmed) this.#sink.seen();
   }
