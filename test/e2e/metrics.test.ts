@@ -61,7 +61,7 @@ for (const [name, exporter] of [
       });
       const server = await startServer(t, 'node');
       const client = await startClient(t, 'go', server);
-      const truth = await client.run(planRequests(newRun(), 140, 'all'), { connections: 3 });
+      const truth = await client.run(planRequests(newRun(), 140, 'plain'), { connections: 3 });
       await waitFor('a collection at the Collector', () => readPoints(collector.metricsFile).length > 0);
       truth.push(...(await client.run(planRequests(newRun(), 60, 'plain'), { connections: 3 })));
       const stopped = await receiver.stop();
@@ -88,9 +88,9 @@ for (const [name, exporter] of [
       for (const { exemplars: ofPoint } of readPoints(collector.metricsFile)) {
         for (const { traceId, spanId, asDouble, timeUnixNano } of ofPoint) {
           const span = sent.get(spanId);
-          assert.equal(span?.traceId, traceId, 'an exemplar names a span that was sent');
-          assert.equal(Number((span?.end ?? 0n) - (span?.start ?? 0n)) / 1e9, asDouble);
-          assert.ok(Math.abs(Number(BigInt(timeUnixNano) - (span?.end ?? 0n))) < 1e9);
+          assert.ok(span?.traceId === traceId, 'an exemplar names a span that was sent');
+          assert.equal(Number(span.end - span.start) / 1e9, asDouble);
+          assert.ok(Math.abs(Number(BigInt(timeUnixNano) - span.end)) < 1e9);
           exemplars++;
         }
       }
