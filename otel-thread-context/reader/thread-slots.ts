@@ -24,6 +24,8 @@ export interface ThreadSlot {
 export interface Definition {
   readonly object: LoadedObject;
   readonly symbol: TlsSymbol;
+  /** The same table has others by that name, at other places: a local symbol can stand in .symtab once for each source file. */
+  readonly isAmbiguous: boolean;
 }
 
 /** More than one definition is legal, more than these are not believed. */
@@ -51,12 +53,13 @@ export function definitionsOf(
 }
 
 function definitionsIn(object: LoadedObject, symbols: readonly TlsSymbol[], name: string): readonly Definition[] {
-  const symbol = symbols.find((candidate) => candidate.name === name && candidate.isDefined);
-  return symbol ? [{ object, symbol }] : [];
+  const [symbol, ...others] = symbols.filter((candidate) => candidate.name === name && candidate.isDefined);
+  return symbol ? [{ object, symbol, isAmbiguous: others.some(({ value }) => value !== symbol.value) }] : [];
 }
 
 /** Why a definition is not the OTEP's variable, or undefined when it may be. */
-export function objectionTo({ object, symbol }: Definition, size: number): string | undefined {
+export function objectionTo({ object, symbol, isAmbiguous }: Definition, size: number): string | undefined {
+  if (isAmbiguous) return 'it is there more than once';
   const tls = object.image.elf.tls;
   if (symbol.size !== size) return `its size is ${symbol.size} bytes, not ${size}`;
   if (!tls) return 'its object has no thread-local storage';

@@ -397,6 +397,28 @@ function loadedObject(file: string, bias: number): LoadedObject {
   return { mapping, bias, image };
 }
 
+test('of two variables with that name in one program neither is believed', async () => {
+  await using publisher = await startPublisher([`${glibc}ambiguous`]);
+  look(publisher.pid, (_, { outcome, steps }) => {
+    assert.equal(outcome.kind, 'unresolved');
+    assert.ok(steps.some(({ name, detail }) => name === 'symbol' && detail.endsWith(': it is there more than once')));
+  });
+});
+
+test('the structure of Node.js is located as the pointer of others is', async () => {
+  await using publisher = await startPublisher([`${glibc}nodejs`, '--schema', 'nodejs_v1_dev']);
+  look(publisher.pid, (process, { outcome }) => {
+    assert.ok(outcome.kind === 'located');
+    const [slot] = outcome.slots;
+    assert.ok(slot);
+    assert.equal(slot.symbol, 'otel_thread_ctx_nodejs_v1');
+    for (const { thread, threadPointer, slot: address } of publisher.threads) {
+      if (thread === 'silent') continue;
+      assert.deepEqual(variableAddress(process.readMemory, slot.location, threadPointer), { kind: 'address', address });
+    }
+  });
+});
+
 test('a list of objects that bites its tail ends', () => {
   const bias = 0x5500_0000_0000;
   const object = loadedObject(`${glibc}exported`, bias);
@@ -426,11 +448,12 @@ test('a symbol of another size, or outside of its block, is not the variable', (
   const object = loadedObject(`${glibc}descriptor.so`, 0);
   const [symbol] = object.image.symbols;
   assert.ok(symbol);
-  assert.equal(objectionTo({ object, symbol }, 8), undefined);
-  assert.equal(objectionTo({ object, symbol: { ...symbol, size: 4 } }, 8), 'its size is 4 bytes, not 8');
+  const definition = { object, symbol, isAmbiguous: false };
+  assert.equal(objectionTo(definition, 8), undefined);
+  assert.equal(objectionTo({ ...definition, symbol: { ...symbol, size: 4 } }, 8), 'its size is 4 bytes, not 8');
   const outside = 'it lies outside the thread-local storage of its object';
-  assert.equal(objectionTo({ object, symbol: { ...symbol, value: 1 } }, 8), outside);
-  assert.equal(objectionTo({ object, symbol: { ...symbol, value: Infinity } }, 8), outside);
+  assert.equal(objectionTo({ ...definition, symbol: { ...symbol, value: 1 } }, 8), outside);
+  assert.equal(objectionTo({ ...definition, symbol: { ...symbol, value: Infinity } }, 8), outside);
 });
 
 async function until(isTrue: () => boolean): Promise<void> {
