@@ -66,7 +66,7 @@ export const errorCodes = {
     remedy: 'report it with the output of uname -r',
   },
   USM_EXPORTER_START: {
-    meaning: 'An exporter could not start: a certificate, key or output file cannot be used.',
+    meaning: 'An exporter could not start: a certificate, key, output file or storage cannot be used.',
     remedy: 'correct the file or the setting that the message names',
   },
   USM_LISTEN: {

@@ -312,9 +312,10 @@ class RunningReceiver implements Receiver {
     kernel.close();
     const closingMs = deadlineMs * (1 - CLOSING_SHARE);
     await Promise.all([exportPath.close(closingMs), metricsPath.close(closingMs)]);
-    await exporters.close();
     await operations.close(deadlineMs * CLOSING_SHARE * LAST_METRICS_SHARE);
     this.#log(ledger.report(), last.counters);
+    // Last, because a disk that hangs holds up the end of the storage thread.
+    await exporters.close();
   }
 
   #readKernel(): KernelReading {

@@ -13,7 +13,7 @@ import { freePort } from '../traffic/nginx.ts';
 import { newRun, startClient, startServer, type EchoClient, type EchoServer } from '../traffic/traffic.ts';
 import { planRequests, type Exchange } from '../traffic/truth.ts';
 import { compareTruth } from './compare.ts';
-import { booksOf, kernelTestSkip, startReceiver, type Ledger, type Receiver, type Stopped } from './harness.ts';
+import { booksOf, kernelTestSkip, runReceiver, startReceiver, type Ledger, type Receiver, type Stopped } from './harness.ts';
 import { readSpans, type SpanRecord } from './spans.ts';
 import { waitFor } from './wait.ts';
 
@@ -332,6 +332,16 @@ test('a storage that is damaged: what cannot be read is counted and moved aside,
   assertSame(truth, readSpans(collector.file));
   assert.match(stopped.stderr, /\twarn\tStorage: .*cannot be read .*renamed to .*\.backup/);
   assert.ok(readdirSync(directory).includes('exporter_otlp_grpc__traces.sqlite.backup'));
+});
+
+test('a storage that cannot be opened: the receiver does not start, and says why', { skip }, async (t) => {
+  const options = { extensions: { file_storage: { directory: '/nonexistent/queues' } }, hasFile: false };
+  const stopped = await runReceiver(t, { ...options, exporters: otlp(await freePorts(), { storage: 'file_storage' }) });
+  assert.equal(stopped.exitCode, 1);
+  assert.match(
+    stopped.stderr,
+    /cannot start the exporter 'otlp_grpc': extensions::file_storage: \/nonexistent\/queues does not exist; create it or set create_directory: true/,
+  );
 });
 
 test('a file exporter on a full disk: counted, said, and it goes on when there is room', { skip }, async (t) => {

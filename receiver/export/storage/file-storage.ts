@@ -1,6 +1,6 @@
 // The `file_storage` extension as exporters see it: a store of payloads for each exporter and signal, kept by a thread of its own.
 // https://github.com/open-telemetry/opentelemetry-collector-contrib/tree/main/extension/storage/filestorage
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { messageOf } from '../../errors.ts';
@@ -79,16 +79,8 @@ export class StorageThread {
 
   /** @throws {Error} when the directory or the file cannot be used. */
   async open(storage: FileStorageOptions, exporterId: string, signal: Signal, encoding: PayloadEncoding): Promise<PayloadStore> {
-    const { directory, compaction, createDirectory, directoryPermissions } = storage;
-    try {
-      if (createDirectory) {
-        for (const each of new Set([directory, compaction.directory])) {
-          mkdirSync(each, { recursive: true, mode: directoryPermissions });
-        }
-      }
-    } catch (cause) {
-      throw new Error(`extensions::${storage.id}: ${messageOf(cause)}`, { cause });
-    }
+    const { directory, compaction } = storage;
+    for (const each of new Set([directory, compaction.directory])) requireDirectory(each, storage);
     const database = ++this.#databases;
     const answer = await this.#ask((request) => ({
       kind: 'open',
@@ -185,6 +177,17 @@ class ThreadStore implements PayloadStore {
   close(): Promise<void> {
     this.#closing ??= this.#thread.ask((request) => ({ kind: 'close', database: this.#database, request })).then(() => undefined);
     return this.#closing;
+  }
+}
+
+function requireDirectory(directory: string, { id, createDirectory, directoryPermissions }: FileStorageOptions): void {
+  if (existsSync(directory)) return;
+  if (!createDirectory)
+    throw new Error(`extensions::${id}: ${directory} does not exist; create it or set create_directory: true`);
+  try {
+    mkdirSync(directory, { recursive: true, mode: directoryPermissions });
+  } catch (cause) {
+    throw new Error(`extensions::${id}: cannot create ${directory}: ${messageOf(cause)}`, { cause });
   }
 }
 

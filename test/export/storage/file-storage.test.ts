@@ -96,10 +96,19 @@ test('a directory that is not there is created when asked for, with its permissi
   const directory = path.join(options.directory, 'a/b');
   await assert.rejects(
     thread.open({ ...options, directory }, 'otlp', 'traces', 'proto'),
-    /^Error: extensions::file_storage: cannot open .*a\/b\/exporter_otlp__traces\.sqlite: unable to open database file$/,
+    /^Error: extensions::file_storage: .*\/a\/b does not exist; create it or set create_directory: true$/,
   );
   await thread.open({ ...options, directory, createDirectory: true, directoryPermissions: 0o700 }, 'otlp', 'traces', 'proto');
   assert.equal(statSync(directory).mode & 0o777, 0o700);
+  const file = path.join(directory, 'exporter_otlp__traces.sqlite');
+  await assert.rejects(
+    thread.open({ ...options, directory: path.join(file, 'c'), createDirectory: true }, 'otlp', 'traces', 'proto'),
+    /^Error: extensions::file_storage: cannot create .*\/c: ENOTDIR/,
+  );
+  await assert.rejects(
+    thread.open({ ...options, directory: file }, 'otlp', 'traces', 'proto'),
+    /^Error: extensions::file_storage: cannot open .*: unable to open database file$/,
+  );
 });
 
 test('a file that had grown is compacted when it is nearly empty', async (t) => {
