@@ -1,6 +1,6 @@
 // A process as this folder sees it: its memory, its mappings, the files they come from. Opened through /proc; read only, nothing stops.
 // https://man7.org/linux/man-pages/man5/proc.5.html
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
 import { isAddress, type ReadAt } from './bytes.ts';
 import type { Mapping } from './mappings.ts';
 import type { ImageFile } from './tls-image.ts';
@@ -22,12 +22,28 @@ export interface ObservedProcess {
 
 const MAX_MAPS_SIZE = 16 * 1024 * 1024;
 const MAX_AUXV_SIZE = 4096;
+const MAX_THREADS = 64;
 const MAX_READ = 16 * 1024 * 1024;
 const FIRST_CAPACITY = 64 * 1024;
 
 /** The process with this id under `proc` (the id is the one that `proc`, a mount of procfs, knows). Needs what ptrace(2) would need. */
 export function openProcess(pid: number, proc = '/proc'): ProcessHandle {
-  return new ProcessHandle(`${proc}/${pid}`);
+  const directory = `${proc}/${pid}`;
+  return new ProcessHandle(directory, hasMemory(directory) ? directory : (livingThread(directory) ?? directory));
+}
+
+/** When the first thread has ended and others have not, they alone show what they all share. */
+function livingThread(directory: string): string | undefined {
+  try {
+    const threads = readdirSync(`${directory}/task`).slice(0, MAX_THREADS);
+    return threads.map((thread) => `${directory}/task/${thread}`).find(hasMemory);
+  } catch {
+    return undefined;
+  }
+}
+
+function hasMemory(directory: string): boolean {
+  return (readStream(`${directory}/auxv`, MAX_AUXV_SIZE)?.length ?? 0) > 0;
 }
 
 /**
@@ -59,13 +75,16 @@ export function withinBudget(
 
 export class ProcessHandle implements ObservedProcess {
   readonly #directory: string;
+  readonly #thread: string;
   /** Stays with the program that runs now: after an exec every read fails. */
   readonly #memory: number | undefined;
   #isClosed = false;
 
-  constructor(directory: string) {
+  /** `directory` is that of the process, `thread` that of the process or of one of its threads. */
+  constructor(directory: string, thread: string) {
     this.#directory = directory;
-    this.#memory = tryOpen(`${directory}/mem`);
+    this.#thread = thread;
+    this.#memory = tryOpen(`${thread}/mem`);
   }
 
   readonly readMemory: ReadAt = (address, size) => {
@@ -74,11 +93,11 @@ export class ProcessHandle implements ObservedProcess {
   };
 
   readMaps(): Uint8Array | undefined {
-    return readStream(`${this.#directory}/maps`, MAX_MAPS_SIZE);
+    return readStream(`${this.#thread}/maps`, MAX_MAPS_SIZE);
   }
 
   readAuxiliaryVector(): Uint8Array | undefined {
-    return readStream(`${this.#directory}/auxv`, MAX_AUXV_SIZE);
+    return readStream(`${this.#thread}/auxv`, MAX_AUXV_SIZE);
   }
 
   openMapped(mapping: Mapping): MappedFile | undefined {
@@ -86,7 +105,7 @@ export class ProcessHandle implements ObservedProcess {
     return (
       openRegular(`${this.#directory}/map_files/${range}`, mapping.inode) ??
       // Without the privilege for map_files the path must do; the inode tells whether it is still the same file.
-      openRegular(`${this.#directory}/root${mapping.name.replaceAll('\\012', '\n')}`, mapping.inode)
+      openRegular(`${this.#thread}/root${mapping.name.replaceAll('\\012', '\n')}`, mapping.inode)
     );
   }
 

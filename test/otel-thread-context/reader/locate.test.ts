@@ -21,7 +21,7 @@ import type { ProcessHandle } from '../../../otel-thread-context/reader/process.
 import { objectionTo } from '../../../otel-thread-context/reader/thread-slots.ts';
 import { analyseImage, type ImageFile } from '../../../otel-thread-context/reader/tls-image.ts';
 import { readsOf } from '../../../otel-thread-context/reader/bytes.ts';
-import { memoryOf, words } from './bytes-of.ts';
+import { memoryOf, seededRandom, words } from './bytes-of.ts';
 import { buildFixtures, fixtures, type Publisher, startPublisher } from './publisher.ts';
 
 const glibc = `${fixtures}glibc/`;
@@ -43,7 +43,11 @@ const outcomeOf = (pid: number): string => look(pid, (_, { outcome }) => outcome
 const lastStepOf = (pid: number): string => look(pid, (_, { steps }) => `${steps.at(-1)?.name} ${steps.at(-1)?.outcome}`);
 
 /** Every thread that publishes has its variable where the location says. */
-function assertFound(publisher: Publisher, process: ObservedProcess, { outcome, steps, schema }: Location): void {
+function assertFound(
+  publisher: Pick<Publisher, 'threads'>,
+  process: ObservedProcess,
+  { outcome, steps, schema }: Location,
+): void {
   assert.ok(outcome.kind === 'located', steps.map(({ detail }) => detail).join('\n'));
   const [slot] = outcome.slots;
   assert.ok(slot);
@@ -122,6 +126,14 @@ test('a process that has become another program is not read any more', async () 
   assert.equal(outcomeOf(publisher.pid), 'not_published');
   assert.equal(locate(handle, new ImageCache(threadSymbols)).outcome.kind, 'not_published');
   handle.close();
+});
+
+test('a process whose first thread has ended is located through another one', async () => {
+  await using publisher = await startPublisher([`${glibc}linked-descriptor`]);
+  await publisher.obey('q');
+  await until(() => readFileSync(`/proc/${publisher.pid}/maps`, 'utf8') === '');
+  const threads = publisher.threads.filter(({ thread }) => thread !== 'main');
+  look(publisher.pid, (process, location) => assertFound({ threads }, process, location));
 });
 
 test('a process that has ended is not published, whatever is asked', async () => {
@@ -359,6 +371,44 @@ function sparseElf(size: number): Buffer {
   bytes.writeUInt32LE(0x7fff_ffff, 0x904);
   return bytes;
 }
+
+test('whatever its memory, its mappings and its files say, a process is located or not, in bounded time', async () => {
+  const random = seededRandom(11);
+  const cache = new ImageCache(threadSymbols);
+  const outcomes = new Map<string, number>();
+  for (const library of ['descriptor', 'big', 'hidden', 'unreached']) {
+    await using publisher = await startPublisher([`${glibc}host`, '--library', `${glibc}${library}.so`]);
+    const handle = openProcess(publisher.pid);
+    const corrupt = (bytes: Uint8Array | undefined, oneIn: number): Uint8Array | undefined => {
+      if (!bytes || random(oneIn) >= 1) return bytes;
+      if (random(8) < 1) return undefined;
+      const changed = Uint8Array.from(bytes);
+      for (let i = 1 + random(3); i > 0; i--) changed[Math.floor(random(changed.length))] = random(2) < 1 ? random(256) : 0xff;
+      return changed;
+    };
+    const liar: ObservedProcess = {
+      readMemory: (address, size) => corrupt(handle.readMemory(address, size), 6),
+      readMaps: () => corrupt(handle.readMaps(), 4),
+      readAuxiliaryVector: () => corrupt(handle.readAuxiliaryVector(), 4),
+      openMapped: (mapping) => (random(40) < 1 ? undefined : handle.openMapped(mapping)),
+    };
+    for (let i = 0; i < 400; i++) {
+      const { outcome, steps } = locate(liar, cache);
+      outcomes.set(outcome.kind, (outcomes.get(outcome.kind) ?? 0) + 1);
+      assert.ok(steps.length > 0 && steps.length < 40);
+      if (outcome.kind !== 'located') continue;
+      for (const { location } of outcome.slots) {
+        assert.notEqual(location.model, 'unresolved');
+        if (location.model === 'static')
+          assert.ok(location.offset < 0 && location.offset > -(2 ** 31) && location.offset % 8 === 0);
+        if (location.model === 'dynamic') assert.ok(location.moduleId > 0 && location.moduleId < 65_536 && location.offset >= 0);
+      }
+    }
+    handle.close();
+  }
+  for (const kind of ['located', 'not_published', 'unresolved'])
+    assert.ok((outcomes.get(kind) ?? 0) > 50, `${kind}: ${outcomes.get(kind)}`);
+});
 
 test('a process whose files are known is located within five milliseconds', async () => {
   await using publisher = await startPublisher([`${glibc}linked-general-dynamic`]);

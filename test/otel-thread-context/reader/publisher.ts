@@ -24,8 +24,8 @@ export interface Publisher extends AsyncDisposable {
   readonly children: readonly number[];
   /** AT_PHDR as the program itself sees it. */
   readonly programHeaders: number;
-  /** r: loads its library anew; k: publishes the schema; f: forks; x: becomes another program (which tells nobody when). */
-  obey(letter: 'r' | 'k' | 'f' | 'x'): Promise<void>;
+  /** r: loads its library anew; k: publishes the schema; f: forks; x: becomes another program (which tells nobody when); q: ends its first thread. */
+  obey(letter: 'r' | 'k' | 'f' | 'x' | 'q'): Promise<void>;
 }
 
 /** Takes seconds the first time, nothing when all is up to date. */
