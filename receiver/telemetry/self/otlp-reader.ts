@@ -1,5 +1,5 @@
-// Metrics about the receiver → OTLP, by OpenTelemetry's own SDK and exporters. They take some 15 MB, so that this file is imported only when
-// a reader asks for it. The SDK keeps no state of ours: what it sends is read from the counters when it collects.
+// Metrics about the receiver → OTLP, by OpenTelemetry's own SDK and exporters. They take time and 5 MB to load, so that this file is
+// imported only when a reader asks for it. The SDK keeps no state of ours: what it sends is read from the counters when it collects.
 // https://opentelemetry.io/docs/specs/otel/metrics/sdk/#metricproducer
 import { readFile } from 'node:fs/promises';
 import { ValueType } from '@opentelemetry/api';
