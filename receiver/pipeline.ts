@@ -5,6 +5,7 @@ import { createCorrelation } from './attribution/correlation.ts';
 import { createProcesses } from './attribution/processes.ts';
 import { createResources, type HostInfo } from './attribution/resources.ts';
 import { createServiceResources } from './attribution/service-resources.ts';
+import { Serving } from './attribution/serving.ts';
 import type { Clock } from './clock.ts';
 import type { ReceiverConfig } from './config/types.ts';
 import { Controls, type ControlLayout } from './connections/controls.ts';
@@ -24,11 +25,15 @@ import type { Ledger } from './telemetry/ledger.ts';
 import { HttpMetrics } from './telemetry/metrics/http-metrics.ts';
 import type { Take } from './telemetry/metrics/services.ts';
 import type { IdSource } from './telemetry/random-ids.ts';
+import { createSampler } from './telemetry/sampling.ts';
+import { createSpanContexts } from './telemetry/span-contexts.ts';
 import { createSpanBuilder } from './telemetry/spans.ts';
 
 /** Processes whose description is kept: the live ones and those that ended lately. */
 const MAX_PROCESSES = 32_768;
 const NS_PER_MS = 1e6;
+/** Requests under way that carry a traceparent. */
+const MAX_SERVING = 65_536;
 
 export interface PipelineOptions {
   readonly config: ReceiverConfig;
@@ -81,14 +86,22 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const { filter, http, capture, correlation, redaction } = config.usm;
   const processes = createProcesses({ maxProcesses: MAX_PROCESSES });
   const resources = createResources({ host: options.host, version: options.version, maxProcesses: MAX_PROCESSES });
-  const spans = createSpanBuilder({
-    describe: createHttpDescriber({ knownMethods: http.knownMethods, redactedQueryKeys: redaction.queryKeys }),
-    resourceOf: resources.resourceOf,
+  const serving = new Serving(MAX_SERVING);
+  const sampler = createSampler(config.usm.sampling);
+  const spanContextOf = createSpanContexts({
     correlate: createCorrelation(correlation.sdkDuplicates),
     ids: options.ids,
+    sampler,
+    otherEndOf: (exchange) => connections.otherEndOf(exchange),
+    isKnown: (process) => processes.lookup(process) !== undefined,
     count: (event) => {
       ledger.noticed(event);
     },
+  });
+  const spans = createSpanBuilder({
+    describe: createHttpDescriber({ knownMethods: http.knownMethods, redactedQueryKeys: redaction.queryKeys }),
+    resourceOf: resources.resourceOf,
+    sampler,
   });
   const isTraced = config.pipelines.some(({ signal }) => signal === 'traces');
   const metrics = createMetrics();
@@ -98,6 +111,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     books: ledger,
     windowSize: options.windowSize,
     maxConnections: capture.maxConnections,
+    onRequest: (exchange) => {
+      serving.requested(exchange);
+    },
     onTransaction: observe,
   });
   const decoder = new Decoder(options.buffer, options.clock.originMonotonicNs, options.cpus, {
@@ -156,12 +172,14 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   }
 
   function observe(transaction: Transaction): void {
+    serving.ended(transaction.exchange);
     if (!filter.otlp && isOtlpExport(transaction)) {
       ledger.notExported('filtered', 1);
       return;
     }
     const image = processes.lookup(transaction.process);
-    const built = isTraced ? spans.build(transaction, image) : spans.pass(transaction);
+    const spanContext = spanContextOf(transaction.exchange);
+    const built = isTraced ? spans.build(transaction, image, spanContext) : spans.pass(spanContext);
     metrics?.record(transaction, image, built.kind === 'span' ? built.span : built.exemplar);
     if (built.kind === 'span') exportPath.push(built.span);
     else ledger.notExported(built.reason, 1);

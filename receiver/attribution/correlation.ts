@@ -29,14 +29,19 @@ export function createCorrelation(sdkDuplicates: SdkDuplicates): Correlate {
       if (otherEnd !== undefined) return child('server_other_end', otherEnd, SpanKind.server, 'exchange', 'observed', true);
       return serverRoot;
     }
-    if (thread === undefined) return child('server_traceparent', wire, SpanKind.server, 'traceparent', 'observed', true);
-    if (thread.traceId !== wire.traceId) {
-      return child('server_contradicted', wire, SpanKind.server, 'traceparent', 'observed', true, thread);
-    }
-    if (thread.spanId === wire.spanId) return child('server_confirmed', wire, SpanKind.server, 'traceparent', 'confirmed', true);
     // The thread is in a span of this trace that is not the caller's: an SDK's own span of this request.
-    if (sdkDuplicates === 'keep') return child('server_sdk', wire, SpanKind.server, 'traceparent', 'observed', true);
-    return duplicate('server_sdk', thread, 'thread_context');
+    if (thread?.traceId === wire.traceId && thread.spanId !== wire.spanId) {
+      if (sdkDuplicates === 'keep') return child('server_sdk', wire, SpanKind.server, 'traceparent', 'observed', true);
+      return duplicate('server_sdk', thread, 'thread_context');
+    }
+    const link = thread?.traceId === wire.traceId ? undefined : thread;
+    // Whoever passed the traceparent on has a span between the header's and this one.
+    if (otherEnd?.traceId === wire.traceId) {
+      return child('server_other_end', otherEnd, SpanKind.server, 'exchange', 'confirmed', true, link);
+    }
+    if (link !== undefined) return child('server_contradicted', wire, SpanKind.server, 'traceparent', 'observed', true, link);
+    if (thread !== undefined) return child('server_confirmed', wire, SpanKind.server, 'traceparent', 'confirmed', true);
+    return child('server_traceparent', wire, SpanKind.server, 'traceparent', 'observed', true);
   }
 
   function client({ wire, thread, passedOn, serving }: Evidence): Correlation {
@@ -74,7 +79,7 @@ function child(
   source: Exclude<CorrelationSource, 'none'>,
   confidence: CorrelationConfidence,
   parentIsRemote = false,
-  link: TraceContext | undefined = undefined,
+  link?: TraceContext,
 ): Correlation {
   return { kind: 'child', rule, parent, parentIsRemote, spanKind, source, confidence, link };
 }

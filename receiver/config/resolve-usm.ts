@@ -2,7 +2,7 @@
 import { resolveAggregation, resolveMetrics } from './resolve-metrics.ts';
 import type { FromSchema } from './schema.ts';
 import type { usmSchema } from './usm-schema.ts';
-import type { FilterRule, UsmConfig } from './types.ts';
+import type { FilterRule, SamplingConfig, UsmConfig } from './types.ts';
 import { formatSize, parseCidr, parseDurationMs, parsePortRange, parseSizeBytes } from './values.ts';
 
 export type UsmBlock = FromSchema<typeof usmSchema>;
@@ -41,6 +41,7 @@ export function resolveUsm(
       maxConnections: capture.max_connections,
       drainIntervalMs: resolveDuration(capture.drain_interval, at('capture::drain_interval'), 1, 1_000, problems),
     },
+    sampling: resolveSampling(block.sampling, at('sampling'), problems),
     correlation: { sdkDuplicates: correlation.sdk_duplicates },
     redaction: { queryKeys: redaction.query_keys },
     metrics: resolveMetrics(block.metrics),
@@ -49,6 +50,16 @@ export function resolveUsm(
     ),
     collectionIntervalMs: resolveDuration(block.collection_interval, at('collection_interval'), 100, 86_400_000, problems),
     shutdownTimeoutMs: resolveDuration(block.shutdown_timeout, at('shutdown_timeout'), 100, 600_000, problems),
+  };
+}
+
+function resolveSampling(block: UsmBlock['sampling'], path: string, problems: string[]): SamplingConfig {
+  const slow = block?.keep_slower_than;
+  return {
+    ratio: block?.ratio,
+    keepErrors: block?.keep_errors ?? false,
+    keepSlowerThanMs:
+      slow === undefined ? undefined : resolveDuration(slow, `${path}::keep_slower_than`, 1, 86_400_000, problems),
   };
 }
 

@@ -29,6 +29,7 @@ export interface UsmConfig {
   readonly http: HttpConfig;
   readonly capture: CaptureConfig;
   readonly correlation: CorrelationConfig;
+  readonly sampling: SamplingConfig;
   readonly redaction: RedactionConfig;
   /** Those that are switched on. */
   readonly metrics: readonly MetricConfig[];
@@ -90,6 +91,14 @@ export interface CaptureConfig {
 
 export interface CorrelationConfig {
   readonly sdkDuplicates: 'suppress' | 'internal' | 'keep';
+}
+
+export interface SamplingConfig {
+  /** Share of the traces that begin here to keep, 0 to 1. Undefined: all, and spans say nothing of sampling. */
+  readonly ratio: number | undefined;
+  readonly keepErrors: boolean;
+  /** Undefined: none is kept for its duration. */
+  readonly keepSlowerThanMs: number | undefined;
 }
 
 export interface RedactionConfig {

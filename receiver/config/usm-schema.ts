@@ -125,6 +125,27 @@ export const usmSchema = {
         },
       },
     },
+    sampling: {
+      type: 'object',
+      additionalProperties: false,
+      description:
+        'Which of the traces that begin here are exported; a trace that a `traceparent` brought in is sampled by its flag. Metrics count every transaction. Not present: all.',
+      properties: {
+        ratio: {
+          type: 'number',
+          minimum: 0,
+          maximum: 1,
+          default: 1,
+          description:
+            'Share of the traces to keep, decided by the trace id and told in the `tracestate` (`ot=th`), so that others can decide alike.',
+        },
+        keep_errors: { type: 'boolean', default: false, description: 'Every span with the status Error is kept.' },
+        keep_slower_than: {
+          type: 'string',
+          description: 'Every span that took this long or longer is kept. Not present: none for that reason.',
+        },
+      },
+    },
     correlation: {
       type: 'object',
       additionalProperties: false,

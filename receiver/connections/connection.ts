@@ -4,6 +4,7 @@
 import type { Books } from '../model/books.ts';
 import type { ConnectionInfo, Endpoint, Role, RoleEvidence } from '../model/connection.ts';
 import type { ConnectionInspection } from '../model/inspection.ts';
+import type { Exchange } from '../model/exchange.ts';
 import type {
   Conversation,
   ConversationEvent,
@@ -28,7 +29,9 @@ export interface ConnectionContext {
   readonly books: Books;
   /** The kernel copies this much of one direction before it wants to hear that it was followed (WINDOW_SIZE of bpf/config.h). */
   readonly windowSize: number;
-  onTransaction(transaction: Transaction): void;
+  onRequest(exchange: Exchange): void;
+  /** A transaction that has ended, at `connection`. */
+  onTransaction(transaction: Transaction, connection: Connection): void;
   /** Nothing more is wanted of this connection. */
   onIgnored(connection: Connection): void;
 }
@@ -84,6 +87,17 @@ export class Connection implements ConversationSink {
   /** Time of the first event that waits. */
   get waitingSince(): Nanoseconds | undefined {
     return this.#waiting.since;
+  }
+
+  /** The exchange whose request this end sent or received from `position` on, if it is one of the latest. */
+  exchangeAt(position: number): Exchange | undefined {
+    return this.#conversation?.exchangeAt(position);
+  }
+
+  /** Position up to which this end's requests have been followed; undefined while nobody knows which of its directions they take. */
+  get requestPosition(): number | undefined {
+    if (this.#isRequestSent === undefined) return undefined;
+    return (this.#isRequestSent ? this.#sent : this.#received).position;
   }
 
   get openTransactions(): number {
@@ -202,7 +216,11 @@ export class Connection implements ConversationSink {
   // ConversationSink
 
   transaction(transaction: Transaction): void {
-    this.#context.onTransaction(transaction);
+    this.#context.onTransaction(transaction, this);
+  }
+
+  requested(exchange: Exchange): void {
+    this.#context.onRequest(exchange);
   }
 
   seen(): void {

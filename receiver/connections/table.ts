@@ -1,11 +1,13 @@
 // ConnectionId -> Connection: opens, feeds, closes and bounds them.
 import type { ConnectionId } from '../model/connection.ts';
 import type { ConnectionFilter, ConnectionInspection, ConnectionsInspection } from '../model/inspection.ts';
+import type { Exchange } from '../model/exchange.ts';
 import type { Books } from '../model/books.ts';
 import type { Protocol } from '../model/protocol.ts';
 import type { Abort, Nanoseconds, Transaction } from '../model/transaction.ts';
 import { Connection, type ConnectionContext } from './connection.ts';
 import type { Controls } from './controls.ts';
+import { Pairs } from './pairs.ts';
 import type { EndEvent, IoEvent, OpenEvent, WalkEvent } from '../model/stream-event.ts';
 
 export interface ConnectionTableOptions {
@@ -14,6 +16,8 @@ export interface ConnectionTableOptions {
   readonly books: Books;
   readonly windowSize: number;
   readonly maxConnections: number;
+  /** A request's head is complete. */
+  readonly onRequest: (exchange: Exchange) => void;
   readonly onTransaction: (transaction: Transaction) => void;
 }
 
@@ -44,6 +48,7 @@ interface Closing {
 export class ConnectionTable {
   readonly #connections = new Map<ConnectionId, Connection>();
   readonly #context: ConnectionContext;
+  readonly #pairs: Pairs;
   readonly #maxConnections: number;
   readonly #ignored = new Set<ConnectionId>();
   readonly #holding = new Set<Connection>();
@@ -60,12 +65,16 @@ export class ConnectionTable {
 
   constructor(options: ConnectionTableOptions) {
     this.#maxConnections = options.maxConnections;
+    this.#pairs = new Pairs(options.onTransaction);
     this.#context = {
       protocols: options.protocols,
       controls: options.controls,
       books: options.books,
       windowSize: options.windowSize,
-      onTransaction: options.onTransaction,
+      onRequest: options.onRequest,
+      onTransaction: (transaction, connection) => {
+        this.#pairs.take(transaction, connection);
+      },
       onIgnored: (connection) => {
         this.#forget(connection.info.id);
       },
@@ -78,7 +87,7 @@ export class ConnectionTable {
 
   /** Transactions that were seen and have not ended. */
   get openTransactions(): number {
-    let open = 0;
+    let open = this.#pairs.waiting;
     for (const connection of this.#connections.values()) open += connection.openTransactions;
     return open;
   }
@@ -102,6 +111,11 @@ export class ConnectionTable {
     return { ...connection.inspect(now), closing: this.#closing.get(connection)?.cause ?? gone };
   }
 
+  /** For an exchange of a server: the client's exchange at the other end of its connection, if that is observed too and not in doubt. */
+  otherEndOf(exchange: Exchange): Exchange | undefined {
+    return this.#pairs.otherEndOf(exchange);
+  }
+
   open(event: OpenEvent): void {
     const { books } = this.#context;
     const { id } = event.info;
@@ -113,7 +127,9 @@ export class ConnectionTable {
       this.#forget(id);
       return;
     }
-    this.#connections.set(id, new Connection(event, this.#context));
+    const connection = new Connection(event, this.#context);
+    this.#connections.set(id, connection);
+    this.#pairs.open(connection);
   }
 
   /** Events that never came, of nobody knows which connections. */
@@ -170,6 +186,8 @@ export class ConnectionTable {
    * in the order in which they took their places there, so that with the ring not yet empty that is at least the time of the last I/O.
    */
   tick(now: Nanoseconds = this.#now): void {
+    // Before ends are forgotten.
+    this.#pairs.tick(now);
     for (const [connection, closing] of this.#closing) {
       if (closing.time + LINGER_NS > now) break;
       this.#finish(connection, closing);
@@ -211,6 +229,7 @@ export class ConnectionTable {
     for (const [connection, closing] of this.#closing) this.#finish(connection, closing);
     for (const [connection, time] of this.#gone) this.#finishGone(connection, time);
     for (const connection of this.#connections.values()) connection.abandon();
+    this.#pairs.close();
     this.#connections.clear();
     this.#holding.clear();
   }
@@ -233,6 +252,7 @@ export class ConnectionTable {
     this.#context.controls.release(id);
     remember(this.#ended, id, MAX_ENDED);
     connection.close(cause, time, receivedPosition, sentPosition);
+    this.#pairs.forget(connection);
   }
 
   #finishGone(connection: Connection, time: Nanoseconds): void {
@@ -263,6 +283,8 @@ export class ConnectionTable {
   }
 
   #forget(id: ConnectionId): void {
+    const connection = this.#connections.get(id);
+    if (connection !== undefined) this.#pairs.forget(connection);
     this.#connections.delete(id);
     this.#context.controls.ignore(id);
     remember(this.#ignored, id, MAX_REMEMBERED);

@@ -5,6 +5,7 @@ import type { ProcessId, ProcessImage } from '../model/process.ts';
 import type { LossReason } from '../model/protocol.ts';
 import type { EndEvent, IoEvent, OpenEvent, WalkEvent } from '../model/stream-event.ts';
 import { formatIpv6 } from './ipv6.ts';
+import { tcpPair, unixPair } from './pair.ts';
 import {
   connectionEvent,
   endCause,
@@ -237,6 +238,7 @@ export class Decoder {
         ? this.#unixEndpoint(at + connectionEvent.peerPath, this.#bytes[at + connectionEvent.peerPathSize] ?? 0)
         : { address: this.#address(peer), port: this.#u16(at + connectionEvent.peerPort) },
       networkNamespace: this.#u32(at + connectionEvent.netns),
+      pair: this.#pair(at, isUnix),
       // A UNIX socket has no kernel positions: ours begin where we began.
       isFromStart: (this.#bytes[at + connectionEvent.fromStart] ?? 0) !== 0,
       openedBy: this.#process(this.#u32(at + connectionEvent.tgid), this.#u64(at + connectionEvent.startTime)),
@@ -334,6 +336,13 @@ export class Decoder {
       return `${String(bytes[at + 12])}.${String(bytes[at + 13])}.${String(bytes[at + 14])}.${String(bytes[at + 15])}`;
     }
     return formatIpv6(bytes.subarray(at, at + 16));
+  }
+
+  #pair(at: number, isUnix: boolean): string {
+    if (!isUnix) return tcpPair(this.#u32(at + connectionEvent.localIsn), this.#u32(at + connectionEvent.peerIsn));
+    // Positions of a UNIX stream are counted from where each end began to be observed: only from the start do they agree.
+    const isFromStart = (this.#bytes[at + connectionEvent.fromStart] ?? 0) !== 0;
+    return isFromStart ? unixPair(this.#u64(at + connectionEvent.cookie), this.#u64(at + connectionEvent.peerCookie)) : '';
   }
 
   #unixEndpoint(at: number, pathSize: number): Endpoint {

@@ -1,6 +1,6 @@
-// 16 bytes of an address -> its text (RFC 5952).
+// The bytes of an IPv6 address → its text, as everybody is to write it (RFC 5952).
 
-/** RFC 5952: lower case, the longest run of zero groups (two or more) shortened. */
+/** 16 bytes → lower case, the longest run of zero groups (two or more) shortened. */
 export function formatIpv6(bytes: Uint8Array): string {
   const groups: number[] = [];
   for (let i = 0; i < 16; i += 2) groups.push(((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0));

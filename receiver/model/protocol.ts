@@ -2,6 +2,7 @@
 // a Conversation turns them into transactions. Protocols never see sockets, the kernel or each other.
 import type { ConnectionInfo } from './connection.ts';
 import type { ConversationInspection } from './inspection.ts';
+import type { Exchange } from './exchange.ts';
 import type { ProcessId } from './process.ts';
 import type { Abort, Nanoseconds, Transaction } from './transaction.ts';
 
@@ -63,6 +64,8 @@ export interface Conversation {
   end(side: Side, time: Nanoseconds): void;
   /** The connection is over. What is in flight ends here: complete if framing says so (body until close), else aborted for `cause`. */
   close(cause: Abort, time: Nanoseconds): void;
+  /** The exchange whose request begins at this position: one that is under way, or the last one that ended. */
+  exchangeAt(position: number): Exchange | undefined;
   /** Transactions that are open now: request seen, response not complete. */
   openTransactions(): number;
   /** Where it stands at the present time, for people. */
@@ -90,6 +93,7 @@ export type LossReason =
 /** Why a transaction that was seen produced no span. */
 export type NotExportedReason =
   | 'unsampled'
+  | 'sampled_out'
   | 'sdk_duplicate'
   | 'filtered'
   | 'bytes_lost'
@@ -112,6 +116,8 @@ export type GiveUpReason = 'not_http' | 'upgraded' | 'tunnel' | 'malformed' | 't
 export interface ConversationSink {
   /** A complete (or aborted) exchange. */
   transaction(transaction: Transaction): void;
+  /** A request's head is complete, and it is beyond doubt which answer will be its own. */
+  requested(exchange: Exchange): void;
   /** A transaction was seen (its request head is complete). Called exactly once per transaction, before anything else about it. */
   seen(): void;
   /** A seen transaction ends without a Transaction. */

@@ -13,6 +13,8 @@ export const ATTR_PROCESS_EXECUTABLE_NAME = 'process.executable.name';
 export const ATTR_PROCESS_EXECUTABLE_PATH = 'process.executable.path';
 export const ATTR_PROCESS_PID = 'process.pid';
 
+/** The same on the spans of both ends of an exchange, also on two hosts. */
+export const ATTR_USM_EXCHANGE_ID = 'usm.exchange.id';
 /** Where a span's trace comes from: {@link CorrelationSource}. */
 export const ATTR_USM_CORRELATION_SOURCE = 'usm.correlation.source';
 /** How sure that is: {@link CorrelationConfidence}. Absent where nothing was joined. */

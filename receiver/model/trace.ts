@@ -75,3 +75,15 @@ export type Correlation =
       /** The span that somebody else has made of this transaction, if one is known: metrics can name it. */
       readonly exemplar: TraceContext | undefined;
     };
+
+/** What the span of an exchange will be known by, decided once. */
+export type SpanContext =
+  | { readonly kind: 'none'; readonly correlation: Extract<Correlation, { readonly kind: 'no_span' }> }
+  | {
+      readonly kind: 'span';
+      readonly correlation: Exclude<Correlation, { readonly kind: 'no_span' }>;
+      /** Of the span itself. */
+      readonly context: TraceContext;
+      /** False: sampling leaves it out, unless it turns out to be one that is kept for what it is. */
+      readonly isSampled: boolean;
+    };

@@ -1,5 +1,6 @@
 // A request and what became of it. The unit of the ledger: every transaction is exported or counted under a reason.
 import type { ConnectionInfo, Role } from './connection.ts';
+import type { Exchange } from './exchange.ts';
 import type { ProcessId } from './process.ts';
 
 /** Nanoseconds since the receiver started; may be negative for what the kernel stamped before. */
@@ -41,6 +42,7 @@ export interface HttpResponse {
 
 export interface Transaction {
   readonly kind: 'http';
+  readonly exchange: Exchange;
   readonly connection: ConnectionInfo;
   /** Resolved by now: never 'unknown'. */
   readonly role: Exclude<Role, 'unknown'>;

@@ -8,7 +8,7 @@ export interface SamplingOptions {
   /** Every span with the status Error is kept. */
   readonly keepErrors: boolean;
   /** Every span that took this long or longer is kept. Undefined: none for that reason. */
-  readonly keepSlowerThan: Nanoseconds | undefined;
+  readonly keepSlowerThanMs: number | undefined;
 }
 
 export interface Sampler {
@@ -25,8 +25,9 @@ const RANGE = 1n << 56n;
 const PRECISION = 4;
 const EVERY_TRACE = 'ot=th:0';
 
-export function createSampler({ ratio, keepErrors, keepSlowerThan }: SamplingOptions): Sampler {
+export function createSampler({ ratio, keepErrors, keepSlowerThanMs }: SamplingOptions): Sampler {
   if (ratio === undefined) return { sample: () => '', keep: () => '' };
+  const slow = keepSlowerThanMs === undefined ? Infinity : keepSlowerThanMs * 1e6;
   const kept = BigInt(Math.round(ratio * Number(RANGE)));
   const threshold = kept === 0n ? undefined : rejectionThreshold(kept);
   const traceState = threshold === undefined ? '' : `ot=th:${threshold.replace(/0+$/, '') || '0'}`;
@@ -34,8 +35,7 @@ export function createSampler({ ratio, keepErrors, keepSlowerThan }: SamplingOpt
     sample: (traceId) =>
       threshold !== undefined && traceId.slice(traceId.length - DIGITS) >= threshold ? traceState : undefined,
     // Spans of this sort are all there, so each stands for itself alone.
-    keep: (isError, duration) =>
-      (keepErrors && isError) || (keepSlowerThan !== undefined && duration >= keepSlowerThan) ? EVERY_TRACE : undefined,
+    keep: (isError, duration) => ((keepErrors && isError) || duration >= slow ? EVERY_TRACE : undefined),
   };
 }
 

@@ -17,6 +17,7 @@ const sameTrace = context('aa', '02');
 const sameSpan = context('aa', '01');
 const otherTrace = context('bb', '03');
 const ours = context('cc', '04');
+const passing = context('aa', '05');
 
 type Role = 'server' | 'client';
 
@@ -31,6 +32,7 @@ function summary(correlation: Correlation): string {
     [sameTrace.spanId, 'same trace'],
     [otherTrace.spanId, 'other trace'],
     [ours.spanId, 'ours'],
+    [passing.spanId, 'passing'],
   ]);
   const name = (of: TraceContext | undefined): string => (of === undefined ? '-' : (names.get(of.spanId) ?? '?'));
   switch (correlation.kind) {
@@ -52,6 +54,14 @@ const rows: readonly [role: Role, evidence: Partial<Evidence>, rule: Correlation
   ['server', { wire, thread: sameSpan }, 'server_confirmed', 'server under remote wire, traceparent confirmed'],
   ['server', { wire }, 'server_traceparent', 'server under remote wire, traceparent observed'],
   ['server', { wire, otherEnd: ours }, 'server_traceparent', 'server under remote wire, traceparent observed'],
+  ['server', { wire, otherEnd: passing }, 'server_other_end', 'server under remote passing, exchange confirmed'],
+  [
+    'server',
+    { wire, thread: sameSpan, otherEnd: passing },
+    'server_other_end',
+    'server under remote passing, exchange confirmed',
+  ],
+  ['server', { wire, thread: sameTrace, otherEnd: passing }, 'server_sdk', 'no span: sdk_duplicate, exemplar same trace'],
   [
     'server',
     { wire, thread: otherTrace },

@@ -25,6 +25,7 @@ const sink: ConversationSink = {
   transaction: () => {
     transactions++;
   },
+  requested: nothing,
   seen: nothing,
   dropped: nothing,
   parsed: nothing,
@@ -45,6 +46,7 @@ const info: ConnectionInfo = {
   local: { address: '127.0.0.1', port: 80 },
   peer: { address: '127.0.0.1', port: 40000 },
   networkNamespace: 1,
+  pair: '',
   isFromStart: true,
   openedBy: { pid: 1, startTime: 1 },
 };

@@ -6,6 +6,8 @@ import { createResources } from '../../receiver/attribution/resources.ts';
 import type { HttpRequest, Transaction } from '../../receiver/model/transaction.ts';
 import { createHttpDescriber } from '../../receiver/protocols/http1/describe.ts';
 import { createRandomIds } from '../../receiver/telemetry/random-ids.ts';
+import { createSampler } from '../../receiver/telemetry/sampling.ts';
+import { createSpanContexts } from '../../receiver/telemetry/span-contexts.ts';
 import { createSpanBuilder } from '../../receiver/telemetry/spans.ts';
 import { imageOf } from '../attribution/image.ts';
 import { transactionOf } from '../protocols/http1/transaction.ts';
@@ -32,13 +34,16 @@ const resources = createResources({
   version: '0.0.0',
   maxProcesses: 1_024,
 });
-const spans = createSpanBuilder({
-  describe,
-  resourceOf: resources.resourceOf,
+const sampler = createSampler({ ratio: undefined, keepErrors: false, keepSlowerThanMs: undefined });
+const spanContextOf = createSpanContexts({
   correlate: createCorrelation('keep'),
   ids: createRandomIds((bytes) => randomFillSync(bytes)),
+  otherEndOf: () => undefined,
+  sampler,
+  isKnown: () => true,
   count: () => undefined,
 });
+const spans = createSpanBuilder({ describe, resourceOf: resources.resourceOf, sampler });
 
 /** A string like those of the parser: made from bytes, not a constant of the program. */
 const fresh = (text: string): string => Buffer.from(text).toString();
@@ -87,7 +92,9 @@ for (const [name, role, extra] of cases) {
   });
   const built = microseconds(() => {
     for (let i = 0; i < count; i++) {
-      const result = spans.build(transactions[i % DISTINCT] as Transaction, images[(i >> 6) & 3]);
+      const transaction = transactions[i % DISTINCT] as Transaction;
+      transaction.exchange.spanContext = undefined;
+      const result = spans.build(transaction, images[(i >> 6) & 3], spanContextOf(transaction.exchange));
       if (result.kind === 'span') sink += result.span.attributes.length;
     }
     return count;

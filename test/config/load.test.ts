@@ -78,6 +78,7 @@ test('a receiver without settings has all defaults', () => {
       },
       capture: { ringBufferSizeBytes: 8 * 1024 * 1024, maxConnections: 65536, drainIntervalMs: 5 },
       correlation: { sdkDuplicates: 'suppress' },
+      sampling: { ratio: undefined, keepErrors: false, keepSlowerThanMs: undefined },
       redaction: {
         queryKeys: [
           'AWSAccessKeyId',
@@ -267,6 +268,7 @@ receivers:
     http: { max_head_size: 16KiB, known_methods: [GET, BREW] }
     capture: { ring_buffer_size: 1048576, max_connections: 10, drain_interval: 1.5ms }
     correlation: { sdk_duplicates: keep }
+    sampling: { ratio: 0.1, keep_errors: true, keep_slower_than: 1.5s }
     redaction: { query_keys: [] }
     shutdown_timeout: 1m30s
 exporters: { debug: {} }
@@ -303,6 +305,7 @@ service: { pipelines: { traces: { receivers: [usm/edge], exporters: [debug] } } 
     http: { maxHeadSizeBytes: 16384, knownMethods: ['GET', 'BREW'] },
     capture: { ringBufferSizeBytes: 1048576, maxConnections: 10, drainIntervalMs: 1.5 },
     correlation: { sdkDuplicates: 'keep' },
+    sampling: { ratio: 0.1, keepErrors: true, keepSlowerThanMs: 1500 },
     redaction: { queryKeys: [] },
     ...metricDefaults,
     shutdownTimeoutMs: 90000,

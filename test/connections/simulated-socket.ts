@@ -265,6 +265,7 @@ export class SimulatedSocket {
         local: { address: '127.0.0.1', port: 80 },
         peer: { address: '127.0.0.1', port: 50_000 },
         networkNamespace: 1,
+        pair: '',
         isFromStart: sent === 0 && received === 0,
         openedBy: opener,
       },

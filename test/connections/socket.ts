@@ -3,6 +3,7 @@ import { Controls } from '../../receiver/connections/controls.ts';
 import { ConnectionTable } from '../../receiver/connections/table.ts';
 import { controlLayout } from '../../receiver/kernel/session.ts';
 import type { ConnectionInfo, Role } from '../../receiver/model/connection.ts';
+import type { Exchange } from '../../receiver/model/exchange.ts';
 import type { LossReason } from '../../receiver/model/protocol.ts';
 import type { EndEvent, IoEvent, OpenEvent } from '../../receiver/model/stream-event.ts';
 import type { Transaction } from '../../receiver/model/transaction.ts';
@@ -19,6 +20,8 @@ export interface Bench {
   readonly table: ConnectionTable;
   readonly ledger: Ledger;
   readonly transactions: Transaction[];
+  /** The client's exchange at the other end, of each transaction. */
+  readonly otherEnds: (Exchange | undefined)[];
   /** The words of the shared control memory. */
   readonly words: BigUint64Array<ArrayBuffer>;
 }
@@ -27,18 +30,21 @@ export function createBench(maxConnections = 100): Bench {
   const memory = new ArrayBuffer(SLOTS * controlLayout.words * 8);
   const ledger = new Ledger();
   const transactions: Transaction[] = [];
+  const otherEnds: (Exchange | undefined)[] = [];
   const table = new ConnectionTable({
     protocols: [createHttp1()],
     controls: new Controls(memory, controlLayout),
     books: ledger,
     windowSize: WINDOW_SIZE,
     maxConnections,
+    onRequest: () => undefined,
     onTransaction: (transaction) => {
       transactions.push(transaction);
+      otherEnds.push(table.otherEndOf(transaction.exchange));
       ledger.exported(1);
     },
   });
-  return { table, ledger, transactions, words: new BigUint64Array(memory) };
+  return { table, ledger, transactions, otherEnds, words: new BigUint64Array(memory) };
 }
 
 /** A control word of a connection's slot, whoever holds it. */
@@ -81,6 +87,7 @@ export class Socket {
       local: { address: '127.0.0.1', port: 80 },
       peer: { address: '127.0.0.1', port: 50_000 },
       networkNamespace: 1,
+      pair: '',
       isFromStart: true,
       openedBy: opener,
       ...more,

@@ -195,6 +195,7 @@ describe('a connection', () => {
         local: { address: '127.0.0.1', port: 65_535 },
         peer: { address: '127.0.0.1', port: 443 },
         networkNamespace: 4_026_531_840,
+        pair: '',
         isFromStart: false,
         openedBy: { pid: PID, startTime: START_TIME },
       },
@@ -202,6 +203,23 @@ describe('a connection', () => {
       receivedPosition: 2 ** 35,
       lastFlow: 'sent',
     });
+  });
+
+  test('has the same pair as its other end', () => {
+    const isns = [0x89ab_cdef, 0x0000_0123] as const;
+    const pairs = [opened({ localIsn: isns[0], peerIsn: isns[1] }), opened({ localIsn: isns[1], peerIsn: isns[0] })];
+    assert.deepEqual(
+      pairs.map(({ info }) => info.pair),
+      ['0000012389abcdef', '0000012389abcdef'],
+    );
+  });
+
+  test('over a UNIX socket has the pair of both cookies, from its start on', () => {
+    const unix = { family: AF_UNIX, cookie: 20, peerCookie: 17 };
+    assert.equal(opened(unix).info.pair, 'unix-11-14');
+    assert.equal(opened({ ...unix, cookie: 17, peerCookie: 20 }).info.pair, 'unix-11-14');
+    assert.equal(opened({ ...unix, isFromStart: false }).info.pair, '');
+    assert.equal(opened({ ...unix, peerCookie: 0 }).info.pair, '');
   });
 
   test('over an IPv6 socket with IPv4-mapped addresses is IPv4', () => {

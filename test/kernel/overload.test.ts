@@ -27,7 +27,10 @@ test('the share grows while there is pressure, and never beyond its bound', () =
     control.look(i * WINDOW, 0.5, false);
     shares.push(control.share);
   }
-  assert.deepEqual(shares, [...shares].sort((a, b) => a - b));
+  assert.deepEqual(
+    shares,
+    [...shares].sort((a, b) => a - b),
+  );
   assert.equal(shares[0], 1 / 16);
   assert.ok((shares[4] as number) > 0.66, 'threefold overload is shed within half a second');
   assert.equal(shares.at(-1), 0.9);

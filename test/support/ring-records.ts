@@ -54,6 +54,9 @@ export interface ConnectionRecord extends ByProcess {
   readonly sentPosition?: number;
   readonly receivedPosition?: number;
   readonly netns?: number;
+  readonly localIsn?: number;
+  readonly peerIsn?: number;
+  readonly peerCookie?: number;
   readonly local?: Uint8Array;
   readonly peer?: Uint8Array;
   readonly localPort?: number;
@@ -138,6 +141,9 @@ export class RecordWriter {
     this.#u64(at + connectionEvent.receivedPosition, record.receivedPosition ?? 0);
     this.#process(at + connectionEvent.tgid, at + connectionEvent.startTime, record);
     this.#view.setUint32(at + connectionEvent.netns, record.netns ?? 0, true);
+    this.#view.setUint32(at + connectionEvent.localIsn, record.localIsn ?? 0, true);
+    this.#view.setUint32(at + connectionEvent.peerIsn, record.peerIsn ?? 0, true);
+    this.#u64(at + connectionEvent.peerCookie, record.peerCookie ?? 0);
     this.#view.setUint16(at + connectionEvent.family, record.family ?? AF_INET, true);
     this.#view.setUint16(at + connectionEvent.localPort, record.localPort ?? 8080, true);
     this.#view.setUint16(at + connectionEvent.peerPort, record.peerPort ?? 40_000, true);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createSampler } from '../../receiver/telemetry/sampling.ts';
 
-const plain = { keepErrors: false, keepSlowerThan: undefined };
+const plain = { keepErrors: false, keepSlowerThanMs: undefined };
 const trace = (random: string): string => `${'ab'.repeat(9)}${random}`;
 
 test('without a ratio every trace is kept, and its tracestate says nothing', () => {
@@ -58,7 +58,7 @@ test('ratio 0 keeps nothing', () => {
 });
 
 test('errors and slow spans can be kept in full, and then stand for themselves', () => {
-  const sampler = createSampler({ ratio: 0, keepErrors: true, keepSlowerThan: 1_000_000 });
+  const sampler = createSampler({ ratio: 0, keepErrors: true, keepSlowerThanMs: 1 });
   assert.equal(sampler.keep(true, 5), 'ot=th:0');
   assert.equal(sampler.keep(false, 1_000_000), 'ot=th:0');
   assert.equal(sampler.keep(false, 999_999), undefined);

@@ -7,7 +7,9 @@ import type { Resource } from '../../receiver/model/resource.ts';
 import type { Span } from '../../receiver/model/span.ts';
 import { SpanKind } from '../../receiver/model/span.ts';
 import type { Transaction } from '../../receiver/model/transaction.ts';
-import type { SpanEvent, SpanResult } from '../../receiver/telemetry/spans.ts';
+import { createSampler, type SamplingOptions } from '../../receiver/telemetry/sampling.ts';
+import { createSpanContexts, type SpanEvent } from '../../receiver/telemetry/span-contexts.ts';
+import type { SpanResult } from '../../receiver/telemetry/spans.ts';
 import { createSpanBuilder } from '../../receiver/telemetry/spans.ts';
 import { imageOf } from '../attribution/image.ts';
 import { transactionOf } from '../protocols/http1/transaction.ts';
@@ -28,25 +30,36 @@ interface Input {
   readonly tracestate?: string;
   readonly sdkDuplicates?: SdkDuplicates;
   readonly image?: ProcessImage | undefined;
+  readonly isError?: boolean;
+  readonly sampling?: Partial<SamplingOptions>;
+  readonly pair?: string;
 }
 
 function build(input: Input): { readonly result: SpanResult; readonly events: readonly SpanEvent[] } {
   const events: SpanEvent[] = [];
+  const sampler = createSampler({ ratio: undefined, keepErrors: false, keepSlowerThanMs: undefined, ...input.sampling });
   const spans = createSpanBuilder({
     describe: ({ role }) => ({
       name: 'GET',
       kind: role === 'server' ? SpanKind.server : SpanKind.client,
       attributes: ['url.path', '/'],
-      isError: false,
+      isError: input.isError ?? false,
     }),
     resourceOf: () => resource,
+    sampler,
+  });
+  const spanContextOf = createSpanContexts({
     correlate: createCorrelation(input.sdkDuplicates ?? 'suppress'),
     ids: { traceId: () => newTrace, spanId: () => newSpan },
+    otherEndOf: () => undefined,
+    sampler,
+    isKnown: () => true,
     count: (event) => events.push(event),
   });
-  const { role, traceparent, tracestate } = input;
-  const transaction = transactionOf({ role, request: { traceparent, tracestate } });
-  return { result: spans.build(transaction, 'image' in input ? input.image : image), events };
+  const { role, traceparent, tracestate, pair = '' } = input;
+  const transaction = transactionOf({ role, request: { traceparent, tracestate }, connection: { pair } });
+  const spanContext = spanContextOf(transaction.exchange);
+  return { result: spans.build(transaction, 'image' in input ? input.image : image, spanContext), events };
 }
 
 function spanOf(input: Input): Span {
@@ -108,6 +121,8 @@ describe('no span', () => {
     ['a client that does not sample', { role: 'client', traceparent: unsampled }, 'unsampled'],
     ['the same, with duplicates kept', { role: 'client', traceparent: unsampled, sdkDuplicates: 'keep' }, 'unsampled'],
     ['a client whose SDK has made one', { role: 'client', traceparent: sampled }, 'sdk_duplicate'],
+    ['a trace that sampling leaves out', { role: 'server', sampling: { ratio: 0 } }, 'sampled_out'],
+    ['a fast one, with slow ones kept', { role: 'client', sampling: { ratio: 0, keepSlowerThanMs: 1 } }, 'sampled_out'],
     ['a process of which nothing is known', { role: 'server', image: undefined }, 'process_unknown'],
   ];
   for (const [title, input, reason] of rows) {
@@ -156,4 +171,26 @@ test('a span has the times, the description and the resource of its transaction'
   assert.equal(span.name, 'GET');
   assert.equal(span.isError, false);
   assert.deepEqual(span.attributes, ['url.path', '/', 'usm.correlation.source', 'none']);
+});
+
+describe('sampling', () => {
+  test('says in the tracestate what a root stands for', () => {
+    assert.equal(spanOf({ role: 'server', sampling: { ratio: 0.5 } }).traceState, 'ot=th:8');
+  });
+
+  test('does not concern a trace that the wire brought in', () => {
+    const span = spanOf({ role: 'server', traceparent: sampled, tracestate: 'a=1', sampling: { ratio: 0 } });
+    assert.equal(span.traceState, 'a=1');
+  });
+
+  test('can keep errors in full', () => {
+    assert.equal(spanOf({ role: 'server', isError: true, sampling: { ratio: 0, keepErrors: true } }).traceState, 'ot=th:0');
+  });
+});
+
+test('a span names its exchange as the other end does', () => {
+  assert.deepEqual(spanOf({ role: 'server', pair: '0000000100000002' }).attributes.slice(-2), [
+    'usm.exchange.id',
+    '0000000100000002-0',
+  ]);
 });

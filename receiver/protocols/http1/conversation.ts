@@ -4,10 +4,11 @@
 // RFC 9112.
 import type { ConnectionInfo } from '../../model/connection.ts';
 import type { ConversationInspection, SideInspection } from '../../model/inspection.ts';
+import type { Exchange } from '../../model/exchange.ts';
 import type { ProcessId } from '../../model/process.ts';
 import type { Conversation, ConversationSink, ConversationStart, GiveUpReason, LossReason, Side } from '../../model/protocol.ts';
 import type { Abort, HttpRequest, Nanoseconds } from '../../model/transaction.ts';
-import { type Exchange, openExchange, requestBody, responseBody } from './exchange.ts';
+import { type HttpExchange, openExchange, requestBody, responseBody } from './exchange.ts';
 import { type Head, NO_LENGTH } from './head.ts';
 import { Matcher } from './match.ts';
 import { MessageReader } from './parse.ts';
@@ -67,9 +68,9 @@ export class Http1Conversation implements Conversation {
   #isAnsweredEarly = false;
   #isOver = false;
   /** The exchange whose request body is under way. */
-  #receiving: Exchange | undefined;
+  #receiving: HttpExchange | undefined;
   /** The exchange whose final response is under way. */
-  #answering: Exchange | undefined;
+  #answering: HttpExchange | undefined;
   #lastRequest: HttpRequest | undefined;
   /** Who spoke last. While the request side is lost: 'response' only when that was a final one, which gives the client the turn. */
   #lastSide: Side | undefined;
@@ -82,7 +83,7 @@ export class Http1Conversation implements Conversation {
     this.#options = options;
     this.#request = new MessageReader('request', heads.request, options.maxHeadSize);
     this.#response = new MessageReader('response', heads.response, options.maxHeadSize);
-    this.#matcher = new Matcher(connection, sink, options.maxPipelined);
+    this.#matcher = new Matcher(sink, options.maxPipelined);
     this.#isResponseBeginning = start === 'beginning';
     if (start === 'beginning') return;
     this.#pairing = 'none';
@@ -201,6 +202,10 @@ export class Http1Conversation implements Conversation {
     this.#finish(true);
   }
 
+  exchangeAt(position: number): Exchange | undefined {
+    return this.#matcher.at(position);
+  }
+
   openTransactions(): number {
     return this.#matcher.openCount;
   }
@@ -290,6 +295,7 @@ export class Http1Conversation implements Conversation {
       head,
       source,
       this.#lastRequest,
+      this.#connection,
       reader.startPosition,
       reader.startOtherPosition,
       reader.startTime,
@@ -482,7 +488,7 @@ export class Http1Conversation implements Conversation {
   }
 
   /** The request's first byte had moved when the response's was told of, and the answer of a server comes behind what it read. */
-  #mayAnswer(exchange: Exchange): boolean {
+  #mayAnswer(exchange: HttpExchange): boolean {
     const { startPosition, startOtherPosition } = this.#response;
     if (startOtherPosition <= exchange.position) return false;
     return this.#connection.role === 'client' || startPosition >= exchange.otherPosition;

@@ -1,5 +1,6 @@
 // One request on its way to an answer, and the Transaction made of the two.
 import type { ConnectionInfo } from '../../model/connection.ts';
+import type { Exchange } from '../../model/exchange.ts';
 import type { ProcessId } from '../../model/process.ts';
 import type { Abort, HttpRequest, Nanoseconds, Transaction } from '../../model/transaction.ts';
 import { BAD_LENGTH, Field, type Head, NO_LENGTH } from './head.ts';
@@ -8,12 +9,10 @@ import type { Body } from './parse.ts';
 /** A request whose body size may still become known. */
 type OpenRequest = { -readonly [K in keyof HttpRequest]: HttpRequest[K] };
 
-export interface Exchange {
-  readonly position: number;
+export interface HttpExchange extends Exchange {
   /** Where the response side stood when the request's first byte was told of. */
   readonly otherPosition: number;
   readonly start: Nanoseconds;
-  readonly process: ProcessId;
   readonly request: OpenRequest;
   readonly isHead: boolean;
   readonly isConnect: boolean;
@@ -30,17 +29,22 @@ export function openExchange(
   head: Head,
   bytes: Uint8Array,
   last: HttpRequest | undefined,
+  connection: ConnectionInfo,
   position: number,
   otherPosition: number,
   start: Nanoseconds,
   process: ProcessId,
-): Exchange {
+): HttpExchange {
   const isConnect = head.isMethod(bytes, 'CONNECT');
   return {
+    connection,
     position,
     otherPosition,
     start,
     process,
+    isOver: false,
+    servedBy: undefined,
+    spanContext: undefined,
     request: {
       method: head.methodText(bytes, last?.method),
       target: head.targetText(bytes, last?.target),
@@ -64,16 +68,17 @@ export function openExchange(
 }
 
 export function toTransaction(
-  exchange: Exchange,
-  connection: ConnectionInfo,
+  exchange: HttpExchange,
   end: Nanoseconds,
   responseBodySize: number | undefined,
   abort: Abort | undefined,
 ): Transaction {
+  const { connection } = exchange;
   // The role is resolved before a conversation is opened.
   const role = connection.role === 'client' ? 'client' : 'server';
   return {
     kind: 'http',
+    exchange,
     connection,
     role,
     secure: false,
@@ -100,7 +105,7 @@ export function requestBody(head: Head): Body | undefined {
 }
 
 /** The body that follows a response head; undefined when that would be a guess. `exchange`: what it answers, if anything. */
-export function responseBody(head: Head, exchange: Exchange | undefined): Body | undefined {
+export function responseBody(head: Head, exchange: HttpExchange | undefined): Body | undefined {
   const status = head.statusCode;
   if (status < 200 || status === 204 || status === 304 || exchange?.isHead === true) return NO_BODY;
   if (exchange?.isConnect === true && status < 300) return NO_BODY;

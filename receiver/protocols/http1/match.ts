@@ -1,11 +1,10 @@
 // Requests and responses of one connection → transactions: the oldest unanswered request gets the next final response (RFC 9112, 9.3.2).
 // Nothing is "seen" before the connection is proven to be HTTP. After lost bytes that order itself is in doubt, because requests may
 // have been pipelined in the hole: then finished transactions are held until the client has shown that it waits for each answer.
-import type { ConnectionInfo } from '../../model/connection.ts';
 import { type ConversationInspection, MAX_EXCHANGES } from '../../model/inspection.ts';
 import type { ConversationSink, NotExportedReason } from '../../model/protocol.ts';
 import type { Abort, Nanoseconds, Transaction } from '../../model/transaction.ts';
-import { type Exchange, toTransaction } from './exchange.ts';
+import { type HttpExchange, toTransaction } from './exchange.ts';
 
 /** In doubt, silence of this length after the last answer tells as much as the next request does. */
 const SETTLE_NS = 1e9;
@@ -18,11 +17,12 @@ const SETTLE_TURNS = 2;
 const SETTLE_TURNS_UNKNOWN = 8;
 
 export class Matcher {
-  readonly #connection: ConnectionInfo;
   readonly #sink: ConversationSink;
   readonly #limit: number;
-  readonly #waiting: Exchange[] = [];
+  readonly #waiting: HttpExchange[] = [];
   readonly #held: Transaction[] = [];
+  /** The last one that ended: the other end of the connection may still ask for it. */
+  #last: HttpExchange | undefined;
   #heldSince: Nanoseconds = 0;
   #cleanTurns = 0;
   #hasWaited = false;
@@ -30,8 +30,7 @@ export class Matcher {
   #isInDoubt = false;
   #isPipelined = false;
 
-  constructor(connection: ConnectionInfo, sink: ConversationSink, limit: number) {
-    this.#connection = connection;
+  constructor(sink: ConversationSink, limit: number) {
     this.#sink = sink;
     this.#limit = limit;
   }
@@ -62,11 +61,11 @@ export class Matcher {
     return this.#isPipelined;
   }
 
-  get oldest(): Exchange | undefined {
+  get oldest(): HttpExchange | undefined {
     return this.#waiting[0];
   }
 
-  get newest(): Exchange | undefined {
+  get newest(): HttpExchange | undefined {
     return this.#waiting[this.#waiting.length - 1];
   }
 
@@ -93,6 +92,14 @@ export class Matcher {
     this.#hasWaited = false;
   }
 
+  /** Undefined as well while it is in doubt which answer is whose. */
+  at(position: number): HttpExchange | undefined {
+    if (this.#isInDoubt) return undefined;
+    if (this.#last?.position === position) return this.#last;
+    for (const exchange of this.#waiting) if (exchange.position === position) return exchange;
+    return undefined;
+  }
+
   doubt(): void {
     this.#isInDoubt = true;
     this.#cleanTurns = 0;
@@ -112,13 +119,14 @@ export class Matcher {
   }
 
   /** `told`: up to where the response side is known. If it stood farther, the answer may be there already. */
-  open(exchange: Exchange, told: number): void {
+  open(exchange: HttpExchange, told: number): void {
     const { length } = this.#waiting;
     if (length > 0) {
-      const newest = this.#waiting[length - 1] as Exchange;
+      const newest = this.#waiting[length - 1] as HttpExchange;
       if (exchange.otherPosition <= Math.max(told, newest.otherPosition)) this.#isPipelined = true;
     }
     this.#waiting.push(exchange);
+    if (!this.#isInDoubt) this.#sink.requested(exchange);
     if (this.#isConfirmed) this.#sink.seen();
   }
 
@@ -134,7 +142,9 @@ export class Matcher {
     // One is the common case, and taking it from the end costs less.
     const exchange = this.#waiting.length === 1 ? this.#waiting.pop() : this.#waiting.shift();
     if (exchange === undefined) return;
-    const transaction = toTransaction(exchange, this.#connection, end, responseBodySize, abort);
+    exchange.isOver = true;
+    this.#last = exchange;
+    const transaction = toTransaction(exchange, end, responseBodySize, abort);
     if (!this.#isInDoubt) {
       this.#sink.transaction(transaction);
       return;
@@ -157,12 +167,16 @@ export class Matcher {
 
   /** The oldest request ends without a Transaction. */
   dropOldest(reason: NotExportedReason): void {
-    if (this.#waiting.shift() !== undefined && this.#isConfirmed) this.#sink.dropped(reason);
+    const exchange = this.#waiting.shift();
+    if (exchange === undefined) return;
+    exchange.isOver = true;
+    if (this.#isConfirmed) this.#sink.dropped(reason);
   }
 
   /** All that is open ends without a Transaction; what comes next must be confirmed anew. */
   dropAll(reason: NotExportedReason): void {
     for (let open = this.openCount; open > 0; open--) this.#sink.dropped(reason);
+    for (const exchange of this.#waiting) exchange.isOver = true;
     this.#waiting.length = 0;
     this.#held.length = 0;
     this.#isConfirmed = false;

@@ -56,6 +56,7 @@ class CountingSink implements ConversationSink {
     this.last = transaction;
     if (transaction.end < transaction.start) throw new Error('ends before it starts');
   }
+  requested(): void {}
   seen(): void {
     this.seenCount++;
   }

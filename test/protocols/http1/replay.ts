@@ -160,6 +160,7 @@ export class Recorder implements ConversationSink {
   transaction(transaction: Transaction): void {
     this.transactions.push(structuredClone(transaction));
   }
+  requested(): void {}
   seen(): void {
     this.seenCount++;
     this.#add('seen', 1);
@@ -219,6 +220,7 @@ export function connectionOf(role: 'client' | 'server'): ConnectionInfo {
     local: { address: '127.0.0.1', port: 80 },
     peer: { address: '127.0.0.1', port: 40000 },
     networkNamespace: 1,
+    pair: '',
     isFromStart: true,
     openedBy,
   };

@@ -1,0 +1,20 @@
+// A request from its head on. Whoever is to be hung under its span asks for the span's context before the exchange has ended.
+import type { ConnectionInfo } from './connection.ts';
+import type { ProcessId } from './process.ts';
+import type { SpanContext } from './trace.ts';
+import type { HttpRequest } from './transaction.ts';
+
+export interface Exchange {
+  readonly connection: ConnectionInfo;
+  /** Who moved the first byte of the request. */
+  readonly process: ProcessId;
+  /** Position of the request's first byte in its stream: the same on both ends of the connection. */
+  readonly position: number;
+  readonly request: HttpRequest;
+  /** Answered, or given up: nothing more is hung under it. */
+  isOver: boolean;
+  /** A client's: the request that this one was made to serve. Undefined where that is not known. */
+  servedBy: Exchange | undefined;
+  /** Undefined until somebody has asked. */
+  spanContext: SpanContext | undefined;
+}
