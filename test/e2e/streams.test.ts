@@ -3,12 +3,13 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { startProgram } from '../traffic/program.ts';
+import { startProgram, type Program } from '../traffic/program.ts';
 import { startRawClient, startRawServer, type RawPeer } from '../traffic/raw.ts';
 import { newRun } from '../traffic/traffic.ts';
 import type { Exchange } from '../traffic/truth.ts';
 import { compareTruth } from './compare.ts';
 import { assertBooks, assertTruth, kernelTestSkip, startReceiver } from './harness.ts';
+import { waitFor } from './wait.ts';
 
 const skip = kernelTestSkip();
 const script = path.join(import.meta.dirname, 'stream_peer.py');
@@ -87,6 +88,74 @@ for (const [title, request] of [
 test('50 MB in chunks of 10 bytes: nothing wrong, and the books balance', { skip }, async (t) => {
   await follow(t, { method: 'GET', down: { shape: 'tiny', size: 50 * 1024 ** 2, write: 65_536 } }, true);
 });
+
+// Streams that begin while the ring is full: their heads are refused, and what comes then passes unseen, chunk-size lines included. When
+// there is room again, it is in the middle of chunks.
+test(
+  'chunked streams through a ring that is full for a while: nothing wrong, all counted, the books balance',
+  { skip },
+  async (t) => {
+    const pairs: { readonly client: Program; readonly clientPid: number; readonly serverPid: number }[] = [];
+    for (let i = 0; i < 3; i++) {
+      const server = startProgram(t, 'python3', [script, 'server']);
+      const { port } = await server.next('listening');
+      const client = startProgram(t, 'python3', [script, 'client', String(port)]);
+      await client.next('ready');
+      pairs.push({ client, clientPid: client.pid, serverPid: server.pid });
+    }
+    const filter = { include: [{ pids: pairs.flatMap(({ clientPid, serverPid }) => [clientPid, serverPid]) }] };
+    const receiver = await startReceiver(t, { usm: { filter, capture: { ring_buffer_size: '1MiB' } } });
+    const truth: Exchange[] = [];
+    /** By pair: answers on its connection so far. */
+    const answers = [0, 0, 0];
+    const answered = (pair: number, count: number): Promise<boolean> =>
+      waitFor(`${count} answers`, () => (answers[pair] ?? 0) >= count, 60_000);
+    /** One connection of that pair; resolves with the last answer. */
+    const ask = async (pair: number, planned: readonly Planned[]): Promise<void> => {
+      answers[pair] = 0;
+      const { client, clientPid, serverPid } = pairs[pair]!;
+      client.send(JSON.stringify({ requests: planned.map((request) => ({ ...request, id: newRun() })) }));
+      for (const { method } of planned) {
+        const line = await client.next('exchange', 60_000);
+        answers[pair] = (answers[pair] ?? 0) + 1;
+        truth.push({
+          id: String(line['id']),
+          method,
+          target: String(line['target']),
+          status: Number(line['status']),
+          requestBodySize: Number(line['requestBodySize']),
+          responseBodySize: Number(line['responseBodySize']),
+          transport: 'tcp',
+          server: { pid: serverPid, service: 'stream_peer' },
+          client: { pid: clientPid, service: 'stream_peer' },
+        });
+      }
+      await client.next('done');
+    };
+    const get = (shape: Body['shape'], size: number, write: number): Planned => ({ method: 'GET', down: { shape, size, write } });
+    const small = get('length', 0, 65_536);
+
+    for (let round = 0; round < 3; round++) {
+      // Their connections are told of before the ring is full, and busy until it is.
+      const streams = [get('random', gigabyte / 2, 65_536), get('extensions', gigabyte / 2, 10_000)].map((stream, i) =>
+        ask(i + 1, [small, get('length', 2 * gigabyte, 262_144), stream, small, small]),
+      );
+      await Promise.all([answered(1, 1), answered(2, 1)]);
+      receiver.signal('SIGSTOP');
+      await ask(0, [get('tiny', 4 * 1024 ** 2, 65_536), ...Array.from({ length: 1500 }, () => small)]);
+      await Promise.all([answered(1, 2), answered(2, 2)]);
+      await ask(0, [get('length', gigabyte / 16, 65_536)]); // while the chunked streams are under way
+      receiver.signal('SIGCONT');
+      await Promise.all(streams);
+    }
+    receiver.signal('SIGTERM');
+    const stopped = await receiver.stop();
+    const wrong = compareTruth(truth, stopped.spans, { mayMiss: true });
+    assert.equal(wrong, undefined, `${wrong}\nledger: ${JSON.stringify(stopped.ledger)}`);
+    assertBooks(stopped);
+    assert.ok((stopped.ledger?.events?.dropped?.['ring_full'] ?? 0) > 0, JSON.stringify(stopped.ledger));
+  },
+);
 
 interface Pair {
   readonly server: RawPeer;
