@@ -45,7 +45,7 @@ test('validate and run tell every problem on standard error and exit 1', () => {
     'receivers: { usm: { fliter: {} } }\nexporters: { debug: { verbosity: loud } }\nservice: { pipelines: { traces: { receivers: [usm], exporters: [debug] } } }',
   );
   const expected = `Error: invalid configuration: 2 problems:
-  'receivers::usm' has invalid keys: fliter (did you mean "filter"?); valid keys are [capture correlation filter http redaction shutdown_timeout]
+  'receivers::usm' has invalid keys: fliter (did you mean "filter"?); valid keys are [aggregation capture collection_interval correlation filter http metrics redaction shutdown_timeout]
   exporters::debug::verbosity: must be one of [basic normal detailed], found "loud"
 `;
   assert.deepEqual(run(['validate', '--config', file]), { stdout: '', stderr: expected, status: 1 });
