@@ -2,7 +2,7 @@
 //   record -> event -> stream -> message -> transaction -> observation -> span -> batch
 // docs/architecture.md draws it.
 import { createCorrelation } from './attribution/correlation.ts';
-import { createProcesses } from './attribution/processes.ts';
+import { createProcesses, type ProcessCounters } from './attribution/processes.ts';
 import { createResources, type HostInfo } from './attribution/resources.ts';
 import { createServiceResources } from './attribution/service-resources.ts';
 import { Serving } from './attribution/serving.ts';
@@ -64,13 +64,18 @@ export interface Pipeline {
   tick(now?: number): void;
   sweep(live: ReadonlySet<ConnectionId>, time: number): void;
   needsSweep(): boolean;
-  /** Hands over the metrics so far, if a pipeline wants any; each item is valid during its call. */
-  collectMetrics(take: Take): void;
+  /** Of metrics, if a pipeline wants any. */
+  beginCollection(): void;
+  /** Hands over the next part of them, or `minPoints`; each item is valid during its call. True when that was the last. */
+  collectMetrics(take: Take, minPoints?: number): boolean;
   /** Points handed over so far. */
   metricPoints(): number;
+  /** Of the metrics that are measured now. */
+  metricTables(): { readonly services: number; readonly series: number };
   /** Transactions that were seen and have not ended. */
   openTransactions(): number;
   trackedConnections(): number;
+  processCounters(): ProcessCounters;
   /** Where connections stand at the present time, for people. */
   inspectConnections(filter: ConnectionFilter, now: number): ConnectionsInspection;
   /** Pipeline time of the oldest event that the last {@link take} took. */
@@ -196,13 +201,16 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       connections.sweep(live, time);
     },
     needsSweep: () => connections.needsSweep(),
-    collectMetrics: (take) => {
-      metrics?.collect(take);
+    beginCollection: () => {
+      metrics?.beginCollection();
     },
+    collectMetrics: (take, minPoints) => metrics?.collect(take, minPoints) ?? true,
     metricPoints: () => metrics?.counters().points ?? 0,
+    metricTables: () => metrics?.counters() ?? { services: 0, series: 0 },
     openTransactions: () => connections.openTransactions,
     trackedConnections: () => connections.size,
-    inspectConnections: (filter, now) => connections.inspect(filter, now),
+    processCounters: () => processes.counters(),
+    inspectConnections: (filter, now) => connections.inspect(filter, now, (id) => processes.lookup(id)?.executablePath),
     oldestTime: () => decoder.firstTime,
     droppedByCpu: () => decoder.droppedByCpu,
     close: () => {

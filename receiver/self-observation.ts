@@ -58,6 +58,8 @@ export function createObserved(parts: ObservedParts): Observed {
         ring: { pendingBytes: kernel.pendingBytes, capacityBytes: parts.ringCapacityBytes },
         droppedByCpu: pipeline.droppedByCpu(),
         connections: { tracked: pipeline.trackedConnections(), openTransactions: pipeline.openTransactions() },
+        metrics: pipeline.metricTables(),
+        processes: { ...pipeline.processCounters() },
         lag: lags.points(),
         process: parts.process(),
       };

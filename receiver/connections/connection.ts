@@ -161,7 +161,7 @@ export class Connection implements ConversationSink {
   }
 
   /** Where it stands, for people. */
-  inspect(now: Nanoseconds): Omit<ConnectionInspection, 'closing'> {
+  inspect(now: Nanoseconds): Omit<ConnectionInspection, 'closing' | 'executable'> {
     const { id, transport, local, peer, role, roleEvidence, openedBy, networkNamespace } = this.#info;
     const since = this.waitingSince;
     const conversation = this.#conversation?.inspect(now);

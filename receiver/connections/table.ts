@@ -3,6 +3,7 @@ import type { ConnectionId } from '../model/connection.ts';
 import type { ConnectionFilter, ConnectionInspection, ConnectionsInspection } from '../model/inspection.ts';
 import type { Exchange } from '../model/exchange.ts';
 import type { Books } from '../model/books.ts';
+import type { ProcessId } from '../model/process.ts';
 import type { Protocol } from '../model/protocol.ts';
 import type { Abort, Nanoseconds, Transaction } from '../model/transaction.ts';
 import { Connection, type ConnectionContext } from './connection.ts';
@@ -37,6 +38,9 @@ const MAX_ENDED = 8192;
 
 const ECONNRESET = 104;
 const EPIPE = 32;
+
+/** Path, where the process is known. */
+type ExecutableOf = (process: ProcessId) => string | undefined;
 
 interface Closing {
   readonly cause: Abort;
@@ -93,22 +97,23 @@ export class ConnectionTable {
   }
 
   /** The connections that the filter lets through, for people: those of the last I/O first. */
-  inspect(filter: ConnectionFilter, now: Nanoseconds): ConnectionsInspection {
+  inspect(filter: ConnectionFilter, now: Nanoseconds, executableOf: ExecutableOf): ConnectionsInspection {
     const matching = [...this.#connections.values()].filter((connection) => isMatch(connection, filter));
     const shown = matching.sort((a, b) => b.lastTime - a.lastTime).slice(0, filter.limit);
     const isGivenUp = filter.connection !== undefined && this.#ignored.has(filter.connection);
     return {
       tracked: this.#connections.size,
       matching: matching.length,
-      shown: shown.map((connection) => this.#inspect(connection, now)),
+      shown: shown.map((connection) => this.#inspect(connection, now, executableOf)),
       truncated: shown.length < matching.length,
       ...(isGivenUp ? { given_up: true } : {}),
     };
   }
 
-  #inspect(connection: Connection, now: Nanoseconds): ConnectionInspection {
+  #inspect(connection: Connection, now: Nanoseconds, executableOf: ExecutableOf): ConnectionInspection {
     const gone = this.#gone.has(connection) ? 'gone without a word' : undefined;
-    return { ...connection.inspect(now), closing: this.#closing.get(connection)?.cause ?? gone };
+    const executable = executableOf(connection.info.openedBy);
+    return { ...connection.inspect(now), executable, closing: this.#closing.get(connection)?.cause ?? gone };
   }
 
   /** For an exchange of a server: the client's exchange at the other end of its connection, if that is observed too and not in doubt. */

@@ -56,7 +56,7 @@ export interface ConnectionInspection {
   /** Process of the first observed I/O. */
   readonly pid: number;
   /** Of that process, if it is known. */
-  readonly executable?: string;
+  readonly executable: string | undefined;
   readonly network_namespace: number;
   /** Where it was joined: `beginning`, `boundary`, `middle`. */
   readonly joined: string;

@@ -52,6 +52,7 @@ const connection: ConnectionInspection = {
   role: 'server',
   role_evidence: 'tcp_state',
   pid: 42,
+  executable: '/usr/bin/x',
   network_namespace: 4026531840,
   joined: 'middle',
   protocol: 'http/1.x',
@@ -103,6 +104,7 @@ exporter      otlp/a (traces): 4 delivered, 1 refused, 2 given up, 3 not queued;
 connections   3 tracked, 2 matching, 1 shown
 CONNECTION  ROLE    BY         PID  LOCAL           PEER         PROTOCOL  RECEIVED  SENT  REQUEST          RESPONSE           OPEN  IDLE
 17          server  tcp_state  42   127.0.0.1:8080  [::1]:51000  http/1.x  120       30    head (20 bytes)  length (10 bytes)  3     1.5 s
+  process 42: /usr/bin/x
   joined in the middle
   pairing: firm, in doubt
   over: connection_reset

@@ -1,18 +1,25 @@
 // What people see of connections: where each stands, and what is pending on it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ConnectionFilter } from '../../receiver/model/inspection.ts';
+import type { ConnectionTable } from '../../receiver/connections/table.ts';
+import type { ConnectionFilter, ConnectionsInspection } from '../../receiver/model/inspection.ts';
+import type { ProcessId } from '../../receiver/model/process.ts';
 import { createBench, get, ok, opener, Socket } from './socket.ts';
 
 const all: ConnectionFilter = { connection: undefined, pid: undefined, port: undefined, limit: 10 };
 const MS = 1e6;
+const executableOf = ({ pid }: ProcessId): string => `/bin/${pid}`;
+
+function inspectAll(table: ConnectionTable, now: number): ConnectionsInspection {
+  return table.inspect(all, now, executableOf);
+}
 
 test('an open request shows its position, its age, its process and that nothing has answered', () => {
   const { table } = createBench();
   const first = get('/secret-path');
   const socket = new Socket(table, 7).open('server').received(first).sent(ok('x'));
   socket.received(get('/secret-path'), { time: 5 * MS, pid: 44 });
-  const { shown, ...counts } = table.inspect(all, 305 * MS);
+  const { shown, ...counts } = inspectAll(table, 305 * MS);
   assert.deepEqual(counts, { tracked: 1, matching: 1, truncated: false });
   assert.deepEqual(shown, [
     {
@@ -23,6 +30,7 @@ test('an open request shows its position, its age, its process and that nothing 
       role: 'server',
       role_evidence: 'tcp_state',
       pid: opener.pid,
+      executable: '/bin/10',
       network_namespace: 1,
       joined: 'beginning',
       protocol: 'http/1.x',
@@ -51,7 +59,7 @@ test('an open request shows its position, its age, its process and that nothing 
 test('a head that is not whole is counted as bytes, a body that is under way as what came of it', () => {
   const { table } = createBench();
   const socket = new Socket(table, 1).open('server');
-  const conversation = () => table.inspect(all, 0).shown[0]?.conversation;
+  const conversation = () => inspectAll(table, 0).shown[0]?.conversation;
   socket.received(get('/').slice(0, 20));
   assert.deepEqual(conversation()?.request, { phase: 'head', buffered_bytes: 20, body_bytes: 0 });
   socket.received(get('/').slice(20)).sent(ok('0123456789').slice(0, -4));
@@ -64,7 +72,7 @@ test('a head that is not whole is counted as bytes, a body that is under way as 
 test('pipelined requests are all counted, and only the oldest are shown', () => {
   const { table } = createBench();
   new Socket(table, 1).open('server').received(get('/').repeat(20));
-  const conversation = table.inspect(all, 0).shown[0]?.conversation;
+  const conversation = inspectAll(table, 0).shown[0]?.conversation;
   assert.equal(conversation?.open, 20);
   assert.deepEqual(
     conversation.open_exchanges.map(({ request_position }) => request_position),
@@ -75,7 +83,7 @@ test('pipelined requests are all counted, and only the oldest are shown', () => 
 test('what was lost shows, as the ledger has it, with the last reason, and that a place has to be found again', () => {
   const { table, ledger } = createBench();
   const socket = new Socket(table, 1).open('server').received(get('/')).unseen('received', 50).received('half a head');
-  const shown = table.inspect(all, 0).shown[0];
+  const shown = inspectAll(table, 0).shown[0];
   const lost = ledger.report().bytes.lost;
   assert.equal(lost['unseen_io'], 50);
   assert.equal(
@@ -92,26 +100,26 @@ test('events that wait show since when and how much', () => {
   const socket = new Socket(table, 1).open('server');
   const late = socket.event(false, get('/'));
   socket.sent(ok('abc'), { time: 10 * MS });
-  const waiting = table.inspect(all, 22 * MS).shown[0];
+  const waiting = inspectAll(table, 22 * MS).shown[0];
   assert.deepEqual([waiting?.waiting_ms, waiting?.waiting_bytes], [12, ok('abc').length]);
   table.io(late);
-  assert.equal(table.inspect(all, 22 * MS).shown[0]?.waiting_ms, undefined);
+  assert.equal(inspectAll(table, 22 * MS).shown[0]?.waiting_ms, undefined);
 });
 
 test('a connection that is over says how, until it has lingered', () => {
   const { table } = createBench();
   const socket = new Socket(table, 1).open('server').received(get('/')).end('closed', { error: 104 });
-  assert.equal(table.inspect(all, 0).shown[0]?.closing, 'connection_reset');
+  assert.equal(inspectAll(table, 0).shown[0]?.closing, 'connection_reset');
   table.tick(socket.time + 1000 * MS);
-  assert.deepEqual(table.inspect(all, 0), { tracked: 0, matching: 0, shown: [], truncated: false });
+  assert.deepEqual(inspectAll(table, 0), { tracked: 0, matching: 0, shown: [], truncated: false });
 });
 
 test('connections of which nobody knows who asks, and those that were given up', () => {
   const { table } = createBench();
   new Socket(table, 1).open('unknown');
-  assert.equal(table.inspect(all, 0).shown[0]?.protocol, 'undecided: the role is unknown');
+  assert.equal(inspectAll(table, 0).shown[0]?.protocol, 'undecided: the role is unknown');
   new Socket(table, 2).open('server').received('\u0000\u0001 no HTTP at all').sent('indeed');
-  assert.deepEqual(table.inspect({ ...all, connection: 2 }, 0), {
+  assert.deepEqual(table.inspect({ ...all, connection: 2 }, 0, executableOf), {
     tracked: 1,
     matching: 0,
     shown: [],
@@ -132,14 +140,14 @@ test('filters by process, port and cookie; the limit shows the most recent and s
       .received(get('/'), { time: id * MS });
   }
   const ids = (filter: Partial<ConnectionFilter>) =>
-    table.inspect({ ...all, ...filter }, 0).shown.map(({ connection }) => connection);
+    table.inspect({ ...all, ...filter }, 0, executableOf).shown.map(({ connection }) => connection);
   assert.deepEqual(ids({}), [6, 5, 4, 3, 2, 1]);
   assert.deepEqual(ids({ pid: 100 }), [6, 4, 2]);
   assert.deepEqual(ids({ port: 8003 }), [3]);
   assert.deepEqual(ids({ port: 9000, pid: 200 }), [5, 3, 1]);
   assert.deepEqual(ids({ connection: 4 }), [4]);
   assert.deepEqual(ids({ connection: 4, port: 1 }), []);
-  const { shown, matching, truncated } = table.inspect({ ...all, limit: 2 }, 0);
+  const { shown, matching, truncated } = table.inspect({ ...all, limit: 2 }, 0, executableOf);
   assert.deepEqual([shown.map(({ connection }) => connection), matching, truncated], [[6, 5], 6, true]);
   assert.equal(shown[0]?.local, '[::1]:8006');
 });

@@ -18,6 +18,10 @@ export interface Readings {
   /** Records that never came, by CPU. */
   readonly droppedByCpu: ArrayLike<number>;
   readonly connections: { readonly tracked: number; readonly openTransactions: number };
+  /** What metrics of observed transactions are kept for. */
+  readonly metrics: { readonly services: number; readonly series: number };
+  /** What became of observed processes, by name. */
+  readonly processes: Readonly<Record<string, number>>;
   readonly lag: {
     readonly decode: HistogramPoint;
     readonly acknowledgement: HistogramPoint;
@@ -46,6 +50,9 @@ export interface ProgramReading {
   readonly name: string;
   /** Runs that the kernel skipped because a program was running on that CPU already. */
   readonly recursionMisses: number;
+  /** Both only move while the kernel keeps statistics of BPF programs (kernel.bpf_stats_enabled). */
+  readonly runCount: number;
+  readonly runTimeNs: number;
 }
 
 export interface ProcessReading {

@@ -39,10 +39,12 @@ export function readingsAt(by: number): Readings {
     accepted: { spans: 117 + by, metricPoints: 118 + by },
     exporters: [exporter('otlp/a', 'traces', 200), exporter('otlp/a', 'metrics', 300)],
     kernel: { filtered: 119 + by },
-    programs: [{ name: 'socket_sent', recursionMisses: 120 + by }],
+    programs: [{ name: 'socket_sent', recursionMisses: 120 + by, runCount: 135 + by, runTimeNs: (136 + by) * 1e9 }],
     ring: { pendingBytes: 121 + by, capacityBytes: 122 + by },
     droppedByCpu: Float64Array.of(123 + by, 124 + by),
     connections: { tracked: 125 + by, openTransactions: 126 + by },
+    metrics: { services: 138 + by, series: 139 + by },
+    processes: { images: 137 + by },
     lag: { decode: histogram(127), acknowledgement: histogram(128), eventLoop: histogram(129) },
     process: {
       uptimeSeconds: 130 + by,
