@@ -45,7 +45,14 @@ export interface Ledger {
     readonly pending?: number;
     readonly not_exported: Readonly<Record<string, number>>;
   };
-  readonly exporters?: readonly { readonly id: string; readonly queueSize: number; readonly accepted: number }[];
+  readonly exporters?: readonly {
+    readonly id: string;
+    readonly signal: string;
+    readonly accepted: number;
+    readonly stored: number;
+    readonly recovered: number;
+    readonly queueSize: number;
+  }[];
   readonly connections?: { readonly seen?: number; readonly shed?: Readonly<Record<string, number>>; readonly not_http?: number };
   readonly bytes?: {
     readonly seen?: number;

@@ -10,10 +10,11 @@ import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { startCollector, type Collector } from '../peers/peers.ts';
 import { freePort } from '../traffic/nginx.ts';
-import { newRun, startClient, startServer, type EchoClient, type EchoServer } from '../traffic/traffic.ts';
+import { newRun, startClient, startServer } from '../traffic/traffic.ts';
 import { planRequests, type Exchange } from '../traffic/truth.ts';
 import { compareTruth } from './compare.ts';
 import { booksOf, kernelTestSkip, runReceiver, startReceiver, type Ledger, type Receiver, type Stopped } from './harness.ts';
+import { lastPoints, readPoints } from './metric-points.ts';
 import { readSpans, type SpanRecord } from './spans.ts';
 import { waitFor } from './wait.ts';
 
@@ -25,8 +26,6 @@ const batch = { flush_timeout: '50ms', min_size: 20, max_size: 20 };
 const recoveryMs = 30_000;
 
 interface Traffic {
-  readonly server: EchoServer;
-  readonly client: EchoClient;
   readonly usm: object;
   readonly truth: Exchange[];
   /** So many exchanges, each with two spans. */
@@ -38,8 +37,6 @@ async function startTraffic(t: TestContext): Promise<Traffic> {
   const client = await startClient(t, 'go', server);
   const truth: Exchange[] = [];
   return {
-    server,
-    client,
     truth,
     usm: { filter: { include: [{ pids: [server.pid, client.pid] }] } },
     ask: async (count) => {
@@ -255,6 +252,35 @@ for (const [name, hasStorage] of [
     assertSame(hasStorage ? truth : [], readSpans(collector.file));
   });
 }
+
+test('metrics of a run whose backend is not there are sent by the next one too', { skip }, async (t) => {
+  const ports = await freePorts();
+  const { ask, usm } = await startTraffic(t);
+  const options = {
+    usm: { ...usm, collection_interval: '500ms' },
+    hasFile: false,
+    signals: ['traces', 'metrics'] as const,
+    extensions: storageIn(t),
+    exporters: otlp(ports, { storage: 'file_storage' }),
+  };
+  const first = await startReceiver(t, options);
+  await ask(300);
+  const { exporters: left } = booksAfter(await first.stop());
+  const collector = await startCollector(t, { ports });
+  const second = await startReceiver(t, options);
+  await waitFor('what was stored', () => readSpans(collector.file).length >= 600, recoveryMs);
+  const { exporters: found } = booksAfter(await second.stop());
+  await collector.stop();
+  const metricsOf = (exporters: Ledger['exporters']) => exporters?.find(({ signal }) => signal === 'metrics');
+  assert.ok((metricsOf(left)?.stored ?? 0) > 0, JSON.stringify(left));
+  assert.equal(metricsOf(found)?.recovered, metricsOf(left)?.stored);
+  const points = lastPoints(readPoints(collector.metricsFile));
+  for (const metric of ['http.server.request.duration', 'http.client.request.duration']) {
+    const own = points.filter((point) => point.metric === metric);
+    const counted = own.reduce((sum, { count }) => sum + count, 0);
+    assert.equal(counted, 300, metric);
+  }
+});
 
 test('SIGTERM with a backend that takes connections and never answers: in time, and all of it stored', { skip }, async (t) => {
   const sockets = new Set<net.Socket>();
