@@ -25,7 +25,7 @@ export interface ElfFile {
   readonly buildId: string;
   readonly programHeaders: { readonly offset: number; readonly count: number };
   readonly sections: { readonly offset: number; readonly count: number };
-  /** The dynamic table by tag; undefined in a static executable that is not position-independent. */
+  /** The dynamic table by tag, as far as DynamicTag names them; undefined in a static executable that is not position-independent. */
   readonly dynamic: ReadonlyMap<number, number> | undefined;
   /** Address of the dynamic table, 0 without one. */
   readonly dynamicAddress: number;
@@ -60,13 +60,16 @@ export const DynamicTag = {
 export const SYMBOL_SIZE = 24;
 export const RELA_SIZE = 24;
 
+const knownTags: ReadonlySet<number> = new Set(Object.values(DynamicTag));
+
 const HEADER_SIZE = 64;
 const PROGRAM_HEADER_SIZE = 56;
 const SECTION_HEADER_SIZE = 64;
 const DYNAMIC_ENTRY_SIZE = 16;
 const MAX_PROGRAM_HEADERS = 256;
 const MAX_SECTIONS = 65_535;
-const MAX_DYNAMIC_ENTRIES = 1024;
+/** Of the dynamic table. */
+export const MAX_DYNAMIC_ENTRIES = 1024;
 const MAX_NOTES_SIZE = 4096;
 const MAX_ALIGN = 2 ** 32;
 /** More than any real object asks for; keeps offset arithmetic far from 2^53. */
@@ -182,7 +185,7 @@ function readDynamic(read: ReadAt, segment: Segment): ReadonlyMap<number, number
   for (let at = 0; at < bytes.length; at += DYNAMIC_ENTRY_SIZE) {
     const tag = u64(view, at);
     if (tag === 0) break;
-    if (!entries.has(tag)) entries.set(tag, u64(view, at + 8));
+    if (knownTags.has(tag) && !entries.has(tag)) entries.set(tag, u64(view, at + 8));
   }
   return entries;
 }

@@ -1,7 +1,7 @@
 // Mappings → the ELF objects that are loaded in a process: which file, at which load bias, which of them is the program itself.
 // https://man7.org/linux/man-pages/man3/getauxval.3.html
 import { isAddress, readWord, u64, viewOf } from './bytes.ts';
-import { DynamicTag, malformed, type Segment } from './elf.ts';
+import { DynamicTag, malformed, MAX_DYNAMIC_ENTRIES, type Segment } from './elf.ts';
 import { exportedValue } from './elf-tables.ts';
 import type { Mapping } from './mappings.ts';
 import type { ObservedProcess } from './process.ts';
@@ -173,13 +173,14 @@ function debugAddress(
   main: LoadedObject | undefined,
 ): number | undefined {
   const { readMemory } = process;
-  const entries = main?.image.elf.dynamic?.size ?? 0;
-  for (let i = 0; main && i <= entries; i++) {
+  for (let i = 0; main?.image.elf.dynamic && i < MAX_DYNAMIC_ENTRIES; i++) {
     const bytes = readMemory(main.image.elf.dynamicAddress + main.bias + i * 16, 16);
     if (!bytes) break;
     const view = viewOf(bytes);
     const value = u64(view, 8);
-    if (u64(view, 0) === DynamicTag.debug && isAddress(value)) return value;
+    const tag = u64(view, 0);
+    if (tag === DynamicTag.debug && isAddress(value)) return value;
+    if (tag === 0) break;
   }
   for (const object of objects) {
     if (!object.image.libc) continue;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
@@ -31,8 +32,10 @@ export interface Publisher extends AsyncDisposable {
 /** Takes seconds the first time, nothing when all is up to date. */
 export function buildFixtures(): void {
   const directory = fileURLToPath(new URL('fixtures/', import.meta.url));
-  const make = ['-s', '-j2', '-C', directory, `OUT=${fixtures}`];
-  execFileSync('make', make, { stdio: ['ignore', 'inherit', 'inherit'] });
+  mkdirSync(fixtures, { recursive: true });
+  // Test files run side by side.
+  const make = [`${fixtures}.lock`, 'make', '-s', '-j2', '-C', directory, `OUT=${fixtures}`];
+  execFileSync('flock', make, { stdio: ['ignore', 'inherit', 'inherit'] });
 }
 
 /** Returns when every thread has published. Disposing of it ends it and waits for its end. */

@@ -1,5 +1,6 @@
 // Every way in which a program can have the variable, run as a process and located from outside: the reader must name the very address
-// that each thread of the program prints, and read the context that the thread published there. Writes the table in docs/thread-context.md.
+// that each thread of the program prints, and read the context that the thread published there. With UPDATE_DOCS=1 it writes
+// the table in docs/thread-context.md.
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import {
