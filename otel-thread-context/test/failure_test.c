@@ -43,7 +43,7 @@ static const char *const function_names[] = { "malloc", "strdup",  "memfd_create
  */
 static enum function failing;
 static int fails_at, calls, names_given;
-static bool fails_on, accepts_names;
+static bool fails_on, accepts_names, stops_clock;
 static void *named_address;
 
 static bool must_fail(enum function function)
@@ -139,6 +139,10 @@ int __wrap_prctl(int option, ...)
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *time)
 {
+	if (stops_clock) {
+		*time = (struct timespec){ 1, 2 };
+		return 0;
+	}
 	return must_fail(CLOCK) ? fail(EPERM) : __real_clock_gettime(clock, time);
 }
 
@@ -390,11 +394,38 @@ static void needs_to_watch_fork(void)
 	EXPECT(waitpid(child, &status, 0) == child && status == 0);
 }
 
+static bool publishes_at_one_time(void)
+{
+	uint64_t last = 0;
+
+	stops_clock = true;
+	for (int i = 0; i < 10; i++) {
+		if (publish("one") || !see_process(getpid(), &seen) || seen.published_at_ns <= last)
+			return false;
+		last = seen.published_at_ns;
+		if (i == 5 && otel_thread_context_process_unpublish())
+			return false;
+	}
+	return true;
+}
+
+static void needs_no_clock_that_moves(void)
+{
+	int status = -1;
+	pid_t child = fork();
+
+	REQUIRE(child >= 0);
+	if (!child)
+		exit(publishes_at_one_time() ? 0 : 1);
+	EXPECT(waitpid(child, &status, 0) == child && status == 0);
+}
+
 int main(void)
 {
 	run_test("each allocation and system call fails once: readers find what was before, or what was promised",
 		 each_call_fails_once);
 	run_test("a file without a name will do, a name without a file too, but not neither", falls_back);
 	run_test("a process whose forks cannot be watched publishes nothing", needs_to_watch_fork);
+	run_test("each time is later than the one before, also when the clock stands still", needs_no_clock_that_moves);
 	return finish_tests();
 }

@@ -14,7 +14,7 @@
 #include <signal.h>
 #include <string.h>
 #include <time.h>
-#include <ucontext.h>
+#include <unistd.h>
 
 enum { ROOM = 128, RECORDS = 2, IMAGE = 28 + ROOM };
 
@@ -293,6 +293,76 @@ static void stopped_at_every_instruction(void)
 		change_observed(begin_steps, end_steps);
 	expect_samples("single steps", steps_wanted);
 }
+
+/* ---- every instruction of a publication ---- */
+
+enum { PUBLICATIONS = 20 };
+
+/* The header, and what was published before the call under way. */
+static const unsigned char *header;
+static unsigned char header_before[32], payload_before[65536];
+static volatile unsigned long reads, reads_before, reads_between, reads_after, mixed;
+
+/* One that reads now what it finds: the context before, or one of which every attribute has the same value. */
+static void read_process(void)
+{
+	uint64_t time, address;
+	uint32_t size;
+
+	memcpy(&time, header + 16, 8);
+	memcpy(&address, header + 24, 8);
+	memcpy(&size, header + 12, 4);
+	reads++;
+	if (!time) {
+		reads_between++;
+		return;
+	}
+	if (!memcmp(header, header_before, sizeof(header_before))) {
+		reads_before++;
+		mixed += memcmp((const void *)(uintptr_t)address, payload_before, size) != 0;
+		return;
+	}
+	reads_after++;
+	/* The same mapping with another time: pointer and size must be other ones too, for these differ each time. */
+	mixed += !memcmp(header + 12, header_before + 12, 4) || !memcmp(header + 24, header_before + 24, 8);
+	mixed += !memcmp(header + 16, header_before + 16, 8);
+}
+
+static void on_process_trap(int number)
+{
+	(void)number;
+	read_process();
+}
+
+static void publication_stopped_at_every_instruction(void)
+{
+	static struct seen_process seen;
+	static char value[64];
+	struct sigaction action = { .sa_handler = on_process_trap };
+	struct otel_thread_context_process_attribute name = { "service.name", value };
+	struct otel_thread_context_process process = { .size = sizeof(process),
+						       .resource = &name,
+						       .resource_count = 1 };
+
+	REQUIRE(otel_thread_context_process_publish(&process) == 0);
+	REQUIRE(see_process(getpid(), &seen));
+	header = (const unsigned char *)(uintptr_t)seen.header_address;
+	sigaction(SIGTRAP, &action, NULL);
+	for (int i = 0; i < PUBLICATIONS; i++) {
+		memset(value, 'a' + i, (size_t)i + 1);
+		memcpy(header_before, header, sizeof(header_before));
+		REQUIRE(see_process(getpid(), &seen));
+		memcpy(payload_before, seen.payload, seen.payload_size);
+		set_trap_flag();
+		otel_thread_context_process_publish(&process);
+		clear_trap_flag();
+	}
+	printf("# publications: %lu reads, %lu before, %lu between, %lu after; %lu mixed\n", reads, reads_before,
+	       reads_between, reads_after, mixed);
+	EXPECT_EQUAL(mixed, 0);
+	EXPECT(reads_before > PUBLICATIONS && reads_between > PUBLICATIONS && reads_after > PUBLICATIONS);
+	EXPECT_EQUAL(otel_thread_context_process_unpublish(), 0);
+}
 #endif
 
 int main(int count, char **arguments)
@@ -304,6 +374,9 @@ int main(int count, char **arguments)
 	run_test("stopped by a timer at random instructions, no record is torn", stopped_at_random);
 #if defined(__x86_64__)
 	run_test("stopped after every single instruction, no record is torn", stopped_at_every_instruction);
+	run_test(
+		"a publication stopped after every single instruction is the one before, or changing, or the one after",
+		publication_stopped_at_every_instruction);
 #endif
 	return finish_tests();
 }

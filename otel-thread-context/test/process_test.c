@@ -508,7 +508,8 @@ static bool read_parent(void)
 	uint64_t last = 0;
 
 	test_failed = !see_process(parent, &seen);
-	for (int i = 0; i < READS && !test_failed; i++) {
+	/* However the CPUs are shared out: both must have been there. The alarm ends what does not. */
+	while ((small + large < READS || small < 10 || large < 10) && !test_failed) {
 		int count;
 
 		EXPECT(see_process_at(parent, seen.header_address, &seen));
@@ -524,7 +525,7 @@ static bool read_parent(void)
 	}
 	printf("# %d reads: %d small, %d large, %d begun again\n", small + large, small, large, retries);
 	fflush(stdout);
-	return !test_failed && small + large == READS && small && large;
+	return !test_failed;
 }
 
 static void *publish_alternately(void *data)

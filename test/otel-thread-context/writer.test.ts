@@ -18,12 +18,12 @@ const threads: readonly Program[] = [
 ];
 const everywhere: readonly Program[] = [...threads, { name: 'process_test', titles: 13 }, { name: 'register_test', titles: 6 }];
 const sandbox: Program = { name: 'sandbox_test', titles: 2 };
-const failures: Program = { name: 'failure_test', titles: 3 };
+const failures: Program = { name: 'failure_test', titles: 4 };
 const scopes: Program = { name: 'scope_test', titles: 5 };
 
 /** Samples by a timer, and single steps. */
 function observed(samples: number, steps: number): Program {
-  return { name: 'observed_test', arguments: [`${samples}`, `${steps}`], titles: isX64 ? 2 : 1 };
+  return { name: 'observed_test', arguments: [`${samples}`, `${steps}`], titles: isX64 ? 3 : 1 };
 }
 
 function loaded(variant: string, environment: Readonly<Record<string, string>>): Program {
