@@ -177,6 +177,7 @@ class RunningReceiver implements Receiver {
   #sweepTimer: NodeJS.Timeout | undefined;
   #resyncTimer: NodeJS.Timeout | undefined;
   #collectionTimer: NodeJS.Timeout | undefined;
+  #isCollecting = false;
   #idleRounds = 0;
   /** The last draining left nothing in the ring. */
   #isEmptied = true;
@@ -203,7 +204,7 @@ class RunningReceiver implements Receiver {
       clock.resync();
     }, CLOCK_RESYNC_MS);
     this.#collectionTimer = setInterval(() => {
-      this.#collectMetrics();
+      this.#beginCollection();
     }, this.#parts.config.usm.collectionIntervalMs);
     this.#drain();
     operations.running(
@@ -286,14 +287,23 @@ class RunningReceiver implements Receiver {
     pipeline.sweep(kernel.liveConnections(), time);
   }
 
-  #collectMetrics(): void {
-    const { pipeline, metricsPath } = this.#parts;
+  #beginCollection(): void {
     // Nothing is lost by waiting: the next collection has it all.
-    if (metricsPath.isFull() && this.#stopping === undefined) return;
-    pipeline.collectMetrics((item, points) => {
-      metricsPath.push(item, points);
-    });
+    if (this.#isCollecting || this.#parts.metricsPath.isFull()) return;
+    this.#parts.pipeline.beginCollection();
+    this.#collectMetrics();
   }
+
+  /** Part by part, so that the ring is drained between. */
+  #collectMetrics(): void {
+    if (this.#stopping !== undefined) return;
+    this.#isCollecting = !this.#parts.pipeline.collectMetrics(this.#takeMetric);
+    if (this.#isCollecting) setImmediate(() => this.#collectMetrics());
+  }
+
+  readonly #takeMetric = (item: ResourceMetric, points: number): void => {
+    this.#parts.metricsPath.push(item, points);
+  };
 
   async #stop(): Promise<void> {
     const { operations, kernel, pipeline, exporters, exportPath, metricsPath, ledger, config } = this.#parts;
@@ -305,7 +315,8 @@ class RunningReceiver implements Receiver {
     clearInterval(this.#collectionTimer);
     while (this.#takeRounds(MAX_ROUNDS) === MAX_ROUNDS);
     pipeline.close();
-    this.#collectMetrics();
+    pipeline.beginCollection();
+    pipeline.collectMetrics(this.#takeMetric, Infinity);
     const last = this.#readKernel();
     this.#lastKernel = { ...last, isClosed: true };
     ledger.kernelCounted(last.counters.shed, kernel.recursionMisses());

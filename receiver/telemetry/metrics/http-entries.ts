@@ -3,7 +3,6 @@
 import type { HttpDimensions } from '../../model/http-metrics.ts';
 import type { AttributeList, AttributeValue } from '../../model/span.ts';
 import type { DistributionSeries } from './series.ts';
-import { ENTRIES, type Service } from './services.ts';
 
 /** One combination of dimensions, and its series of each metric that was measured under it. */
 export interface HttpEntry {
@@ -14,20 +13,45 @@ export interface HttpEntry {
   responseBodySize: DistributionSeries | undefined;
 }
 
-/** An unknown combination takes the place of another one, whose series stay where they are. */
-export function entryOf(service: Service, isServer: boolean, dimensions: HttpDimensions): HttpEntry {
-  const slot = slotOf(isServer, dimensions);
-  const entry = service.entries[slot];
-  if (entry?.isServer === isServer && isSame(entry.dimensions, dimensions)) return entry;
-  const fresh: HttpEntry = {
-    isServer,
-    dimensions: { ...dimensions },
-    duration: undefined,
-    requestBodySize: undefined,
-    responseBodySize: undefined,
-  };
-  service.entries[slot] = fresh;
-  return fresh;
+/** Of each end of a server's name. */
+const HASHED_CHARACTERS = 12;
+const MIN_SLOTS = 16;
+const MAX_SLOTS = 1_024;
+
+/** The combinations of one service that were measured lately, as many as its traffic needs. */
+export class HttpEntries {
+  /** By slot; a power of two of them. */
+  #slots = new Array<HttpEntry | undefined>(MIN_SLOTS).fill(undefined);
+  #used = 0;
+
+  /** An unknown combination takes the place of another one, whose series stay where they are. */
+  of(isServer: boolean, dimensions: HttpDimensions): HttpEntry {
+    const hash = hashOf(isServer, dimensions);
+    const entry = this.#slots[hash & (this.#slots.length - 1)];
+    if (entry?.isServer === isServer && isSame(entry.dimensions, dimensions)) return entry;
+    const fresh: HttpEntry = {
+      isServer,
+      dimensions: { ...dimensions },
+      duration: undefined,
+      requestBodySize: undefined,
+      responseBodySize: undefined,
+    };
+    if (entry === undefined) this.#used++;
+    else if (this.#used * 2 > this.#slots.length && this.#slots.length < MAX_SLOTS) this.#resize(this.#slots.length * 4);
+    this.#slots[hash & (this.#slots.length - 1)] = fresh;
+    return fresh;
+  }
+
+  /** Its series may have ended. */
+  clear(): void {
+    this.#resize(this.#slots.length);
+  }
+
+  /** What was there is found again by its key. */
+  #resize(slots: number): void {
+    this.#slots = new Array<HttpEntry | undefined>(slots).fill(undefined);
+    this.#used = 0;
+  }
 }
 
 function isSame(a: HttpDimensions, b: HttpDimensions): boolean {
@@ -73,13 +97,15 @@ function valueOf(dimensions: HttpDimensions, name: string): string | number {
   }
 }
 
-/** What mostly differs between the exchanges of one service: the status, the method, and of clients the server. */
-function slotOf(isServer: boolean, { statusCode, method, serverAddress, serverPort }: HttpDimensions): number {
-  const length = serverAddress.length;
-  const address = length === 0 ? 0 : length * 7 + serverAddress.charCodeAt(0) * 3 + serverAddress.charCodeAt(length - 1) * 11;
-  const last = method.charCodeAt(method.length - 1);
-  return (
-    (statusCode + (statusCode >>> 4) + last * 5 + method.length * 17 + address + serverPort * 13 + (isServer ? 31 : 0)) &
-    (ENTRIES - 1)
-  );
+/** Of what mostly differs between the exchanges of one service: the status, the method, and of clients the server. */
+function hashOf(isServer: boolean, { statusCode, method, serverAddress, serverPort }: HttpDimensions): number {
+  const { length } = serverAddress;
+  let hash = statusCode * 31 + serverPort + (isServer ? 7 : 0);
+  hash = Math.imul(hash, 31) + method.charCodeAt(method.length - 1) + method.length;
+  // The beginning and the end of a name are where names of one kind differ; reading all of it would cost more than a miss now and then.
+  const head = Math.min(length, HASHED_CHARACTERS);
+  for (let i = 0; i < head; i++) hash = Math.imul(hash, 31) + serverAddress.charCodeAt(i);
+  for (let i = Math.max(head, length - HASHED_CHARACTERS); i < length; i++)
+    hash = Math.imul(hash, 31) + serverAddress.charCodeAt(i);
+  return hash ^ (hash >>> 13);
 }

@@ -5,8 +5,9 @@ import type { HttpDimensions } from '../../model/http-metrics.ts';
 import type { ProcessImage } from '../../model/process.ts';
 import type { Resource } from '../../model/resource.ts';
 import type { Nanoseconds, Transaction } from '../../model/transaction.ts';
-import type { Random, SpanIdentity } from './exemplars.ts';
-import { attributesOf, entryOf } from './http-entries.ts';
+import type { SpanIdentity } from './exemplar-store.ts';
+import type { Random } from './exemplars.ts';
+import { attributesOf } from './http-entries.ts';
 import { type Aggregation, createInstruments, type EnabledMetric, type Instruments } from './instruments.ts';
 import type { DistributionSeries } from './series.ts';
 import { type Service, Services, type Take } from './services.ts';
@@ -42,6 +43,8 @@ const MAX_SERVICES = 8_192;
 /** Of all services together; about 1 kB each. */
 const MAX_SERIES = 200_000;
 const NANOSECONDS_PER_SECOND = 1e9;
+/** Some milliseconds of encoding: the ring goes on filling meanwhile. */
+const POINTS_PER_TURN = 1_024;
 
 export class HttpMetrics {
   readonly #options: HttpMetricsOptions;
@@ -59,8 +62,6 @@ export class HttpMetrics {
     serverAddress: '',
     serverPort: 0,
   };
-  /** Of the last collection: nothing that begins now began before it. */
-  #lastUnixNs: bigint;
   #recorded = 0;
   #points = 0;
 
@@ -68,18 +69,18 @@ export class HttpMetrics {
     const { metrics, aggregation, random, resourceOf, isAlive, clock } = options;
     this.#options = options;
     this.#instruments = createInstruments(metrics, aggregation, random);
-    this.#services = new Services({
+    const servicesOptions = {
       instruments: this.#instruments,
       resourceOf,
       isAlive,
       cardinalityLimit: aggregation.cardinalityLimit,
       maxServices: options.maxServices ?? MAX_SERVICES,
       maxSeries: options.maxSeries ?? MAX_SERIES,
-    });
+    };
+    this.#services = new Services(servicesOptions, clock.toUnixNs(clock.now()));
     this.#server = roleInstruments(this.#instruments, 'server');
     this.#client = roleInstruments(this.#instruments, 'client');
     this.#takesExemplars = aggregation.exemplars;
-    this.#lastUnixNs = clock.toUnixNs(clock.now());
   }
 
   /** `image`: the process, undefined when nothing is known of it. `span`: one that is exported, by us or by the process itself. */
@@ -90,7 +91,7 @@ export class HttpMetrics {
     const dimensions = this.#dimensions;
     this.#options.measure(transaction, dimensions);
     const service = this.#services.of(image);
-    const entry = entryOf(service, isServer, dimensions);
+    const entry = service.entries.of(isServer, dimensions);
     const { end } = transaction;
     const exemplar = this.#takesExemplars ? span : undefined;
     if (instruments.duration >= 0) {
@@ -109,19 +110,22 @@ export class HttpMetrics {
     }
   }
 
-  /** Hands over everything measured so far. Points are valid during the call that they are handed over with. */
-  collect(take: Take): void {
+  /** Begins a collection. */
+  beginCollection(): void {
+    this.#services.beginRound();
+  }
+
+  /**
+   * Hands over the next part of what was measured so far, about as many points as fit into a turn of the event loop or `minPoints`. Points are
+   * valid during the call that they are handed over with. True when the collection is complete.
+   */
+  collect(take: Take, minPoints = POINTS_PER_TURN): boolean {
     const { clock, aggregation } = this.#options;
     const now = clock.now();
-    const wallNs = clock.toUnixNs(now);
-    // A wall clock that was set back does not make intervals that end before they begin.
-    const nowUnixNs = wallNs > this.#lastUnixNs ? wallNs : this.#lastUnixNs + 1n;
-    const collection = { now, nowUnixNs, lastUnixNs: this.#lastUnixNs, idleSince: now - aggregation.seriesExpiry };
-    this.#services.collect(collection, (item, points) => {
+    return this.#services.collect(now, clock.toUnixNs(now), now - aggregation.seriesExpiry, minPoints, (item, points) => {
       this.#points += points;
       take(item, points);
     });
-    this.#lastUnixNs = nowUnixNs;
   }
 
   counters(): MetricCounters {
@@ -140,13 +144,13 @@ export class HttpMetrics {
     assert(instrument !== undefined && stream !== undefined, 'an instrument has a stream in each service');
     const attributes = attributesOf(this.#dimensions, instrument.attributes);
     const key = attributes.join('\0');
-    return stream.find(key) ?? stream.add(key, attributes, this.#startOf(transaction));
+    return stream.find(key) ?? stream.add(key, attributes, this.#startOf(service, transaction));
   }
 
   /** A series begins with its first exchange, but never before one of the same name ended. */
-  #startOf(transaction: Transaction): bigint {
+  #startOf({ collectedUnixNs }: Service, transaction: Transaction): bigint {
     const startUnixNs = this.#options.clock.toUnixNs(transaction.start);
-    return startUnixNs > this.#lastUnixNs ? startUnixNs : this.#lastUnixNs;
+    return startUnixNs > collectedUnixNs ? startUnixNs : collectedUnixNs;
   }
 }
 

@@ -3,6 +3,7 @@ import type { HttpMetricDefinition } from '../../model/http-metrics.ts';
 import { BODY_SIZE_BOUNDS, DURATION_BOUNDS } from '../../model/http-metrics.ts';
 import type { Metric, Temporality } from '../../model/metric.ts';
 import type { AttributeList } from '../../model/span.ts';
+import { ExemplarStore } from './exemplar-store.ts';
 import { AlignedReservoir, FixedSizeReservoir, type Random } from './exemplars.ts';
 import { ExplicitHistogram } from './explicit-histogram.ts';
 import { ExponentialHistogram, ExponentialIndex } from './exponential-histogram.ts';
@@ -35,6 +36,7 @@ export interface Instruments {
 
 export function createInstruments(metrics: readonly EnabledMetric[], aggregation: Aggregation, random: Random): Instruments {
   const index = new ExponentialIndex();
+  const store = new ExemplarStore();
   const distributions: Instrument<DistributionSeries>[] = [];
   const counts: Instrument<CountSeries>[] = [];
   for (const metric of metrics) {
@@ -46,8 +48,8 @@ export function createInstruments(metrics: readonly EnabledMetric[], aggregation
     const bounds = measures === 'duration' ? DURATION_BOUNDS : BODY_SIZE_BOUNDS;
     distributions.push(
       aggregation.histogram === 'explicit'
-        ? explicitInstrument(metric, aggregation, bounds, random)
-        : exponentialInstrument(metric, aggregation, index, random),
+        ? explicitInstrument(metric, aggregation, bounds, store, random)
+        : exponentialInstrument(metric, aggregation, index, store, random),
     );
   }
   return { distributions, counts };
@@ -57,9 +59,10 @@ function explicitInstrument(
   metric: EnabledMetric,
   { temporality }: Aggregation,
   bounds: readonly number[],
+  store: ExemplarStore,
   random: Random,
 ): Instrument<ExplicitHistogram> {
-  const makeReservoir = (): AlignedReservoir => new AlignedReservoir(bounds.length + 1, random);
+  const makeReservoir = (): AlignedReservoir => new AlignedReservoir(bounds.length + 1, store, random);
   return {
     ...metric,
     temporality,
@@ -75,9 +78,10 @@ function exponentialInstrument(
   metric: EnabledMetric,
   { temporality, maxSize }: Aggregation,
   index: ExponentialIndex,
+  store: ExemplarStore,
   random: Random,
 ): Instrument<ExponentialHistogram> {
-  const makeReservoir = (): FixedSizeReservoir => new FixedSizeReservoir(maxSize, random);
+  const makeReservoir = (): FixedSizeReservoir => new FixedSizeReservoir(maxSize, store, random);
   return {
     ...metric,
     temporality,

@@ -2,7 +2,8 @@
 import type { DistributionPoint, Exemplar, NumberPoint } from '../../model/metric.ts';
 import type { AttributeList } from '../../model/span.ts';
 import type { Nanoseconds } from '../../model/transaction.ts';
-import type { AlignedReservoir, FixedSizeReservoir, SpanIdentity } from './exemplars.ts';
+import type { SpanIdentity } from './exemplar-store.ts';
+import type { Reservoir } from './exemplars.ts';
 
 /** What streams do with series of any kind. */
 export interface Series {
@@ -20,7 +21,7 @@ export interface Series {
 
 const NO_EXEMPLARS: readonly Exemplar[] = [];
 
-export type MakeReservoir = () => AlignedReservoir | FixedSizeReservoir;
+export type MakeReservoir = () => Reservoir;
 
 /** What explicit and exponential histograms have in common. */
 export abstract class DistributionSeries implements Series, DistributionPoint {
@@ -34,7 +35,7 @@ export abstract class DistributionSeries implements Series, DistributionPoint {
   sum = 0;
   min = 0;
   max = 0;
-  #reservoir: AlignedReservoir | FixedSizeReservoir | undefined;
+  #reservoir: Reservoir | undefined;
   readonly #makeReservoir: MakeReservoir;
 
   constructor(attributes: AttributeList, startUnixNs: bigint, makeReservoir: MakeReservoir) {

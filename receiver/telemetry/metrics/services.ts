@@ -3,7 +3,8 @@
 import type { ResourceMetric } from '../../model/metric.ts';
 import type { ProcessImage } from '../../model/process.ts';
 import type { Resource } from '../../model/resource.ts';
-import type { HttpEntry } from './http-entries.ts';
+import type { Nanoseconds } from '../../model/transaction.ts';
+import { HttpEntries } from './http-entries.ts';
 import type { Instrument, Instruments } from './instruments.ts';
 import type { CountSeries, DistributionSeries, Series } from './series.ts';
 import { type Collection, type SeriesBudget, Stream } from './stream.ts';
@@ -23,8 +24,6 @@ export interface ServicesOptions {
   readonly maxSeries: number;
 }
 
-/** Recently measured combinations of attributes, found without a key. A power of two. */
-export const ENTRIES = 64;
 const MAX_IMAGES = 32_768;
 /** Points that are handed over at once. They go into one request, and a request has a limit. */
 const MAX_POINTS = 512;
@@ -34,12 +33,21 @@ export class Service {
   /** By instrument. */
   readonly distributions: readonly Stream<DistributionSeries>[];
   readonly counts: readonly Stream<CountSeries>[];
-  readonly entries: (HttpEntry | undefined)[] = new Array<HttpEntry | undefined>(ENTRIES).fill(undefined);
+  readonly entries = new HttpEntries();
+  /** Of its last collection, or of one before it was there. */
+  collectedUnixNs: bigint;
   /** Living processes that were measured. */
   processes = 0;
 
-  constructor(resource: Resource, { distributions, counts }: Instruments, limit: number, budget: SeriesBudget) {
+  constructor(
+    resource: Resource,
+    nowUnixNs: bigint,
+    { distributions, counts }: Instruments,
+    limit: number,
+    budget: SeriesBudget,
+  ) {
     this.resource = resource;
+    this.collectedUnixNs = nowUnixNs;
     this.distributions = distributions.map((instrument) => new Stream(instrument, limit, budget));
     this.counts = counts.map((instrument) => new Stream(instrument, limit, budget));
   }
@@ -57,9 +65,14 @@ export class Services {
   #others: Service | undefined;
   #lastImage: ProcessImage | undefined;
   #lastService: Service | undefined;
+  /** What the collection under way has still to come to, with the keys of services that may be forgotten. */
+  #uncollected: [key: string | undefined, service: Service][] = [];
+  #latestUnixNs: bigint;
 
-  constructor(options: ServicesOptions) {
+  /** `startUnixNs`: nothing begins before. */
+  constructor(options: ServicesOptions, startUnixNs: bigint) {
     this.#options = options;
+    this.#latestUnixNs = startUnixNs;
     this.#budget = { used: 0, limit: options.maxSeries };
   }
 
@@ -80,15 +93,37 @@ export class Services {
     return this.#budget.used;
   }
 
-  /** Hands over every point there is, and forgets services of which nothing is left. */
-  collect(collection: Collection, take: Take): void {
+  /** Begins to collect from all services there are; what was not collected in the last round has its turn now. */
+  beginRound(): void {
     this.#forgetDeadProcesses();
-    for (const [key, service] of this.#byResource) {
-      this.#collectService(service, collection, take);
-      if (service.processes === 0 && service.isEmpty) this.#byResource.delete(key);
+    this.#uncollected = [...this.#byResource];
+    if (this.#others !== undefined) this.#uncollected.push([undefined, this.#others]);
+    this.#uncollected.reverse();
+  }
+
+  /**
+   * Hands over the points of some services, at least `minPoints` if there are so many, and forgets services of which nothing is left. True
+   * when the round is over. `wallNs`: the present time.
+   */
+  collect(now: Nanoseconds, wallNs: bigint, idleSince: Nanoseconds, minPoints: number, take: Take): boolean {
+    // A wall clock that was set back does not make intervals that end before they begin.
+    const nowUnixNs = wallNs > this.#latestUnixNs ? wallNs : this.#latestUnixNs + 1n;
+    this.#latestUnixNs = nowUnixNs;
+    let taken = 0;
+    const count: Take = (item, points) => {
+      taken += points;
+      take(item, points);
+    };
+    while (taken < minPoints) {
+      const next = this.#uncollected.pop();
+      if (next === undefined) break;
+      const [key, service] = next;
+      this.#collectService(service, { now, nowUnixNs, lastUnixNs: service.collectedUnixNs, idleSince }, count);
+      service.collectedUnixNs = nowUnixNs;
+      if (key !== undefined && service.processes === 0 && service.isEmpty) this.#byResource.delete(key);
     }
-    if (this.#others !== undefined) this.#collectService(this.#others, collection, take);
     this.#lastImage = this.#lastService = undefined;
+    return this.#uncollected.length === 0;
   }
 
   #collectService(service: Service, collection: Collection, take: Take): void {
@@ -105,7 +140,7 @@ export class Services {
       stream.collect(collection, isAlive, series);
       takeAll(service, counts[index], series, take);
     }
-    if (hasEnded) service.entries.fill(undefined);
+    if (hasEnded) service.entries.clear();
   }
 
   #add(image: ProcessImage): Service {
@@ -115,9 +150,9 @@ export class Services {
     const key = JSON.stringify([...resource.attributes].sort(([a], [b]) => (a < b ? -1 : 1)));
     let service = this.#byResource.get(key);
     if (service === undefined) {
-      if (this.#byResource.size >= this.#options.maxServices) return this.#catchAll();
-      service = this.#make(resource);
-      this.#byResource.set(key, service);
+      const isFull = this.#byResource.size >= this.#options.maxServices;
+      service = isFull ? this.#catchAll() : this.#make(resource);
+      if (!isFull) this.#byResource.set(key, service);
     }
     service.processes++;
     this.#byImage.set(image, service);
@@ -139,7 +174,7 @@ export class Services {
 
   #make(resource: Resource): Service {
     const { instruments, cardinalityLimit } = this.#options;
-    return new Service(resource, instruments, cardinalityLimit, this.#budget);
+    return new Service(resource, this.#latestUnixNs, instruments, cardinalityLimit, this.#budget);
   }
 }
 

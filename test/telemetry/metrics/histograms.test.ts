@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DURATION_BOUNDS } from '../../../receiver/model/http-metrics.ts';
+import { ExemplarStore } from '../../../receiver/telemetry/metrics/exemplar-store.ts';
 import { AlignedReservoir, FixedSizeReservoir } from '../../../receiver/telemetry/metrics/exemplars.ts';
 import { ExplicitHistogram } from '../../../receiver/telemetry/metrics/explicit-histogram.ts';
 import { ExponentialHistogram, ExponentialIndex, MAX_SCALE } from '../../../receiver/telemetry/metrics/exponential-histogram.ts';
@@ -113,9 +114,10 @@ test('an aligned reservoir keeps one exemplar for each bucket, each that was off
   const offered = 8;
   const kept = new Array<number>(offered).fill(0);
   const random = createRandom(4);
+  const store = new ExemplarStore();
   const rounds = 8_000;
   for (let round = 0; round < rounds; round++) {
-    const reservoir = new AlignedReservoir(3, random);
+    const reservoir = new AlignedReservoir(3, store, random);
     for (let i = 0; i < offered; i++) reservoir.offer(1, i, i, span(i));
     reservoir.offer(2, 99, 99, span(99));
     const [first, second, ...more] = reservoir.exemplars;
@@ -125,6 +127,8 @@ test('an aligned reservoir keeps one exemplar for each bucket, each that was off
     const { value } = first;
     assert.deepEqual(first, { value, time: value, ...span(value) });
     kept[value] = (kept[value] as number) + 1;
+    reservoir.reset();
+    assert.equal(store.used, 0);
   }
   // 1000 expected, standard deviation 30.
   for (const count of kept) assert.ok(Math.abs(count - rounds / offered) < 150, kept.join(' '));
@@ -134,20 +138,40 @@ test('a reservoir of fixed size keeps no more than that, each that was offered w
   const offered = 100;
   const kept = new Array<number>(offered).fill(0);
   const random = createRandom(5);
+  const store = new ExemplarStore();
   for (let round = 0; round < 5_000; round++) {
-    const reservoir = new FixedSizeReservoir(160, random);
+    const reservoir = new FixedSizeReservoir(160, store, random);
     for (let i = 0; i < offered; i++) reservoir.offer(i, i, i, span(i));
     assert.equal(reservoir.exemplars.length, 20);
     for (const { value } of reservoir.exemplars) kept[value] = (kept[value] as number) + 1;
+    reservoir.reset();
+    assert.equal(store.used, 0);
   }
   for (const count of kept) assert.ok(Math.abs(count - 1000) < 150, kept.join(' '));
 });
 
 test('a collection takes the exemplars with it, and buckets stay', () => {
-  const histogram = new ExplicitHistogram([], 0n, [1], () => new AlignedReservoir(2, () => 0.5));
+  const histogram = new ExplicitHistogram([], 0n, [1], () => new AlignedReservoir(2, new ExemplarStore(), () => 0.5));
   histogram.record(0.5, 7, span(1));
   assert.deepEqual(histogram.exemplars, [{ value: 0.5, time: 7, ...span(1) }]);
   histogram.reset(false);
   assert.deepEqual(histogram.exemplars, []);
   assert.deepEqual(histogram.counts, [1, 0]);
+});
+
+test('the store of exemplars gives back what it was given, grows to its limit, and then keeps no more', () => {
+  const store = new ExemplarStore(1_000);
+  const reservoirs = Array.from({ length: 1_100 }, () => new AlignedReservoir(1, store, Math.random));
+  const identity = (i: number): { traceId: string; spanId: string } => ({
+    traceId: `${(0xffffffff - i).toString(16)}${i.toString(16).padStart(24, '0')}`,
+    spanId: `${i.toString(16).padStart(8, '0')}${(0xffffffff - i).toString(16)}`,
+  });
+  for (const [i, reservoir] of reservoirs.entries()) reservoir.offer(0, i, -i, identity(i));
+  for (const [i, reservoir] of reservoirs.entries()) {
+    assert.deepEqual(reservoir.exemplars, i < 1_000 ? [{ value: i, time: -i, ...identity(i) }] : []);
+  }
+  for (const reservoir of reservoirs) reservoir.reset();
+  assert.equal(store.used, 0);
+  reservoirs[1_050]?.offer(0, 7, 7, identity(7));
+  assert.deepEqual(reservoirs[1_050]?.exemplars, [{ value: 7, time: 7, ...identity(7) }]);
 });

@@ -91,6 +91,7 @@ export class MetricsBench {
   collect(seconds = 60): PlainPoint[] {
     this.now += seconds * SECOND;
     const points: PlainPoint[] = [];
+    this.metrics.beginCollection();
     this.metrics.collect(({ resource, metric }, count) => {
       this.pieces.push(count);
       for (const point of metric.data.points) {
@@ -115,7 +116,7 @@ export class MetricsBench {
           exemplars: metric.data.kind === 'sum' ? [] : [...distribution.exemplars],
         });
       }
-    });
+    }, Infinity);
     return points;
   }
 }
