@@ -41,7 +41,10 @@ const MAX_FILE_BYTES = 256 * 1024 * 1024;
 export function locate(observed: ObservedProcess, cache: ImageCache): Location {
   const process = withinBudget(observed, MAX_FILE_BYTES);
   const steps: Step[] = [];
-  const note = (name: Step['name'], outcome: Step['outcome'], detail: string): void => void steps.push({ name, outcome, detail });
+  const note = (name: Step['name'], outcome: Step['outcome'], detail: string): void => {
+    // Names of files come from others, and go to terminals and logs.
+    steps.push({ name, outcome, detail: detail.replace(/\p{Cc}/gu, '?') });
+  };
   const end = (outcome: LocateOutcome, context?: ProcessContext, schema?: ThreadSchema) => ({ outcome, context, schema, steps });
 
   const listing = process.readMaps();
@@ -79,8 +82,6 @@ export function locate(observed: ObservedProcess, cache: ImageCache): Location {
   const loaded = loadedObjects(process, mappings, cache);
   note('program', loaded.main ? 'found' : 'missing', describeProgram(loaded.main, loaded.objects.length, loaded.libc));
   for (const skipped of loaded.skipped) note('program', 'note', `skipped ${skipped}`);
-  if (process.isUsedUp())
-    note('program', 'note', `more than ${MAX_FILE_BYTES} bytes of its files would have to be read; the rest was not`);
 
   const { symbol } = schema.form;
   const definitions = definitionsOf(process, loaded, symbol.name, cache).filter((definition) => {
@@ -91,6 +92,7 @@ export function locate(observed: ObservedProcess, cache: ImageCache): Location {
     else note('symbol', 'found', `${where}, ${hexAddress(value)} bytes into its thread-local storage`);
     return objection === undefined;
   });
+  if (process.isUsedUp()) note('symbol', 'note', `of its files no more than ${MAX_FILE_BYTES} bytes were read`);
   if (definitions.length === 0) {
     note(
       'symbol',

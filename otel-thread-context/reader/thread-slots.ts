@@ -33,7 +33,7 @@ const MAX_SLOTS = 8;
 /** No loader in between is the cheapest and surest; a DTV may lag behind. */
 const preference: readonly RelocationKind[] = ['tpoff', 'tlsdesc', 'dtpmod'];
 
-/** Who defines the symbol: by .dynsym; if nobody does, by .symtab, the program before its libraries. */
+/** Who defines the symbol: by .dynsym; if nobody does, by .symtab. */
 export function definitionsOf(
   process: ObservedProcess,
   loaded: LoadedObjects,
@@ -42,14 +42,11 @@ export function definitionsOf(
 ): readonly Definition[] {
   const exported = loaded.objects.flatMap((object) => definitionsIn(object, object.image.symbols, name));
   if (exported.length > 0) return exported;
-  const mainFirst = loaded.main ? [loaded.main, ...loaded.objects.filter((object) => object !== loaded.main)] : loaded.objects;
-  for (const object of mainFirst) {
-    if (!object.image.elf.tls) continue;
+  return loaded.objects.flatMap((object) => {
+    if (!object.image.elf.tls) return [];
     const symbols = withFile(process, object.mapping, (file) => cache.staticSymbolsOf(file)) ?? [];
-    const found = definitionsIn(object, symbols, name);
-    if (found.length > 0) return found;
-  }
-  return [];
+    return definitionsIn(object, symbols, name);
+  });
 }
 
 function definitionsIn(object: LoadedObject, symbols: readonly TlsSymbol[], name: string): readonly Definition[] {

@@ -288,6 +288,17 @@ test('a library that is only mapped, not loaded, is no definition', async () => 
   }
 });
 
+test('a file whose name would write to a terminal does not', async () => {
+  const library = join(scratch, 'a\x1b[2J\x07.so');
+  copyFileSync(`${glibc}descriptor.so`, library);
+  await using publisher = await startPublisher([`${glibc}host`, '--library', library]);
+  look(publisher.pid, (process, location) => {
+    assertFound(publisher, process, location);
+    assert.ok(location.steps.some(({ detail }) => detail.includes('a?[2J?.so')));
+    assert.ok(location.steps.every(({ detail }) => !detail.includes('\x1b')));
+  });
+});
+
 test('what is mapped and no ELF file of ours is said, and does no harm', async () => {
   await using publisher = await startPublisher([`${glibc}exported`]);
   const junk = join(scratch, 'junk.bin');
@@ -347,7 +358,7 @@ test('files are not read without end: beyond the bound they are left out, and th
   handle.close();
   assert.ok(bytesRead > 256 * 1024 * 1024 && bytesRead < 512 * 1024 * 1024, `${bytesRead} bytes`);
   assert.ok(performance.now() - start < 5000);
-  assert.ok(steps.some(({ detail }) => detail.startsWith('more than 268435456 bytes of its files')));
+  assert.ok(steps.some(({ detail }) => detail === 'of its files no more than 268435456 bytes were read'));
   assert.ok(steps.length < 40);
 });
 

@@ -107,6 +107,15 @@ const shapes: readonly Shape[] = [
     command: ['./host', '--library', './descriptor-big.so', '--second', './big.so'],
     found: 'general-dynamic: dynamic + tlsdesc: dynamic',
   },
+  {
+    name: 'dlopen of two libraries, each with a hidden one',
+    command: ['./host', '--library', './descriptor-hidden.so', '--second', './hidden.so'],
+    found: {
+      glibc: 'local-dynamic: dynamic + tlsdesc: static',
+      musl: 'local-dynamic: dynamic + tlsdesc: dynamic',
+      aarch64: 'local-dynamic: dynamic + tlsdesc: dynamic',
+    },
+  },
 ];
 
 /** Only where the tool is the target's. */
