@@ -2,7 +2,7 @@
 // (https://opentelemetry.io/docs/specs/otel/metrics/sdk/#exemplarreservoir). Which ones is drawn, each with the same chance. Hot path: offer.
 import type { Exemplar } from '../../model/metric.ts';
 import type { Nanoseconds } from '../../model/transaction.ts';
-import type { ExemplarStore, SpanIdentity } from './exemplar-store.ts';
+import { type ExemplarStore, NONE, type SpanIdentity } from './exemplar-store.ts';
 
 /** Uniform in [0, 1). */
 export type Random = () => number;
@@ -15,42 +15,38 @@ export interface Reservoir {
 
 /** What an exponential histogram keeps at most, as the specification has it. */
 const FIXED_SIZE = 20;
-const NONE = -1;
 
 /** One exemplar for each bucket. */
 export class AlignedReservoir implements Reservoir {
   readonly #store: ExemplarStore;
   readonly #random: Random;
-  /** By bucket: how many were offered since the last reset. */
-  readonly #offered: number[];
-  /** By bucket: a slot of the store. */
-  readonly #slots: number[];
+  /** List in the store, by bucket. */
+  #first = NONE;
 
-  constructor(buckets: number, store: ExemplarStore, random: Random) {
+  constructor(store: ExemplarStore, random: Random) {
     this.#store = store;
     this.#random = random;
-    this.#offered = new Array<number>(buckets).fill(0);
-    this.#slots = new Array<number>(buckets).fill(NONE);
   }
 
   offer(bucket: number, value: number, time: Nanoseconds, span: SpanIdentity): void {
-    const offered = (this.#offered[bucket] ?? 0) + 1;
-    this.#offered[bucket] = offered;
-    if (offered > 1 && this.#random() * offered >= 1) return;
-    let slot = this.#slots[bucket] ?? NONE;
-    if (slot === NONE) this.#slots[bucket] = slot = this.#store.take();
-    if (slot !== NONE) this.#store.set(slot, value, time, span);
+    const store = this.#store;
+    let slot = store.find(this.#first, bucket);
+    if (slot === NONE) {
+      slot = store.add(this.#first, bucket);
+      if (slot === NONE) return;
+      this.#first = slot;
+    }
+    const offered = store.offer(slot);
+    if (offered === 1 || this.#random() * offered < 1) store.set(slot, value, time, span);
   }
 
-  /** In the order of buckets. */
   get exemplars(): readonly Exemplar[] {
-    return this.#slots.flatMap((slot) => (slot === NONE ? [] : this.#store.get(slot)));
+    return this.#store.list(this.#first);
   }
 
   reset(): void {
-    for (const slot of this.#slots) if (slot !== NONE) this.#store.free(slot);
-    this.#slots.fill(NONE);
-    this.#offered.fill(0);
+    this.#store.free(this.#first);
+    this.#first = NONE;
   }
 }
 
@@ -59,7 +55,8 @@ export class FixedSizeReservoir implements Reservoir {
   readonly #store: ExemplarStore;
   readonly #random: Random;
   readonly #size: number;
-  readonly #slots: number[] = [];
+  /** List in the store, by number. */
+  #first = NONE;
   #offered = 0;
 
   constructor(buckets: number, store: ExemplarStore, random: Random) {
@@ -69,21 +66,26 @@ export class FixedSizeReservoir implements Reservoir {
   }
 
   offer(_bucket: number, value: number, time: Nanoseconds, span: SpanIdentity): void {
+    const store = this.#store;
     const offered = ++this.#offered;
-    const at = offered <= this.#size ? offered - 1 : Math.floor(this.#random() * offered);
-    if (at >= this.#size) return;
-    let slot = this.#slots[at] ?? NONE;
-    if (slot === NONE) this.#slots[at] = slot = this.#store.take();
-    if (slot !== NONE) this.#store.set(slot, value, time, span);
+    const number = offered <= this.#size ? offered - 1 : Math.floor(this.#random() * offered);
+    if (number >= this.#size) return;
+    let slot = store.find(this.#first, number);
+    if (slot === NONE) {
+      slot = store.add(this.#first, number);
+      if (slot === NONE) return;
+      this.#first = slot;
+    }
+    store.set(slot, value, time, span);
   }
 
   get exemplars(): readonly Exemplar[] {
-    return this.#slots.flatMap((slot) => (slot === NONE ? [] : this.#store.get(slot)));
+    return this.#store.list(this.#first);
   }
 
   reset(): void {
-    for (const slot of this.#slots) if (slot !== NONE) this.#store.free(slot);
-    this.#slots.length = 0;
+    this.#store.free(this.#first);
+    this.#first = NONE;
     this.#offered = 0;
   }
 }

@@ -62,7 +62,7 @@ function explicitInstrument(
   store: ExemplarStore,
   random: Random,
 ): Instrument<ExplicitHistogram> {
-  const makeReservoir = (): AlignedReservoir => new AlignedReservoir(bounds.length + 1, store, random);
+  const makeReservoir = (): AlignedReservoir => new AlignedReservoir(store, random);
   return {
     ...metric,
     temporality,

@@ -117,7 +117,7 @@ test('an aligned reservoir keeps one exemplar for each bucket, each that was off
   const store = new ExemplarStore();
   const rounds = 8_000;
   for (let round = 0; round < rounds; round++) {
-    const reservoir = new AlignedReservoir(3, store, random);
+    const reservoir = new AlignedReservoir(store, random);
     for (let i = 0; i < offered; i++) reservoir.offer(1, i, i, span(i));
     reservoir.offer(2, 99, 99, span(99));
     const [first, second, ...more] = reservoir.exemplars;
@@ -151,7 +151,7 @@ test('a reservoir of fixed size keeps no more than that, each that was offered w
 });
 
 test('a collection takes the exemplars with it, and buckets stay', () => {
-  const histogram = new ExplicitHistogram([], 0n, [1], () => new AlignedReservoir(2, new ExemplarStore(), () => 0.5));
+  const histogram = new ExplicitHistogram([], 0n, [1], () => new AlignedReservoir(new ExemplarStore(), () => 0.5));
   histogram.record(0.5, 7, span(1));
   assert.deepEqual(histogram.exemplars, [{ value: 0.5, time: 7, ...span(1) }]);
   histogram.reset(false);
@@ -161,7 +161,7 @@ test('a collection takes the exemplars with it, and buckets stay', () => {
 
 test('the store of exemplars gives back what it was given, grows to its limit, and then keeps no more', () => {
   const store = new ExemplarStore(1_000);
-  const reservoirs = Array.from({ length: 1_100 }, () => new AlignedReservoir(1, store, Math.random));
+  const reservoirs = Array.from({ length: 1_100 }, () => new AlignedReservoir(store, Math.random));
   const identity = (i: number): { traceId: string; spanId: string } => ({
     traceId: `${(0xffffffff - i).toString(16)}${i.toString(16).padStart(24, '0')}`,
     spanId: `${i.toString(16).padStart(8, '0')}${(0xffffffff - i).toString(16)}`,
