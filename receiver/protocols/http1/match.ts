@@ -2,7 +2,7 @@
 // Nothing is "seen" before the connection is proven to be HTTP. After lost bytes that order itself is in doubt, because requests may
 // have been pipelined in the hole: then finished transactions are held until the client has shown that it waits for each answer.
 import { type ConversationInspection, MAX_EXCHANGES } from '../../model/inspection.ts';
-import type { ConversationSink, NotExportedReason } from '../../model/protocol.ts';
+import type { ConversationSink, NotExportedReason, Present } from '../../model/protocol.ts';
 import type { Abort, Nanoseconds, Transaction } from '../../model/transaction.ts';
 import { type HttpExchange, toTransaction } from './exchange.ts';
 
@@ -67,6 +67,14 @@ export class Matcher {
 
   get newest(): HttpExchange | undefined {
     return this.#waiting[this.#waiting.length - 1];
+  }
+
+  present(now: Nanoseconds): Present {
+    if (!this.#isConfirmed) return { open: [], last: undefined };
+    return {
+      open: this.#waiting.map((exchange) => toTransaction(exchange, now, undefined, undefined)),
+      last: this.#last && toTransaction(this.#last, now, undefined, undefined),
+    };
   }
 
   inspect(now: Nanoseconds): Pick<ConversationInspection, 'open_exchanges' | 'open' | 'held'> {
