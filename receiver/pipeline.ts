@@ -171,6 +171,13 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       }),
       resourceOf: createServiceResources({ host: options.host, resourceOf: resources.resourceOf }),
       isAlive: processes.isAlive,
+      imageOf: processes.lookup,
+      present: (visit) => {
+        const isWanted = (transaction: Transaction): boolean => filter.otlp || !isOtlpExport(transaction);
+        connections.present(options.clock.now(), ({ open, last }) => {
+          visit({ open: open.filter(isWanted), last: last !== undefined && isWanted(last) ? last : undefined });
+        });
+      },
       clock: options.clock,
       random: options.random,
     });

@@ -13,6 +13,7 @@ import type {
   GiveUpReason,
   LossReason,
   NotExportedReason,
+  Present,
   Protocol,
   Side,
 } from '../model/protocol.ts';
@@ -158,6 +159,11 @@ export class Connection implements ConversationSink {
     this.#conversation?.close(cause, time);
     this.#conversation = undefined;
     this.#isIgnored = true;
+  }
+
+  /** Undefined while it is not known to be of any protocol, or of none that we follow. */
+  present(now: Nanoseconds): Present | undefined {
+    return this.#isIgnored ? undefined : this.#conversation?.present(now);
   }
 
   /** Where it stands, for people. */

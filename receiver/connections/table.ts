@@ -4,7 +4,7 @@ import type { ConnectionFilter, ConnectionInspection, ConnectionsInspection } fr
 import type { Exchange } from '../model/exchange.ts';
 import type { Books } from '../model/books.ts';
 import type { ProcessId } from '../model/process.ts';
-import type { Protocol } from '../model/protocol.ts';
+import type { Protocol, Present } from '../model/protocol.ts';
 import type { Abort, Nanoseconds, Transaction } from '../model/transaction.ts';
 import { Connection, type ConnectionContext } from './connection.ts';
 import type { Controls } from './controls.ts';
@@ -96,6 +96,15 @@ export class ConnectionTable {
     return open;
   }
 
+  /** What is under way on each connection that has not ended. */
+  present(now: Nanoseconds, visit: (present: Present) => void): void {
+    for (const connection of this.#connections.values()) {
+      if (this.#closing.has(connection) || this.#gone.has(connection)) continue;
+      const present = connection.present(now);
+      if (present !== undefined) visit(present);
+    }
+  }
+
   /** The connections that the filter lets through, for people: those of the last I/O first. */
   inspect(filter: ConnectionFilter, now: Nanoseconds, executableOf: ExecutableOf): ConnectionsInspection {
     const matching = [...this.#connections.values()].filter((connection) => isMatch(connection, filter));
@@ -116,7 +125,7 @@ export class ConnectionTable {
     return { ...connection.inspect(now), executable, closing: this.#closing.get(connection)?.cause ?? gone };
   }
 
-  /** For an exchange of a server: the client's exchange at the other end of its connection, if that is observed too and not in doubt. */
+  /** For an exchange of a server: the client's exchange at the other end of its connection, if that is observed too. */
   otherEndOf(exchange: Exchange): Exchange | undefined {
     return this.#pairs.otherEndOf(exchange);
   }

@@ -68,6 +68,8 @@ export interface Conversation {
   exchangeAt(position: number): Exchange | undefined;
   /** Transactions that are open now: request seen, response not complete. */
   openTransactions(): number;
+  /** What is under way, each exchange as if it ended now. */
+  present(now: Nanoseconds): Present;
   /** Where it stands at the present time, for people. */
   inspect(now: Nanoseconds): ConversationInspection;
   /**
@@ -77,6 +79,14 @@ export interface Conversation {
   settle?(now: Nanoseconds): void;
   /** Nothing more comes, and nothing is known of why: what is open is counted under the reason and makes no transaction. */
   abandon(reason?: 'open_at_exit' | 'bytes_lost'): void;
+}
+
+/** A proven conversation at one moment; an unproven one has nothing. */
+export interface Present {
+  /** Exchanges whose answer is not complete. */
+  readonly open: readonly Transaction[];
+  /** The last one that ended. */
+  readonly last: Transaction | undefined;
 }
 
 /** Why bytes that a parser needed were not there. */

@@ -42,6 +42,8 @@ function createMetrics(aggregation: Partial<HttpMetricsOptions['aggregation']> =
     measure,
     resourceOf: createServiceResources({ host, resourceOf: resources.resourceOf }),
     isAlive: () => true,
+    imageOf: () => undefined,
+    present: () => undefined,
     clock: { now: () => performance.now() * 1e6, toUnixNs: (time) => 1_795_178_096_000_000_000n + BigInt(Math.round(time)) },
     random: Math.random,
   });

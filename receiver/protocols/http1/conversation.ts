@@ -6,7 +6,15 @@ import type { ConnectionInfo } from '../../model/connection.ts';
 import type { ConversationInspection, SideInspection } from '../../model/inspection.ts';
 import type { Exchange } from '../../model/exchange.ts';
 import type { ProcessId } from '../../model/process.ts';
-import type { Conversation, ConversationSink, ConversationStart, GiveUpReason, LossReason, Side } from '../../model/protocol.ts';
+import type {
+  Conversation,
+  ConversationSink,
+  ConversationStart,
+  GiveUpReason,
+  LossReason,
+  Present,
+  Side,
+} from '../../model/protocol.ts';
 import type { Abort, HttpRequest, Nanoseconds } from '../../model/transaction.ts';
 import { type HttpExchange, openExchange, requestBody, responseBody } from './exchange.ts';
 import { type Head, NO_LENGTH } from './head.ts';
@@ -208,6 +216,10 @@ export class Http1Conversation implements Conversation {
 
   openTransactions(): number {
     return this.#matcher.openCount;
+  }
+
+  present(now: Nanoseconds): Present {
+    return this.#matcher.present(now);
   }
 
   inspect(now: Nanoseconds): ConversationInspection {

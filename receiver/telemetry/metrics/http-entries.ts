@@ -67,10 +67,14 @@ function isSame(a: HttpDimensions, b: HttpDimensions): boolean {
 }
 
 /** The attributes of these names that there are. */
-export function attributesOf(dimensions: HttpDimensions, names: readonly string[]): AttributeList {
+export function attributesOf(
+  dimensions: HttpDimensions,
+  names: readonly string[],
+  others?: Readonly<Record<string, string>>,
+): AttributeList {
   const attributes: (string | AttributeValue)[] = [];
   for (const name of names) {
-    const value = valueOf(dimensions, name);
+    const value = others?.[name] ?? valueOf(dimensions, name);
     if (value !== '' && value !== 0) attributes.push(name, value);
   }
   return attributes;

@@ -2,7 +2,8 @@
 // (https://opentelemetry.io/docs/specs/semconv/http/http-metrics/). What is counted, and when a series ends: docs/telemetry.md, Metrics.
 import { assert } from '../../errors.ts';
 import type { HttpDimensions } from '../../model/http-metrics.ts';
-import type { ProcessImage } from '../../model/process.ts';
+import type { ProcessId, ProcessImage } from '../../model/process.ts';
+import type { Present } from '../../model/protocol.ts';
 import type { Resource } from '../../model/resource.ts';
 import type { Nanoseconds, Transaction } from '../../model/transaction.ts';
 import type { SpanIdentity } from './exemplar-store.ts';
@@ -23,6 +24,9 @@ export interface HttpMetricsOptions {
   readonly measure: (transaction: Transaction, out: HttpDimensions) => void;
   readonly resourceOf: (image: ProcessImage | undefined) => Resource;
   readonly isAlive: (image: ProcessImage) => boolean;
+  readonly imageOf: (process: ProcessId) => ProcessImage | undefined;
+  /** Calls back with the state of each connection. */
+  readonly present: (visit: (present: Present) => void) => void;
   readonly clock: { now(): Nanoseconds; toUnixNs(time: Nanoseconds): bigint };
   readonly random: Random;
   readonly maxServices?: number;
@@ -52,6 +56,9 @@ export class HttpMetrics {
   readonly #services: Services;
   readonly #server: RoleInstruments;
   readonly #client: RoleInstruments;
+  /** Indexes of the counts; -1: switched off. */
+  readonly #activeRequests: number;
+  readonly #openConnections: number;
   readonly #takesExemplars: boolean;
   readonly #dimensions: HttpDimensions = {
     method: '',
@@ -80,6 +87,10 @@ export class HttpMetrics {
     this.#services = new Services(servicesOptions, clock.toUnixNs(clock.now()));
     this.#server = roleInstruments(this.#instruments, 'server');
     this.#client = roleInstruments(this.#instruments, 'client');
+    const countOf = (measures: string): number =>
+      this.#instruments.counts.findIndex(({ definition }) => definition.measures === measures);
+    this.#activeRequests = countOf('active_requests');
+    this.#openConnections = countOf('open_connections');
     this.#takesExemplars = aggregation.exemplars;
   }
 
@@ -110,8 +121,14 @@ export class HttpMetrics {
     }
   }
 
-  /** Begins a collection. */
+  /** Begins a collection, and counts what there is at this moment. */
   beginCollection(): void {
+    if (this.#instruments.counts.length > 0) {
+      this.#services.resetCounts();
+      this.#options.present((present) => {
+        this.#count(present);
+      });
+    }
     this.#services.beginRound();
   }
 
@@ -135,6 +152,31 @@ export class HttpMetrics {
       services: this.#services.size,
       series: this.#services.series,
     };
+  }
+
+  #count({ open, last }: Present): void {
+    for (const transaction of open) {
+      if (transaction.role === 'server') this.#countOne(this.#activeRequests, transaction);
+    }
+    // Of a connection all exchanges are with the same server; before the first nobody knows which.
+    const any = open[0] ?? last;
+    if (any?.role !== 'client') return;
+    this.#countOne(this.#openConnections, any, {
+      'http.connection.state': open.length > 0 ? 'active' : 'idle',
+      'network.peer.address': any.connection.peer.address,
+    });
+  }
+
+  #countOne(index: number, transaction: Transaction, others?: Readonly<Record<string, string>>): void {
+    const instrument = this.#instruments.counts[index];
+    if (instrument === undefined) return;
+    this.#options.measure(transaction, this.#dimensions);
+    const service = this.#services.of(this.#options.imageOf(transaction.process));
+    const stream = service.counts[index];
+    assert(stream !== undefined, 'an instrument has a stream in each service');
+    const attributes = attributesOf(this.#dimensions, instrument.attributes, others);
+    const key = attributes.join('\0');
+    (stream.find(key) ?? stream.add(key, attributes, service.collectedUnixNs)).add();
   }
 
   /** Of the present dimensions. */

@@ -93,6 +93,12 @@ export class Services {
     return this.#budget.used;
   }
 
+  /** Counts are about to be made anew. */
+  resetCounts(): void {
+    for (const service of this.#byResource.values()) for (const stream of service.counts) stream.reset();
+    for (const stream of this.#others?.counts ?? []) stream.reset();
+  }
+
   /** Begins to collect from all services there are; what was not collected in the last round has its turn now. */
   beginRound(): void {
     this.#forgetDeadProcesses();

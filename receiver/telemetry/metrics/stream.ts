@@ -62,6 +62,12 @@ export class Stream<S extends Series> {
     return series;
   }
 
+  /** Forgets what was measured since the last collection. */
+  reset(): void {
+    for (const series of this.#series.values()) series.reset(true);
+    this.#overflow?.reset(true);
+  }
+
   /**
    * Adds to `points` those that are to be sent now. What was not measured for long, and does not look like coming back, ends with a
    * last point without a value; with delta temporality, what was not measured at all is forgotten. True if any series ended.

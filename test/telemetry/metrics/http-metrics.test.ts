@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { defaultAttributes, httpMetrics } from '../../../receiver/model/http-metrics.ts';
+import type { Present } from '../../../receiver/model/protocol.ts';
 import type { Transaction } from '../../../receiver/model/transaction.ts';
 import { createHttpDescriber } from '../../../receiver/protocols/http1/describe.ts';
 import { imageOf } from '../../attribution/image.ts';
@@ -392,4 +393,70 @@ describe('limits', () => {
     assert.equal(bench.collect().length, 1_300);
     assert.deepEqual(bench.pieces, [512, 512, 276]);
   });
+});
+
+describe('what there is at the moment', () => {
+  const metrics = ['http.server.active_requests', 'http.client.open_connections'];
+  const present = (open: readonly Transaction[], last?: Transaction): Present => ({ open, last });
+  const valuesOf = (points: readonly PlainPoint[]): unknown[] =>
+    points.map(({ metric, attributes, count }) => [metric, ...Object.values(attributes), count]);
+
+  test('requests without their whole answer are active on servers, connections are active or idle on clients', () => {
+    const bench = new MetricsBench({ metrics });
+    bench.start(imageOf({ pid: 4242 }));
+    const server = exchange({ status: 0 });
+    const client = exchange({ role: 'client', request: { host: 'a:1' } });
+    bench.present = [
+      present([server, exchange({ status: 0, request: { method: 'POST' } })]),
+      present([server], server),
+      present([], server),
+      present([client, client]),
+      present([], client),
+      present([], client),
+      present([]),
+    ];
+    const points = bench.collect();
+    assert.deepEqual(valuesOf(points), [
+      ['http.server.active_requests', 'GET', 'http', 2],
+      ['http.server.active_requests', 'POST', 'http', 1],
+      ['http.client.open_connections', 'active', 'a', 1, '10.0.0.1', '1.1', 1],
+      ['http.client.open_connections', 'idle', 'a', 1, '10.0.0.1', '1.1', 2],
+    ]);
+    assert.ok(points.every(({ kind, start, time }) => kind === 'sum' && start < time));
+  });
+
+  test('what is no more counts 0, and is forgotten with its service', () => {
+    const bench = new MetricsBench({ metrics, aggregation: { temporality: 'delta' } });
+    const image = bench.start(imageOf({ pid: 4242 }));
+    bench.present = [present([exchange({ status: 0 })])];
+    assert.equal(only(bench.collect()).count, 1);
+    assert.equal(only(bench.collect()).count, 1, 'counted anew, not added up');
+    bench.present = [];
+    assert.equal(only(bench.collect()).count, 0);
+    bench.end(image);
+    assert.equal(only(bench.collect(300)).hasNoValue, true);
+    assert.deepEqual(bench.collect(), []);
+  });
+});
+
+test('a collection in parts hands over each service once, and a new one begins with what the last had not come to', () => {
+  const bench = new MetricsBench();
+  for (let pid = 1; pid <= 10; pid++) {
+    bench.metrics.record(exchange(), bench.start(imageOf({ pid, executablePath: `/bin/s${pid}` })), undefined);
+  }
+  const names: string[] = [];
+  const collect = (minPoints: number): boolean =>
+    bench.metrics.collect(({ resource }) => {
+      names.push(resource.serviceName);
+    }, minPoints);
+  bench.metrics.beginCollection();
+  assert.deepEqual([collect(3), collect(3), collect(3), collect(3)], [false, false, false, true]);
+  assert.deepEqual(names.splice(0), ['s1', 's2', 's3', 's4', 's5', 's6', 's7', 's8', 's9', 's10']);
+  bench.metrics.beginCollection();
+  collect(4);
+  bench.metrics.beginCollection();
+  assert.equal(collect(Infinity), true);
+  assert.equal(names.length, 14);
+  assert.equal(collect(Infinity), true);
+  assert.equal(names.length, 14);
 });

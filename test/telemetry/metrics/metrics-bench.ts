@@ -5,6 +5,7 @@ import { createServiceResources } from '../../../receiver/attribution/service-re
 import { defaultAttributes, httpMetrics } from '../../../receiver/model/http-metrics.ts';
 import type { DistributionPoint, Exemplar, HistogramPoint, NumberPoint, Point } from '../../../receiver/model/metric.ts';
 import type { ProcessImage } from '../../../receiver/model/process.ts';
+import type { Present } from '../../../receiver/model/protocol.ts';
 import type { AttributeValue } from '../../../receiver/model/span.ts';
 import { createHttpDimensions } from '../../../receiver/protocols/http1/dimensions.ts';
 import { HttpMetrics, type HttpMetricsOptions } from '../../../receiver/telemetry/metrics/http-metrics.ts';
@@ -43,6 +44,8 @@ export interface BenchOptions {
 
 export class MetricsBench {
   now = 0;
+  /** Of the connections that there are. */
+  present: Present[] = [];
   /** What the wall clock is corrected by. */
   skewNs = 0n;
   readonly metrics: HttpMetrics;
@@ -69,6 +72,10 @@ export class MetricsBench {
       measure: createHttpDimensions({ knownMethods: ['GET', 'POST'], isServerAddressed: attributes !== undefined }),
       resourceOf: createServiceResources({ host, resourceOf: resources.resourceOf }),
       isAlive: this.processes.isAlive,
+      imageOf: this.processes.lookup,
+      present: (visit) => {
+        for (const present of this.present) visit(present);
+      },
       clock: {
         now: () => this.now,
         toUnixNs: (time) => WALL_NS + this.skewNs + BigInt(Math.round(time)),
