@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
+import { startCollector } from '../peers/peers.ts';
 import { freePort } from '../traffic/nginx.ts';
 import type { Cleanup } from '../traffic/program.ts';
 import { newRun, startClient, startServer } from '../traffic/traffic.ts';
@@ -18,6 +20,10 @@ const skip = kernelTestSkip();
 /** This process asks the receiver, which is not what is looked at. */
 const usm = { filter: { exclude: [{ pids: [process.pid] }] } };
 const anyPort = { endpoint: '127.0.0.1:0' };
+
+/** Without anything to count there is no series: reasons, and exporters of metrics. */
+const isOptional = (name: string): boolean =>
+  /_(?:metric_points|not_exported|shed|unattributed|lost|noticed|events_dropped)$/.test(name);
 
 /** An argument that gives the receiver these readers of its own metrics. */
 function readers(...list: readonly object[]): readonly string[] {
@@ -104,8 +110,6 @@ test('the metrics of a scrape are the ledger: every name is there, and every num
   atLeast('otelcol_process_memory_rss', 30e6);
   atLeast('otelcol_process_runtime_heap_alloc_bytes', 1e6);
   atLeast('otelcol_process_runtime_total_sys_memory_bytes', 1e6);
-  // Without anything to count there is no series: reasons, and exporters of metrics.
-  const isOptional = (name: string): boolean => /_(?:metric_points|not_exported|shed|lost|noticed|events_dropped)$/.test(name);
   const families = new Set([...values.keys()].map((key) => key.replace(/\{.*/, '').replace(/_(?:bucket|sum|count)$/, '')));
   for (const { name } of instruments) assert.ok(families.has(name) || isOptional(name), `${name} is in the page`);
 });
@@ -148,6 +152,21 @@ test(
     assert.equal(valueOf('otelcol_receiver_usm_bytes_seen'), stopped.ledger?.bytes?.seen);
   },
 );
+
+test('a real Collector takes them over gRPC, all of them', { skip }, async (t) => {
+  const collector = await startCollector(t);
+  const endpoint = `127.0.0.1:${collector.grpcPort}`;
+  const otlp = { protocol: 'grpc', endpoint, insecure: true, compression: 'gzip' };
+  const receiver = await startReceiver(t, { usm, args: readers({ periodic: { interval: 200, exporter: { otlp } } }) });
+  const names = await waitFor('metrics to arrive', () => {
+    const text = existsSync(collector.metricsFile) ? readFileSync(collector.metricsFile, 'utf8') : '';
+    const found = [...text.matchAll(/"name":"(otelcol_[a-z_]+)"/g)].map(([, name]) => name!);
+    return found.length > 0 && text.endsWith('\n') ? new Set(found) : false;
+  });
+  for (const { name } of instruments) assert.ok(names.has(name) || isOptional(name), `${name} has arrived`);
+  assert.equal((await receiver.stop()).exitCode, 0);
+  assert.doesNotMatch(receiver.stderr(), /could not be sent/);
+});
 
 /** A backend for OTLP/HTTP on a port that the test has chosen. */
 async function startBackend(cleanup: Cleanup, port: number): Promise<void> {

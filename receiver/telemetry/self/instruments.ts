@@ -298,6 +298,15 @@ export const instruments: readonly Instrument[] = [
     read: ({ ledger }) => single(ledger.connections.not_http),
   },
   {
+    name: 'otelcol_receiver_usm_connections_unattributed',
+    unit: '{connections}',
+    kind: 'counter',
+    level: 'normal',
+    description: 'Connections of which it never became known who asks, by the reason',
+    attributes: ['reason'],
+    read: ({ ledger }) => byKey('reason', ledger.connections.unattributed),
+  },
+  {
     name: 'otelcol_receiver_usm_bytes_seen',
     unit: 'By',
     kind: 'counter',

@@ -31,7 +31,12 @@ export function readingsAt(by: number): Readings {
         pending: 103 + by,
         not_exported: { queue_full: 104 + by, unsampled: 105 + by },
       },
-      connections: { seen: 106 + by, shed: { ring_full: 107 + by }, not_http: 108 + by, unattributed: {} },
+      connections: {
+        seen: 106 + by,
+        shed: { ring_full: 107 + by },
+        not_http: 108 + by,
+        unattributed: { role_unknown: 140 + by },
+      },
       bytes: { seen: 109 + by, parsed: 110 + by, skipped: 111 + by, lost: { unseen_io: 112 + by } },
       events: { received: 113 + by, dropped: { ring_full: 114 + by } },
       noticed: { resynchronised: 115 + by, invalid_traceparent: 116 + by },
