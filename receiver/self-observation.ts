@@ -39,8 +39,8 @@ export interface ObservedParts {
 export function createObserved(parts: ObservedParts): Observed {
   const { pipeline, exportPath, metricsPath, ledger, lags } = parts;
   const exporters = (): readonly ExporterCounters[] => [...exportPath.counters(), ...metricsPath.counters()];
-  const books = (kernel: KernelReading): LedgerReport => {
-    const report = ledger.report(pipeline.openTransactions() + exportPath.outstanding());
+  const books = (kernel: KernelReading, openTransactions: number): LedgerReport => {
+    const report = ledger.report(openTransactions + exportPath.outstanding());
     return kernel.isClosed ? report : withKernelCounts(report, kernel);
   };
   return {
@@ -48,16 +48,18 @@ export function createObserved(parts: ObservedParts): Observed {
     lastTakenMs: parts.lastTakenMs,
     readings: (): Readings => {
       const kernel = parts.kernel();
+      // It asks every connection.
+      const openTransactions = pipeline.openTransactions();
       return {
         receiver: parts.receiver,
-        ledger: books(kernel),
+        ledger: books(kernel, openTransactions),
         accepted: { spans: lags.endedSpans + exportPath.outstanding(), metricPoints: pipeline.metricPoints() },
         exporters: exporters(),
         kernel: counts(kernel.counters),
         programs: kernel.programs,
         ring: { pendingBytes: kernel.pendingBytes, capacityBytes: parts.ringCapacityBytes },
         droppedByCpu: pipeline.droppedByCpu(),
-        connections: { tracked: pipeline.trackedConnections(), openTransactions: pipeline.openTransactions() },
+        connections: { tracked: pipeline.trackedConnections(), openTransactions },
         metrics: pipeline.metricTables(),
         processes: { ...pipeline.processCounters() },
         lag: lags.points(),
@@ -70,7 +72,7 @@ export function createObserved(parts: ObservedParts): Observed {
         connections: pipeline.inspectConnections(filter, parts.now()),
         exporters: exporters(),
         ring: { pending_bytes: kernel.pendingBytes, capacity_bytes: parts.ringCapacityBytes },
-        ledger: books(kernel),
+        ledger: books(kernel, pipeline.openTransactions()),
         kernel: Object.fromEntries(Object.entries(counts(kernel.counters)).filter(([, count]) => count !== 0)),
       };
     },
