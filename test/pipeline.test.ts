@@ -6,15 +6,21 @@ import { loadConfig } from '../receiver/config/load.ts';
 import type { ExportPath } from '../receiver/export/fan-out.ts';
 import { endCause, ioFlag } from '../receiver/kernel/layout.ts';
 import { controlLayout, windowSize } from '../receiver/kernel/session.ts';
+import type { Exemplar } from '../receiver/model/metric.ts';
 import type { NotExportedReason } from '../receiver/model/protocol.ts';
 import { type Span, SpanKind } from '../receiver/model/span.ts';
 import { createPipeline, type Pipeline } from '../receiver/pipeline.ts';
 import { Ledger, type LedgerReport } from '../receiver/telemetry/ledger.ts';
+import { createRandom } from './config/random-config.ts';
 import { PID, RecordWriter } from './support/ring-records.ts';
 
 const origin = 5_000_000_000n;
 const SECOND = 1e9;
 const sampled = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+
+function pick<Item>(random: () => number, items: readonly Item[]): Item {
+  return items[Math.floor(random() * items.length)] as Item;
+}
 
 const request = (path: string, fields = ''): string => `GET ${path} HTTP/1.1\r\nHost: shop.example\r\n${fields}\r\n`;
 const response = (status = 200, body = 'hello'): string =>
@@ -62,11 +68,10 @@ class Bench {
   readonly #position = new Map<number, { sent: number; received: number }>();
   warned = 0;
 
-  constructor(usm = '', outcome: 'exported' | NotExportedReason = 'exported') {
+  constructor(usm = '', outcome: 'exported' | NotExportedReason = 'exported', signals: readonly string[] = ['traces']) {
+    const pipelines = signals.map((signal) => `${signal}: {receivers: [usm], exporters: [debug]}`).join(', ');
     const { config } = loadConfig(
-      [
-        `yaml:{receivers: {usm: {${usm}}}, exporters: {debug: }, service: {pipelines: {traces: {receivers: [usm], exporters: [debug]}}}}`,
-      ],
+      [`yaml:{receivers: {usm: {${usm}}}, exporters: {debug: }, service: {pipelines: {${pipelines}}}}`],
       [],
       { readFile: () => '', env: {} },
     );
@@ -321,6 +326,115 @@ describe('what is not exported has its reason in the ledger', () => {
     assert.deepEqual(report.transactions, { seen: 2, exported: 1, not_exported: { bytes_lost: 1 } });
     assert.equal(report.bytes.lost['ring_full'], 10);
     assert.equal(report.balanced, true);
+  });
+});
+
+describe('metrics', () => {
+  interface Measured {
+    readonly metric: string;
+    readonly service: string;
+    readonly attributes: Readonly<Record<string, unknown>>;
+    readonly count: number;
+    readonly exemplars: readonly Exemplar[];
+  }
+
+  function collect({ pipeline }: Bench): Measured[] {
+    const points: Measured[] = [];
+    pipeline.beginCollection();
+    const isComplete = pipeline.collectMetrics(({ resource, metric: { name, data } }) => {
+      for (const point of data.points) {
+        const attributes: [string, unknown][] = [];
+        for (let i = 0; i < point.attributes.length; i += 2)
+          attributes.push([String(point.attributes[i]), point.attributes[i + 1]]);
+        points.push({
+          metric: name,
+          service: resource.serviceName,
+          attributes: Object.fromEntries(attributes),
+          count: 'value' in point ? point.value : point.count,
+          exemplars: 'value' in point ? [] : [...point.exemplars],
+        });
+      }
+    }, Infinity);
+    assert.equal(isComplete, true);
+    return points;
+  }
+
+  const total = (points: readonly Measured[]): number => points.reduce((sum, { count }) => sum + count, 0);
+
+  test('random transactions are counted to the unit, whatever becomes of their spans, and as the ledger has them', () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const random = createRandom(seed);
+      const signals = pick(random, [['metrics'], ['traces', 'metrics']]);
+      const bench = new Bench('', pick(random, ['exported', 'queue_full', 'export_rejected']), signals);
+      bench.process();
+      for (let cookie = 1; cookie <= 12; cookie++) bench.connection(cookie, cookie % 2 === 0 ? 2 : 1);
+      for (let i = 0; i < 400; i++) {
+        const cookie = 1 + Math.floor(random() * 12);
+        const fields = pick(random, ['', '', `traceparent: ${sampled}\r\n`, `traceparent: ${sampled.replace(/1$/, '0')}\r\n`]);
+        const isOtlp = random() < 0.1;
+        const otlpFields = 'Host: a\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n';
+        const question = isOtlp ? `POST /v1/metrics HTTP/1.1\r\n${otlpFields}` : request(`/${i}`, fields);
+        const answer = response(pick(random, [200, 201, 404, 500]));
+        // Nothing is known of every tenth process.
+        const by = { pid: random() < 0.1 ? PID + 1 : PID };
+        if (cookie % 2 === 0) bench.received(cookie, question, by).sent(cookie, answer, by);
+        else bench.sent(cookie, question, by).received(cookie, answer, by);
+        if (i % 40 === 0) bench.take();
+      }
+      bench.received(2, request('/open'));
+      bench.sent(1, request('/cut')).closed(1, 104);
+      const { transactions, balanced } = bench.finish();
+      const measured = collect(bench);
+      const { filtered = 0, open_at_exit = 0, ...others } = transactions.not_exported;
+      assert.equal(balanced, true);
+      assert.equal(total(measured), transactions.seen - filtered - open_at_exit, `seed ${seed}`);
+      assert.equal(open_at_exit, 1);
+      assert.equal(others['no_traces_pipeline'] !== undefined, !signals.includes('traces'));
+      assert.equal(bench.path.spans.length > 0, signals.includes('traces'));
+      // Exemplars name what is exported by us, or by an SDK.
+      const exported = new Set(bench.path.spans.map((span) => `${span.traceId}-${span.spanId}`));
+      for (const { traceId, spanId } of measured.flatMap(({ exemplars }) => exemplars)) {
+        assert.ok(exported.has(`${traceId}-${spanId}`) || sampled.includes(`${traceId}-${spanId}`));
+      }
+    }
+  });
+
+  test('what is under way is counted at each collection, telemetry on its way is not', () => {
+    const on = 'metrics: {http.server.active_requests: {enabled: true}, http.client.open_connections: {enabled: true}, ';
+    const off = 'http.server.request.duration: {enabled: false}, http.client.request.duration: {enabled: false}}';
+    const bench = new Bench(on + off, 'exported', ['metrics']).process();
+    for (const cookie of [1, 2, 3]) bench.connection(cookie, 2);
+    for (const cookie of [4, 5, 6]) bench.connection(cookie, 1);
+    const shortOf = ({ metric, attributes, count }: Measured): unknown[] => [
+      metric,
+      attributes['http.request.method'] ?? attributes['http.connection.state'],
+      count,
+    ];
+    bench.exchange(1, '/a').received(1, request('/b')).received(2, request('/c')).exchange(3, '/d');
+    bench.sent(4, request('/e')).sent(5, request('/f')).received(5, response());
+    bench.sent(6, 'POST /v1/traces HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n');
+    bench.take();
+    // A request that nobody has answered yet may be anything still, unless the connection has shown that it is HTTP.
+    const points = collect(bench).map(shortOf);
+    assert.deepEqual(points, [
+      ['http.server.active_requests', 'GET', 1],
+      ['http.client.open_connections', 'idle', 1],
+    ]);
+    bench
+      .sent(1, response())
+      .sent(2, response())
+      .received(2, request('/g'))
+      .received(4, response())
+      .sent(4, request('/h'))
+      .take();
+    assert.deepEqual(collect(bench).map(shortOf), [
+      ['http.server.active_requests', 'GET', 1],
+      ['http.client.open_connections', 'idle', 1],
+      ['http.client.open_connections', 'active', 1],
+    ]);
+    bench.closed(4).take();
+    bench.pipeline.tick(10 * SECOND);
+    assert.deepEqual(collect(bench).map(shortOf).at(-1), ['http.client.open_connections', 'active', 0]);
   });
 });
 
