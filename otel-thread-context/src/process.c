@@ -101,8 +101,8 @@ static int allocate_payload(size_t fixed_size, const struct key_map *keys, uint8
 
 static int publish_first(uint8_t *payload, size_t size, uint64_t now)
 {
-	struct header *header;
-	bool is_file;
+	struct header *header = NULL;
+	bool is_file = false;
 	int error;
 
 	if (has_mapping())

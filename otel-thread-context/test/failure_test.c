@@ -320,7 +320,7 @@ static void each_call_fails_once(void)
 	printf("# %d failures injected, %d of them done without\n", injected, tolerated);
 }
 
-static bool publishes_with(enum function function, bool names, int *result, char *name)
+static bool publishes_with(enum function function, bool on, bool names, int *result, char *name)
 {
 	int channel[2], status = -1;
 	struct {
@@ -337,7 +337,7 @@ static bool publishes_with(enum function function, bool names, int *result, char
 		accepts_names = names;
 		failing = function;
 		fails_at = 1;
-		fails_on = true;
+		fails_on = on;
 		told.result = publish("one");
 		told.found = see_process(getpid(), &seen);
 		if (seen.mappings)
@@ -360,17 +360,21 @@ static void falls_back(void)
 	int result;
 
 	/* A kernel without names: the file's own name is enough. */
-	EXPECT(publishes_with(FUNCTIONS, false, &result, name));
+	EXPECT(publishes_with(FUNCTIONS, true, false, &result, name));
+	EXPECT_EQUAL(result, 0);
+	EXPECT(!strncmp(name, "/memfd:OTEL_CTX", 15));
+	/* A kernel that does not know the newest flag: once more without it. */
+	EXPECT(publishes_with(CREATE_FILE, false, false, &result, name));
 	EXPECT_EQUAL(result, 0);
 	EXPECT(!strncmp(name, "/memfd:OTEL_CTX", 15));
 	/* No file: by its name alone. This test only says that the name was given, so nothing is found, but it is
 	 * there. */
-	publishes_with(CREATE_FILE, true, &result, name);
+	publishes_with(CREATE_FILE, true, true, &result, name);
 	EXPECT_EQUAL(result, 0);
-	publishes_with(RESIZE, true, &result, name);
+	publishes_with(RESIZE, true, true, &result, name);
 	EXPECT_EQUAL(result, 0);
 	/* Neither. */
-	EXPECT(!publishes_with(CREATE_FILE, false, &result, name));
+	EXPECT(!publishes_with(CREATE_FILE, true, false, &result, name));
 	EXPECT_EQUAL(result, -ENOTSUP);
 	EXPECT(!name[0]);
 }

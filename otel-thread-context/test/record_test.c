@@ -108,6 +108,10 @@ static void wants_both_ids_or_none(void)
 	seen = see(record);
 	EXPECT(!memcmp(seen.trace_id, trace_id, 16) && !memcmp(seen.span_id, span_id, 8) && seen.trace_flags == 1);
 
+	EXPECT_EQUAL(otel_thread_context_record_update(record, NULL, NULL, 0, NULL, 0), 0);
+	seen = see(record);
+	EXPECT(!memcmp(seen.trace_id, zero, 16) && !memcmp(seen.span_id, zero, 8) && seen.trace_flags == 0);
+	EXPECT_EQUAL(update(record, NULL, 0), 0);
 	EXPECT_EQUAL(otel_thread_context_record_update(record, zero, zero, 0, NULL, 0), 0);
 	seen = see(record);
 	EXPECT(!memcmp(seen.trace_id, zero, 16) && !memcmp(seen.span_id, zero, 8) && seen.trace_flags == 0);

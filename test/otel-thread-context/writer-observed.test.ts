@@ -87,6 +87,7 @@ const shapes: readonly (readonly [string, string, string, string[], Record<strin
   ['a shared library', 'shared', 'gcc', [], {}, 'static'],
   ['a shared library of clang', 'clang', 'clang', [], {}, 'static'],
   ['a program', 'static', 'gcc', [], {}, 'static'],
+  ['a program optimised as a whole', 'lto', 'gcc', [], {}, 'static'],
   ['a static program', 'static-glibc', 'gcc', [], {}, 'static'],
   ['a static-pie program', 'static-pie', 'ld.lld', [], {}, 'static'],
   ['a shared library of musl', 'musl', 'musl-gcc', [], {}, 'static'],
