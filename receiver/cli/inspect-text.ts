@@ -73,7 +73,7 @@ const head = [
 function formatConnections(connections: ConnectionsInspection): string[] {
   const { tracked, matching, shown, given_up } = connections;
   const lines = [`connections   ${tracked} tracked, ${matching} matching, ${shown.length} shown`];
-  if (given_up === true) lines.push('This connection was given up: it is not HTTP, or cannot be followed.');
+  if (given_up !== undefined) lines.push(`This connection was given up: ${given_up}.`);
   if (shown.length === 0) return lines;
   const rows = shown.map(formatRow);
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));

@@ -34,7 +34,7 @@ export interface ConnectionContext {
   /** A transaction that has ended, at `connection`. */
   onTransaction(transaction: Transaction, connection: Connection): void;
   /** Nothing more is wanted of this connection. */
-  onIgnored(connection: Connection): void;
+  onIgnored(connection: Connection, reason: GiveUpReason): void;
 }
 
 function formatEndpoint({ address, port }: Endpoint): string {
@@ -272,7 +272,7 @@ export class Connection implements ConversationSink {
     if (this.#isIgnored) return;
     this.#isIgnored = true;
     if (reason === 'not_http') this.#context.books.connectionNotHttp();
-    this.#context.onIgnored(this);
+    this.#context.onIgnored(this, reason);
   }
 
   // Order

@@ -2,9 +2,9 @@
 import type { ConnectionId } from '../model/connection.ts';
 import type { ConnectionFilter, ConnectionInspection, ConnectionsInspection } from '../model/inspection.ts';
 import type { Exchange } from '../model/exchange.ts';
-import type { Books } from '../model/books.ts';
+import type { Books, ShedReason } from '../model/books.ts';
 import type { ProcessId } from '../model/process.ts';
-import type { Protocol, Present } from '../model/protocol.ts';
+import type { GiveUpReason, Present, Protocol } from '../model/protocol.ts';
 import type { Abort, Nanoseconds, Transaction } from '../model/transaction.ts';
 import { Connection, type ConnectionContext } from './connection.ts';
 import type { Controls } from './controls.ts';
@@ -54,7 +54,8 @@ export class ConnectionTable {
   readonly #context: ConnectionContext;
   readonly #pairs: Pairs;
   readonly #maxConnections: number;
-  readonly #ignored = new Set<ConnectionId>();
+  /** Given up, and why; the oldest are forgotten. */
+  readonly #ignored = new Map<ConnectionId, GiveUpReason | ShedReason>();
   readonly #holding = new Set<Connection>();
   readonly #ended = new Set<ConnectionId>();
   /** In the order in which their ends were told. */
@@ -79,8 +80,8 @@ export class ConnectionTable {
       onTransaction: (transaction, connection) => {
         this.#pairs.take(transaction, connection);
       },
-      onIgnored: (connection) => {
-        this.#forget(connection.info.id);
+      onIgnored: (connection, reason) => {
+        this.#forget(connection.info.id, reason);
       },
     };
   }
@@ -109,13 +110,13 @@ export class ConnectionTable {
   inspect(filter: ConnectionFilter, now: Nanoseconds, executableOf: ExecutableOf): ConnectionsInspection {
     const matching = [...this.#connections.values()].filter((connection) => isMatch(connection, filter));
     const shown = matching.sort((a, b) => b.lastTime - a.lastTime).slice(0, filter.limit);
-    const isGivenUp = filter.connection !== undefined && this.#ignored.has(filter.connection);
+    const givenUp = filter.connection === undefined ? undefined : this.#ignored.get(filter.connection);
     return {
       tracked: this.#connections.size,
       matching: matching.length,
       shown: shown.map((connection) => this.#inspect(connection, now, executableOf)),
       truncated: shown.length < matching.length,
-      ...(isGivenUp ? { given_up: true } : {}),
+      given_up: givenUp,
     };
   }
 
@@ -138,7 +139,7 @@ export class ConnectionTable {
     books.connectionSeen();
     if (this.#connections.size >= this.#maxConnections) {
       books.connectionShed('too_many_connections');
-      this.#forget(id);
+      this.#forget(id, 'too_many_connections');
       return;
     }
     const connection = new Connection(event, this.#context);
@@ -264,7 +265,8 @@ export class ConnectionTable {
     if (this.#connections.get(id) !== connection) return;
     this.#connections.delete(id);
     this.#context.controls.release(id);
-    remember(this.#ended, id, MAX_ENDED);
+    this.#ended.add(id);
+    evict(this.#ended, MAX_ENDED);
     connection.close(cause, time, receivedPosition, sentPosition);
     this.#pairs.forget(connection);
   }
@@ -293,15 +295,16 @@ export class ConnectionTable {
     if (this.#ended.has(event.connection)) return;
     books.connectionSeen();
     books.connectionShed('ring_full');
-    this.#forget(event.connection);
+    this.#forget(event.connection, 'ring_full');
   }
 
-  #forget(id: ConnectionId): void {
+  #forget(id: ConnectionId, reason: GiveUpReason | ShedReason): void {
     const connection = this.#connections.get(id);
     if (connection !== undefined) this.#pairs.forget(connection);
     this.#connections.delete(id);
     this.#context.controls.ignore(id);
-    remember(this.#ignored, id, MAX_REMEMBERED);
+    this.#ignored.set(id, reason);
+    evict(this.#ignored, MAX_REMEMBERED);
   }
 }
 
@@ -311,12 +314,11 @@ function isMatch({ info }: Connection, { connection, pid, port }: ConnectionFilt
   return port === undefined || info.local.port === port || info.peer.port === port;
 }
 
-/** Adds to a set that forgets its oldest. */
-function remember(set: Set<ConnectionId>, id: ConnectionId, limit: number): void {
-  set.add(id);
-  if (set.size <= limit) return;
-  for (const oldest of set) {
-    set.delete(oldest);
+/** Makes room for the newest by forgetting the oldest. */
+function evict(ids: Set<ConnectionId> | Map<ConnectionId, unknown>, limit: number): void {
+  if (ids.size <= limit) return;
+  for (const oldest of ids.keys()) {
+    ids.delete(oldest);
     return;
   }
 }

@@ -89,6 +89,6 @@ export interface ConnectionsInspection {
   readonly matching: number;
   readonly shown: readonly ConnectionInspection[];
   readonly truncated: boolean;
-  /** With a filter by connection: it was given up, and why nothing is known of it. */
-  readonly given_up?: boolean;
+  /** With a filter by connection: why it was given up, if it was, so that nothing is known of it. */
+  readonly given_up: string | undefined;
 }

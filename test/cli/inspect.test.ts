@@ -80,7 +80,7 @@ const connection: ConnectionInspection = {
 
 const answer: InspectionAnswer = {
   receiver: { version: '0.1.0', phase: 'running', uptime_seconds: 12 },
-  connections: { tracked: 3, matching: 2, shown: [connection], truncated: true },
+  connections: { tracked: 3, matching: 2, shown: [connection], truncated: true, given_up: undefined },
   exporters: [
     { id: 'otlp/a', signal: 'traces', accepted: 4, rejected: 1, failed: 2, queueFull: 3, queueSize: 5, queueCapacity: 100 },
   ],
@@ -120,10 +120,10 @@ CONNECTION  ROLE    BY         PID  LOCAL           PEER         PROTOCOL  RECEI
 test('a receiver that does not capture yet, a connection that was given up, one without a conversation', () => {
   const { receiver } = answer;
   assert.equal(formatInspection({ receiver: { ...receiver, phase: 'starting' } }), 'usm-receiver 0.1.0, starting, up 12 s\n');
-  const none = { tracked: 1, matching: 0, shown: [], truncated: false, given_up: true };
-  assert.match(formatInspection({ receiver, connections: none }), /1 tracked, 0 matching, 0 shown\nThis connection was given up/);
+  const none = { tracked: 1, matching: 0, shown: [], truncated: false, given_up: 'not_http' };
+  assert.match(formatInspection({ receiver, connections: none }), /1 tracked, 0 matching, 0 shown\nThis connection was given up: not_http\./);
   const shown = [{ ...connection, conversation: undefined, protocol: 'undecided', local: '/run/a\u001b[2J\n' }];
-  const lines = formatInspection({ receiver, connections: { tracked: 1, matching: 1, shown, truncated: false } });
+  const lines = formatInspection({ receiver, connections: { tracked: 1, matching: 1, shown, truncated: false, given_up: undefined } });
   assert.match(lines, /\/run\/a\\x1b\[2J\\x0a {2}\[::1\]:51000 {2}undecided/, 'text of others cannot steer the terminal');
 });
 

@@ -20,7 +20,7 @@ test('an open request shows its position, its age, its process and that nothing 
   const socket = new Socket(table, 7).open('server').received(first).sent(ok('x'));
   socket.received(get('/secret-path'), { time: 5 * MS, pid: 44 });
   const { shown, ...counts } = inspectAll(table, 305 * MS);
-  assert.deepEqual(counts, { tracked: 1, matching: 1, truncated: false });
+  assert.deepEqual(counts, { tracked: 1, matching: 1, truncated: false, given_up: undefined });
   assert.deepEqual(shown, [
     {
       connection: 7,
@@ -111,7 +111,7 @@ test('a connection that is over says how, until it has lingered', () => {
   const socket = new Socket(table, 1).open('server').received(get('/')).end('closed', { error: 104 });
   assert.equal(inspectAll(table, 0).shown[0]?.closing, 'connection_reset');
   table.tick(socket.time + 1000 * MS);
-  assert.deepEqual(inspectAll(table, 0), { tracked: 0, matching: 0, shown: [], truncated: false });
+  assert.deepEqual(inspectAll(table, 0), { tracked: 0, matching: 0, shown: [], truncated: false, given_up: undefined });
 });
 
 test('connections of which nobody knows who asks, and those that were given up', () => {
@@ -124,7 +124,7 @@ test('connections of which nobody knows who asks, and those that were given up',
     matching: 0,
     shown: [],
     truncated: false,
-    given_up: true,
+    given_up: 'not_http',
   });
 });
 
