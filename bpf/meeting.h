@@ -23,6 +23,11 @@ static __always_inline void resolve_old_role(struct sock *sk, struct conn *conn)
 	if (BPF_CORE_READ(sk, sk_userlocks) & SOCK_CONNECT_BIND) {
 		conn->role = ROLE_CLIENT;
 		conn->evidence = EVIDENCE_CONNECT;
+		/* Its count of sent bytes has a SYN in it, which read_positions() could not know. */
+		if (conn->flow[SENT].position) {
+			conn->flow[SENT].position--;
+			conn->flow[SENT].isn++;
+		}
 	} else if (bpf_map_lookup_elem(&listeners, &key)) {
 		conn->role = ROLE_SERVER;
 		conn->evidence = EVIDENCE_LISTENER;

@@ -97,7 +97,6 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     correlate: createCorrelation(correlation.sdkDuplicates),
     ids: options.ids,
     sampler,
-    otherEndOf: (exchange) => connections.otherEndOf(exchange),
     isKnown: (process) => processes.lookup(process) !== undefined,
     count: (event) => {
       ledger.noticed(event);

@@ -55,16 +55,17 @@ export class Pairs {
     this.#others.delete(other.info.id);
   }
 
-  /** The exchange of the client at the other end that is one with this exchange of a server. */
-  otherEndOf(exchange: Exchange): Exchange | undefined {
+  /** A request's head is complete: a server's normally after the one at its client's end. */
+  requested(exchange: Exchange): void {
     const other = this.#others.get(exchange.connection.id);
-    if (other?.info.role !== 'client' || exchange.connection.role !== 'server') return undefined;
-    return other.exchangeAt(exchange.position);
+    if (other?.info.role !== 'client' || exchange.connection.role !== 'server') return;
+    exchange.otherEnd ??= other.exchangeAt(exchange.position);
   }
 
   /** Hands the transaction on, at once or when its other end has had its time to show. */
   take(transaction: Transaction, connection: Connection): void {
-    if (transaction.role === 'server' && this.#mustWait(transaction, connection)) this.#waiting.push({ transaction, connection });
+    this.requested(transaction.exchange);
+    if (this.#mustWait(transaction, connection)) this.#waiting.push({ transaction, connection });
     else this.#onTransaction(transaction);
   }
 
@@ -74,6 +75,7 @@ export class Pairs {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const { transaction, connection } of waiting) {
+      this.requested(transaction.exchange);
       if (transaction.end + MAX_WAIT_NS > now && this.#mustWait(transaction, connection)) {
         this.#waiting.push({ transaction, connection });
       } else {
@@ -85,14 +87,17 @@ export class Pairs {
   close(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const { transaction } of waiting) this.#onTransaction(transaction);
+    for (const { transaction } of waiting) {
+      this.requested(transaction.exchange);
+      this.#onTransaction(transaction);
+    }
   }
 
   /** Only of the first exchange of a connection is it unknown whether there is another end here. */
   #mustWait(transaction: Transaction, connection: Connection): boolean {
-    const { requestPosition, request } = transaction;
+    const { exchange, role, requestPosition, request } = transaction;
     // What the wire says goes before what the other end says.
-    if (request.traceparent !== undefined) return false;
+    if (role === 'client' || exchange.otherEnd !== undefined || request.traceparent !== undefined) return false;
     const other = this.#others.get(connection.info.id);
     if (other === undefined) return requestPosition === 0 && connection.info.pair !== '';
     const followed = other.requestPosition;

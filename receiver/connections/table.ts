@@ -17,7 +17,7 @@ export interface ConnectionTableOptions {
   readonly books: Books;
   readonly windowSize: number;
   readonly maxConnections: number;
-  /** A request's head is complete. */
+  /** A request's head is complete; its {@link Exchange.otherEnd} is set where it can be. */
   readonly onRequest: (exchange: Exchange) => void;
   readonly onTransaction: (transaction: Transaction) => void;
 }
@@ -76,7 +76,10 @@ export class ConnectionTable {
       controls: options.controls,
       books: options.books,
       windowSize: options.windowSize,
-      onRequest: options.onRequest,
+      onRequest: (exchange) => {
+        this.#pairs.requested(exchange);
+        options.onRequest(exchange);
+      },
       onTransaction: (transaction, connection) => {
         this.#pairs.take(transaction, connection);
       },
@@ -124,11 +127,6 @@ export class ConnectionTable {
     const gone = this.#gone.has(connection) ? 'gone without a word' : undefined;
     const executable = executableOf(connection.info.openedBy);
     return { ...connection.inspect(now), executable, closing: this.#closing.get(connection)?.cause ?? gone };
-  }
-
-  /** For an exchange of a server: the client's exchange at the other end of its connection, if that is observed too. */
-  otherEndOf(exchange: Exchange): Exchange | undefined {
-    return this.#pairs.otherEndOf(exchange);
   }
 
   open(event: OpenEvent): void {

@@ -342,7 +342,8 @@ export class Decoder {
     if (!isUnix) return tcpPair(this.#u32(at + connectionEvent.localIsn), this.#u32(at + connectionEvent.peerIsn));
     // Positions of a UNIX stream are counted from where each end began to be observed: only from the start do they agree.
     const isFromStart = (this.#bytes[at + connectionEvent.fromStart] ?? 0) !== 0;
-    return isFromStart ? unixPair(this.#u64(at + connectionEvent.cookie), this.#u64(at + connectionEvent.peerCookie)) : '';
+    const role = ROLES[this.#bytes[at + connectionEvent.role] ?? 0] ?? 'unknown';
+    return isFromStart ? unixPair(role, this.#u64(at + connectionEvent.cookie), this.#u64(at + connectionEvent.peerCookie)) : '';
   }
 
   #unixEndpoint(at: number, pathSize: number): Endpoint {

@@ -1,4 +1,5 @@
 // What both ends of a connection have in common → one text for both, or '' when the kernel could not tell.
+import type { Role } from '../model/connection.ts';
 
 /** Initial sequence numbers: 64 bits that both ends chose at random. */
 export function tcpPair(localIsn: number, peerIsn: number): string {
@@ -6,10 +7,10 @@ export function tcpPair(localIsn: number, peerIsn: number): string {
   return hex32(Math.min(localIsn, peerIsn)) + hex32(Math.max(localIsn, peerIsn));
 }
 
-/** Socket cookies; 0: there is no peer. */
-export function unixPair(cookie: number, peerCookie: number): string {
-  if (peerCookie === 0) return '';
-  return `unix-${Math.min(cookie, peerCookie).toString(16)}-${Math.max(cookie, peerCookie).toString(16)}`;
+/** The cookie of the client's socket. A peer has none (0) before its own first I/O, and the first I/O is the client's. */
+export function unixPair(role: Role, cookie: number, peerCookie: number): string {
+  const client = role === 'client' ? cookie : role === 'server' ? peerCookie : 0;
+  return client === 0 ? '' : `unix-${client.toString(16)}`;
 }
 
 function hex32(value: number): string {

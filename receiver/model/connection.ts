@@ -30,7 +30,7 @@ export interface ConnectionInfo {
   readonly networkNamespace: number;
   /**
    * The same text on both ends of the connection and on no other: of TCP the two initial sequence numbers, which every network namespace,
-   * plain NAT and two hosts agree on; of a UNIX socket the cookies of both. '' when it is not known.
+   * plain NAT and two hosts agree on; of a UNIX socket the cookie of the client's. '' when it is not known.
    */
   readonly pair: string;
   /** True when observed from its first byte; false for a connection that is older than the receiver. */

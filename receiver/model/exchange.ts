@@ -13,6 +13,8 @@ export interface Exchange {
   readonly request: HttpRequest;
   /** Answered, or given up: nothing more is hung under it. */
   isOver: boolean;
+  /** A server's: the client's exchange at the other end of the connection, where that is observed too. */
+  otherEnd: Exchange | undefined;
   /** A client's: the request that this one was made to serve. Undefined where that is not known. */
   servedBy: Exchange | undefined;
   /** Undefined until somebody has asked. */

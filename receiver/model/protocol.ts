@@ -126,7 +126,7 @@ export type GiveUpReason = 'not_http' | 'upgraded' | 'tunnel' | 'malformed' | 't
 export interface ConversationSink {
   /** A complete (or aborted) exchange. */
   transaction(transaction: Transaction): void;
-  /** A request's head is complete, and it is beyond doubt which answer will be its own. */
+  /** A request's head is complete. */
   requested(exchange: Exchange): void;
   /** A transaction was seen (its request head is complete). Called exactly once per transaction, before anything else about it. */
   seen(): void;

@@ -16,8 +16,6 @@ export interface SpanContextOptions {
   readonly correlate: (role: Exclude<Role, 'unknown'>, evidence: Evidence) => Correlation;
   readonly ids: IdSource;
   readonly sampler: Sampler;
-  /** For a server's exchange, the client's exchange at the other end of the connection. */
-  readonly otherEndOf: (exchange: Exchange) => Exchange | undefined;
   /** False: nothing is known of the process, and it makes no spans. */
   readonly isKnown: (process: ProcessId) => boolean;
   readonly count: (event: SpanEvent) => void;
@@ -26,7 +24,7 @@ export interface SpanContextOptions {
 export type SpanContextOf = (exchange: Exchange) => SpanContext;
 
 export function createSpanContexts(options: SpanContextOptions): SpanContextOf {
-  const { correlate, ids, sampler, otherEndOf, isKnown, count } = options;
+  const { correlate, ids, sampler, isKnown, count } = options;
 
   function wireContext(traceparent: string | undefined, tracestate: string | undefined): TraceContext | undefined {
     // Without a traceparent a tracestate says nothing.
@@ -52,7 +50,7 @@ export function createSpanContexts(options: SpanContextOptions): SpanContextOf {
     const { connection, request } = exchange;
     const role = connection.role === 'client' ? 'client' : 'server';
     const wire = wireContext(request.traceparent, request.tracestate);
-    const parent = parentSpan(role === 'client' ? exchange.servedBy : otherEndOf(exchange));
+    const parent = parentSpan(role === 'client' ? exchange.servedBy : exchange.otherEnd);
     const correlation = correlate(role, {
       wire,
       thread: undefined,

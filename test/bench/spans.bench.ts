@@ -38,7 +38,6 @@ const sampler = createSampler({ ratio: undefined, keepErrors: false, keepSlowerT
 const spanContextOf = createSpanContexts({
   correlate: createCorrelation('keep'),
   ids: createRandomIds((bytes) => randomFillSync(bytes)),
-  otherEndOf: () => undefined,
   sampler,
   isKnown: () => true,
   count: () => undefined,

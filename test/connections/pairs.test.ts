@@ -120,16 +120,18 @@ describe('a server transaction', () => {
     assert.deepEqual(paired(both), [undefined]);
   });
 
-  test('has none when the client is in doubt which answer is whose', () => {
+  test('gets its own request also while it is in doubt which answer the client has got', () => {
     const both = ends();
     both.client.sent(REQUEST);
     both.server.received(REQUEST).sent(RESPONSE);
     // Of the client's answer and its next request nothing is seen.
     both.client.unseen('received', RESPONSE.length).unseen('sent', REQUEST.length);
-    both.client.received(RESPONSE);
+    both.server.received(REQUEST).sent(RESPONSE);
+    both.client.received(RESPONSE).sent(REQUEST);
     both.server.received(REQUEST).sent(RESPONSE);
     both.bench.table.tick(1000 * MS);
-    assert.deepEqual(paired(both), [[1, 0], undefined]);
+    // The second one waited for a client's event that never came.
+    assert.deepEqual(paired(both), [[1, 0], [1, 2 * REQUEST.length], undefined]);
   });
 
   test('is not lost when the receiver stops', () => {

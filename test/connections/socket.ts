@@ -40,7 +40,7 @@ export function createBench(maxConnections = 100): Bench {
     onRequest: () => undefined,
     onTransaction: (transaction) => {
       transactions.push(transaction);
-      otherEnds.push(table.otherEndOf(transaction.exchange));
+      otherEnds.push(transaction.exchange.otherEnd);
       ledger.exported(1);
     },
   });

@@ -214,12 +214,14 @@ describe('a connection', () => {
     );
   });
 
-  test('over a UNIX socket has the pair of both cookies, from its start on', () => {
-    const unix = { family: AF_UNIX, cookie: 20, peerCookie: 17 };
-    assert.equal(opened(unix).info.pair, 'unix-11-14');
-    assert.equal(opened({ ...unix, cookie: 17, peerCookie: 20 }).info.pair, 'unix-11-14');
-    assert.equal(opened({ ...unix, isFromStart: false }).info.pair, '');
-    assert.equal(opened({ ...unix, peerCookie: 0 }).info.pair, '');
+  test("over a UNIX socket has the pair of the client's cookie, from its start on", () => {
+    const server = { family: AF_UNIX, cookie: 20, peerCookie: 17, role: 2 };
+    const client = { family: AF_UNIX, cookie: 17, peerCookie: 0, role: 1 };
+    assert.equal(opened(server).info.pair, 'unix-11');
+    assert.equal(opened(client).info.pair, 'unix-11');
+    assert.equal(opened({ ...server, isFromStart: false }).info.pair, '');
+    assert.equal(opened({ ...server, peerCookie: 0 }).info.pair, '');
+    assert.equal(opened({ ...server, role: 0 }).info.pair, '');
   });
 
   test('over an IPv6 socket with IPv4-mapped addresses is IPv4', () => {

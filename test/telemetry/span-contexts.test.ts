@@ -11,8 +11,6 @@ import { transactionOf } from '../protocols/http1/transaction.ts';
 interface Options {
   readonly ratio?: number;
   readonly isKnown?: boolean;
-  /** The client of every server's exchange. */
-  readonly client?: Exchange;
 }
 
 type WithSpan = Extract<SpanContext, { readonly kind: 'span' }>;
@@ -24,7 +22,6 @@ function spanContexts(options: Options = {}): (exchange: Exchange) => WithSpan {
     // The last 14 digits decide: they are those of a small number, so that only a ratio of 1 keeps the trace.
     ids: { traceId: () => String(next++).padStart(32, '0'), spanId: () => String(next++).padStart(16, '0') },
     sampler: createSampler({ ratio: options.ratio, keepErrors: false, keepSlowerThanMs: undefined }),
-    otherEndOf: () => options.client,
     isKnown: () => options.isKnown ?? true,
     count: () => undefined,
   });
@@ -41,6 +38,10 @@ function exchangeOf(role: Transaction['role'], traceparent?: string): Exchange {
   return transactionOf({ role, request: { traceparent } }).exchange;
 }
 
+function serverOf(client: Exchange, traceparent?: string): Exchange {
+  return { ...exchangeOf('server', traceparent), otherEnd: client };
+}
+
 describe('the context of a span', () => {
   test('is decided once', () => {
     const of = spanContexts();
@@ -50,8 +51,8 @@ describe('the context of a span', () => {
 
   test('of a server is below the client of the same exchange, whoever ends first', () => {
     const client = exchangeOf('client');
-    const of = spanContexts({ client });
-    const server = of(exchangeOf('server'));
+    const of = spanContexts();
+    const server = of(serverOf(client));
     const { correlation, context } = of(client);
     assert.equal(correlation.rule, 'client_root');
     assert.equal(server.correlation.rule, 'server_other_end');
@@ -61,13 +62,13 @@ describe('the context of a span', () => {
   });
 
   test('of a server whose request names a trace is in that one', () => {
-    const of = spanContexts({ client: exchangeOf('client', TRACEPARENT) });
-    const { correlation } = of(exchangeOf('server', TRACEPARENT));
+    const of = spanContexts();
+    const { correlation } = of(serverOf(exchangeOf('client', TRACEPARENT), TRACEPARENT));
     assert.equal(correlation.rule, 'server_traceparent');
   });
 
   test('of a server is a root when the client at the other end makes no span', () => {
-    const { correlation } = spanContexts({ isKnown: false, client: exchangeOf('client') })(exchangeOf('server'));
+    const { correlation } = spanContexts({ isKnown: false })(serverOf(exchangeOf('client')));
     assert.equal(correlation.rule, 'server_root');
   });
 
@@ -77,8 +78,8 @@ describe('the context of a span', () => {
       [0.5, false],
     ] as const) {
       const client = exchangeOf('client');
-      const of = spanContexts({ ratio, client });
-      assert.equal(of(exchangeOf('server')).isSampled, isSampled);
+      const of = spanContexts({ ratio });
+      assert.equal(of(serverOf(client)).isSampled, isSampled);
       assert.equal(of(client).isSampled, isSampled);
     }
   });

@@ -51,7 +51,6 @@ function build(input: Input): { readonly result: SpanResult; readonly events: re
   const spanContextOf = createSpanContexts({
     correlate: createCorrelation(input.sdkDuplicates ?? 'suppress'),
     ids: { traceId: () => newTrace, spanId: () => newSpan },
-    otherEndOf: () => undefined,
     sampler,
     isKnown: () => true,
     count: (event) => events.push(event),

@@ -43,6 +43,7 @@ export function openExchange(
     start,
     process,
     isOver: false,
+    otherEnd: undefined,
     servedBy: undefined,
     spanContext: undefined,
     request: {

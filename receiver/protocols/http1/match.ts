@@ -100,12 +100,9 @@ export class Matcher {
     this.#hasWaited = false;
   }
 
-  /** Undefined as well while it is in doubt which answer is whose. */
   at(position: number): HttpExchange | undefined {
-    if (this.#isInDoubt) return undefined;
     if (this.#last?.position === position) return this.#last;
-    for (const exchange of this.#waiting) if (exchange.position === position) return exchange;
-    return undefined;
+    return this.#waiting.find((exchange) => exchange.position === position);
   }
 
   doubt(): void {
@@ -134,7 +131,7 @@ export class Matcher {
       if (exchange.otherPosition <= Math.max(told, newest.otherPosition)) this.#isPipelined = true;
     }
     this.#waiting.push(exchange);
-    if (!this.#isInDoubt) this.#sink.requested(exchange);
+    this.#sink.requested(exchange);
     if (this.#isConfirmed) this.#sink.seen();
   }
 

@@ -51,7 +51,16 @@ export function transactionOf(variation: Variation = {}): Transaction {
   };
   return {
     kind: 'http',
-    exchange: { connection, process, position: 0, request, isOver: true, servedBy: undefined, spanContext: undefined },
+    exchange: {
+      connection,
+      process,
+      position: 0,
+      request,
+      isOver: true,
+      otherEnd: undefined,
+      servedBy: undefined,
+      spanContext: undefined,
+    },
     connection,
     role,
     secure: variation.secure ?? false,
