@@ -121,9 +121,15 @@ test('a receiver that does not capture yet, a connection that was given up, one 
   const { receiver } = answer;
   assert.equal(formatInspection({ receiver: { ...receiver, phase: 'starting' } }), 'usm-receiver 0.1.0, starting, up 12 s\n');
   const none = { tracked: 1, matching: 0, shown: [], truncated: false, given_up: 'not_http' };
-  assert.match(formatInspection({ receiver, connections: none }), /1 tracked, 0 matching, 0 shown\nThis connection was given up: not_http\./);
+  assert.match(
+    formatInspection({ receiver, connections: none }),
+    /1 tracked, 0 matching, 0 shown\nThis connection was given up: not_http\./,
+  );
   const shown = [{ ...connection, conversation: undefined, protocol: 'undecided', local: '/run/a\u001b[2J\n' }];
-  const lines = formatInspection({ receiver, connections: { tracked: 1, matching: 1, shown, truncated: false, given_up: undefined } });
+  const lines = formatInspection({
+    receiver,
+    connections: { tracked: 1, matching: 1, shown, truncated: false, given_up: undefined },
+  });
   assert.match(lines, /\/run\/a\\x1b\[2J\\x0a {2}\[::1\]:51000 {2}undecided/, 'text of others cannot steer the terminal');
 });
 

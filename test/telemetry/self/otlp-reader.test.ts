@@ -230,6 +230,22 @@ test('a backend that refuses is told of, and does not keep the receiver longer t
   assert.equal(failures.length, 1);
 });
 
+test('a backend that never answers does not keep the receiver longer than its time', async () => {
+  const server = createServer(() => undefined);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const reader = await openOtlpReader(
+    options({ endpoint: `http://127.0.0.1:${port}/`, requestTimeoutMs: 60_000, timeoutMs: 60_000 }),
+    dependencies([]),
+  );
+  const begin = performance.now();
+  await reader.close(200);
+  const took = performance.now() - begin;
+  server.close();
+  server.closeAllConnections();
+  assert.ok(took >= 190 && took < 2_000, `${took} ms`);
+});
+
 test('a certificate that is not there is an error at once', async () => {
   await assert.rejects(
     openOtlpReader(options({ endpoint: 'https://localhost:1/', caFile: '/nowhere/ca.pem' }), dependencies([])),
