@@ -22,13 +22,18 @@ const MAX_SLOTS = 1_024;
 export class HttpEntries {
   /** By slot; a power of two of them. */
   #slots = new Array<HttpEntry | undefined>(MIN_SLOTS).fill(undefined);
-  #used = 0;
+  /** Since the last change of size. */
+  #evictions = 0;
 
   /** An unknown combination takes the place of another one, whose series stay where they are. */
   of(isServer: boolean, dimensions: HttpDimensions): HttpEntry {
     const hash = hashOf(isServer, dimensions);
-    const entry = this.#slots[hash & (this.#slots.length - 1)];
+    // Each has two places: its own, and that of its neighbour.
+    let slot = hash & (this.#slots.length - 1);
+    const entry = this.#slots[slot];
     if (entry?.isServer === isServer && isSame(entry.dimensions, dimensions)) return entry;
+    const other = this.#slots[slot ^ 1];
+    if (other?.isServer === isServer && isSame(other.dimensions, dimensions)) return other;
     const fresh: HttpEntry = {
       isServer,
       dimensions: { ...dimensions },
@@ -36,9 +41,15 @@ export class HttpEntries {
       requestBodySize: undefined,
       responseBodySize: undefined,
     };
-    if (entry === undefined) this.#used++;
-    else if (this.#used * 2 > this.#slots.length && this.#slots.length < MAX_SLOTS) this.#resize(this.#slots.length * 4);
-    this.#slots[hash & (this.#slots.length - 1)] = fresh;
+    if (entry !== undefined) {
+      if (other !== undefined && ++this.#evictions > this.#slots.length && this.#slots.length < MAX_SLOTS) {
+        this.#resize(this.#slots.length * 4);
+        slot = hash & (this.#slots.length - 1);
+      } else {
+        this.#slots[slot ^ 1] = entry;
+      }
+    }
+    this.#slots[slot] = fresh;
     return fresh;
   }
 
@@ -50,7 +61,7 @@ export class HttpEntries {
   /** What was there is found again by its key. */
   #resize(slots: number): void {
     this.#slots = new Array<HttpEntry | undefined>(slots).fill(undefined);
-    this.#used = 0;
+    this.#evictions = 0;
   }
 }
 
@@ -111,5 +122,6 @@ function hashOf(isServer: boolean, { statusCode, method, serverAddress, serverPo
   for (let i = 0; i < head; i++) hash = Math.imul(hash, 31) + serverAddress.charCodeAt(i);
   for (let i = Math.max(head, length - HASHED_CHARACTERS); i < length; i++)
     hash = Math.imul(hash, 31) + serverAddress.charCodeAt(i);
-  return hash ^ (hash >>> 13);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x45d9f3b);
+  return hash ^ (hash >>> 15);
 }
