@@ -116,7 +116,7 @@ function valueOf(dimensions: HttpDimensions, name: string): string | number {
 function hashOf(isServer: boolean, { statusCode, method, serverAddress, serverPort }: HttpDimensions): number {
   const { length } = serverAddress;
   let hash = statusCode * 31 + serverPort + (isServer ? 7 : 0);
-  hash = Math.imul(hash, 31) + method.charCodeAt(method.length - 1) + method.length;
+  hash = Math.imul(hash, 31) + method.charCodeAt(0) * 8 + method.length;
   // The beginning and the end of a name are where names of one kind differ; reading all of it would cost more than a miss now and then.
   const head = Math.min(length, HASHED_CHARACTERS);
   for (let i = 0; i < head; i++) hash = Math.imul(hash, 31) + serverAddress.charCodeAt(i);
