@@ -5,7 +5,7 @@ import { product, version } from './cli/version.ts';
 import type { ExtensionConfig, OtlpMetricReaderConfig, PrometheusReaderConfig, ReceiverConfig } from './config/types.ts';
 import { messageOf, ReceiverError } from './errors.ts';
 import { createHealthHandler, type Deliveries, Health, type HealthSources, type Phase } from './extensions/health-check.ts';
-import { type HttpHandler, serveHttp, text } from './extensions/http-server.ts';
+import { type HttpHandler, type HttpServer, serveHttp, text } from './extensions/http-server.ts';
 import { createPprofHandler } from './extensions/pprof.ts';
 import { createZpagesHandler } from './extensions/zpages.ts';
 import type { Logger } from './log.ts';
@@ -34,6 +34,8 @@ export interface OperationsOptions {
 }
 
 export interface Operations {
+  /** Ports that extensions and readers listen on. */
+  readonly ports: ReadonlySet<number>;
   /** Capture runs. */
   running(observed: Observed): void;
   /** The receiver is on its way out: health checks fail from now on. */
@@ -64,6 +66,7 @@ class RunningOperations implements Operations {
   readonly #startMs: number;
   readonly #identity: SelfIdentity;
   readonly #closings: Closing[] = [];
+  readonly ports = new Set<number>();
   #phase: Phase = 'starting';
   #observed: Observed | undefined;
   #upSinceMs: number | undefined;
@@ -136,8 +139,13 @@ class RunningOperations implements Operations {
 
   async #serve(extension: Exclude<ExtensionConfig, { readonly kind: 'file_storage' }>, handler: HttpHandler): Promise<void> {
     const server = await serveHttp(`extension "${extension.id}"`, extension.listen, handler);
-    this.#closings.push(() => server.close());
+    this.#own(server);
     this.#options.logger.info('Extension started.', { extension: extension.id, endpoint: server.address });
+  }
+
+  #own(server: HttpServer): void {
+    this.ports.add(server.port);
+    this.#closings.push(() => server.close());
   }
 
   async #openPrometheus(reader: PrometheusReaderConfig, instruments: readonly Instrument[]): Promise<void> {
@@ -151,7 +159,7 @@ class RunningOperations implements Operations {
     };
     try {
       const server = await serveHttp('the metrics about usm-receiver', reader.listen, handler);
-      this.#closings.push(() => server.close());
+      this.#own(server);
       logger.info('Serving metrics about usm-receiver.', { endpoint: `http://${server.address}/metrics` });
     } catch (error) {
       if (!reader.isDefault) throw error;

@@ -2,6 +2,7 @@
 //   record -> event -> stream -> message -> transaction -> observation -> span -> batch
 // docs/architecture.md draws it.
 import { createCorrelation } from './attribution/correlation.ts';
+import { isOwnClient, type OwnServers } from './attribution/own-servers.ts';
 import { createProcesses, type ProcessCounters } from './attribution/processes.ts';
 import { createResources, type HostInfo } from './attribution/resources.ts';
 import { createServiceResources } from './attribution/service-resources.ts';
@@ -53,6 +54,8 @@ export interface PipelineOptions {
   /** Where the ring is drained into. */
   readonly buffer: Uint8Array<ArrayBuffer>;
   readonly cpus: number;
+  /** Where the receiver is a server itself; undefined: nowhere. */
+  readonly ownServers?: OwnServers;
   /** The ring was full: `count` events never came, and their connections were shed. */
   readonly onEventsDropped: (count: number) => void;
 }
@@ -87,7 +90,7 @@ export interface Pipeline {
 }
 
 export function createPipeline(options: PipelineOptions): Pipeline {
-  const { config, ledger, exportPath } = options;
+  const { config, ledger, exportPath, ownServers } = options;
   const { filter, http, capture, correlation, redaction } = config.usm;
   const processes = createProcesses({ maxProcesses: MAX_PROCESSES });
   const resources = createResources({ host: options.host, version: options.version, maxProcesses: MAX_PROCESSES });
@@ -184,7 +187,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 
   function observe(transaction: Transaction): void {
     serving.ended(transaction.exchange);
-    if (!filter.otlp && isOtlpExport(transaction)) {
+    const isOurs = ownServers !== undefined && isOwnClient(transaction.connection, ownServers);
+    if (isOurs || (!filter.otlp && isOtlpExport(transaction))) {
       ledger.notExported('filtered', 1);
       return;
     }

@@ -1,9 +1,10 @@
 // The running receiver: opens the kernel side, the pipeline and the exporters, drains the ring in time, and closes the books at the end.
 import { randomFillSync } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import * as os from 'node:os';
 import { capabilities, limitAllocator } from '../native/index.ts';
 import { readHost } from './attribution/host.ts';
+import { parseNetworkNamespace } from './attribution/own-servers.ts';
 import { version } from './cli/version.ts';
 import type { Clock } from './clock.ts';
 import type { ExporterConfig, PipelineConfig, ReceiverConfig } from './config/types.ts';
@@ -132,6 +133,7 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
     windowSize,
     buffer,
     cpus: capabilities().possibleCpus,
+    ownServers: { ports: operations.ports, networkNamespace: parseNetworkNamespace(readLink('/proc/self/ns/net')) },
     onEventsDropped: (count) => {
       logger.warnLimited(
         'ring_full',
@@ -350,6 +352,14 @@ function exportersOf(config: ReceiverConfig, signal: PipelineConfig['signal']): 
 
 function nonZero(counters: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
   return Object.fromEntries(Object.entries(counters).filter(([, count]) => count !== 0));
+}
+
+function readLink(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 function readText(path: string): string | undefined {

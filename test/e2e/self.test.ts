@@ -21,6 +21,11 @@ const skip = kernelTestSkip();
 const usm = { filter: { exclude: [{ pids: [process.pid] }] } };
 const anyPort = { endpoint: '127.0.0.1:0' };
 
+/** Nothing but connections to these ports: the books are compared to the unit, and others may be busy on this host. */
+const only = (...ports: readonly number[]) => ({
+  filter: { ...usm.filter, include: [{ local_ports: ports }, { remote_ports: ports }] },
+});
+
 /** Without anything to count there is no series: reasons, and exporters of metrics. */
 const isOptional = (name: string): boolean =>
   /_(?:metric_points|not_exported|shed|unattributed|lost|noticed|events_dropped)$/.test(name);
@@ -63,7 +68,7 @@ async function fetchJson(url: string): Promise<{ readonly status: number; readon
 
 test('the metrics of a scrape are the ledger: every name is there, and every number agrees', { skip }, async (t) => {
   const server = await startServer(t, 'node');
-  const receiver = await startReceiver(t, { usm, args: readers(prometheus(0)) });
+  const receiver = await startReceiver(t, { usm: only(server.port), args: readers(prometheus(0)) });
   const url = metricsUrl(receiver);
   const client = await startClient(t, 'node', server);
   const truth = await client.run(planRequests(newRun(), 40, 'plain'), { connections: 4 });
@@ -133,7 +138,7 @@ test(
     const endpoint = `http://127.0.0.1:${port}`;
     const server = await startServer(t, 'node');
     const receiver = await startReceiver(t, {
-      usm,
+      usm: only(server.port),
       args: readers({ periodic: { interval: 3_600_000, exporter: { otlp: { protocol: 'http/json', endpoint } } } }),
     });
     const client = await startClient(t, 'node', server);
@@ -168,6 +173,25 @@ test('a real Collector takes them over gRPC, all of them', { skip }, async (t) =
   assert.doesNotMatch(receiver.stderr(), /could not be sent/);
 });
 
+test('who asks the receiver on this host makes no spans, and is counted', { skip }, async (t) => {
+  const server = await startServer(t, 'node');
+  const ports = [await freePort(), await freePort(), await freePort()] as const;
+  const [scraped, checked, inspected] = ports.map((port) => `127.0.0.1:${port}`);
+  const { include } = only(server.port, ...ports).filter;
+  const receiver = await startReceiver(t, {
+    usm: { filter: { include } },
+    args: readers(prometheus(ports[0])),
+    extensions: { health_check: { endpoint: checked }, zpages: { endpoint: inspected } },
+  });
+  const urls = [`http://${scraped}/metrics`, `http://${checked}/`, `http://localhost:${ports[2]}/debug/usm`];
+  const client = await startClient(t, 'node', server);
+  const truth = await client.run(planRequests(newRun(), 10, 'plain'));
+  for (const url of [...urls, ...urls]) assert.equal((await (await fetch(url)).text()).length > 0, true);
+  const stopped = await receiver.stop();
+  assertTruth(stopped, truth);
+  assert.deepEqual(stopped.ledger?.transactions.not_exported, { filtered: 6 });
+});
+
 /** A backend for OTLP/HTTP on a port that the test has chosen. */
 async function startBackend(cleanup: Cleanup, port: number): Promise<void> {
   const backend = createServer((request, response) => {
@@ -184,7 +208,7 @@ test('health is 503 while a backend is dead for long, says which, and is 200 whe
   const port = await freePort();
   const server = await startServer(t, 'node');
   const receiver = await startReceiver(t, {
-    usm,
+    usm: only(server.port),
     exporters: {
       'otlp_http/dead': {
         endpoint: `http://127.0.0.1:${port}`,
@@ -216,7 +240,7 @@ test('health is 503 while a backend is dead for long, says which, and is 200 whe
 test('health is 503 when no events are taken from the kernel, because a full queue holds them there', { skip }, async (t) => {
   const server = await startServer(t, 'node');
   const receiver = await startReceiver(t, {
-    usm,
+    usm: only(server.port),
     hasFile: false,
     exporters: {
       otlp_http: {
