@@ -180,13 +180,14 @@ function relocationTables(elf: ElfFile): readonly Table[] {
   return tables;
 }
 
-/** .dynsym has no size of its own in the dynamic table: the hash tables tell it, else the section header. */
+/** .dynsym has no size of its own in the dynamic table: its section header tells it, else the hash tables. */
 function dynamicSymbolTable(read: ReadAt, elf: ElfFile): Table | undefined {
   const address = elf.dynamic?.get(DynamicTag.symbolTable);
   if (address === undefined || (elf.dynamic?.get(DynamicTag.symbolEntry) ?? SYMBOL_SIZE) !== SYMBOL_SIZE) return undefined;
   const offset = fileOffsetOf(elf, address, SYMBOL_SIZE);
   if (offset === undefined) return undefined;
-  const count = sectionOf(read, elf, SHT_DYNSYM, offset)?.count ?? countByHash(read, elf) ?? countByGnuHash(read, elf);
+  const count =
+    sectionOf(read, elf, SHT_DYNSYM, offset)?.count ?? countByHash(read, elf) ?? countByGnuHash(read, elf) ?? countToStrings(elf);
   if (count === undefined) return undefined;
   const load = elf.loads.find(({ vaddr, fileSize }) => address >= vaddr && address < vaddr + fileSize);
   const room = load ? Math.floor((load.vaddr + load.fileSize - address) / SYMBOL_SIZE) : 0;
@@ -214,7 +215,8 @@ function countByGnuHash(read: ReadAt, elf: ElfFile): number | undefined {
   forEachBlock(read, { offset: buckets, count: bucketCount }, 4, (view, count) => {
     for (let i = 0; i < count; i++) last = Math.max(last, view.getUint32(i * 4, true));
   });
-  if (last < firstSymbol) return firstSymbol;
+  // An empty table: nothing is exported, and how many references there are it does not say.
+  if (last < firstSymbol) return undefined;
   const chains = buckets + bucketCount * 4;
   for (let steps = 0; last < MAX_ENTRIES && steps < MAX_ENTRIES; steps += BLOCK_ENTRIES) {
     // The end of the file may be nearer than a block.
@@ -226,6 +228,13 @@ function countByGnuHash(read: ReadAt, elf: ElfFile): number | undefined {
     for (let i = 0; i + 4 <= bytes.length; i += 4, last++) if ((view.getUint32(i, true) & 1) === 1) return last + 1;
   }
   return undefined;
+}
+
+/** Linkers put the strings behind the symbols. What lies between them and is no symbol has no name that anyone looks for. */
+function countToStrings(elf: ElfFile): number | undefined {
+  const symbols = elf.dynamic?.get(DynamicTag.symbolTable) ?? Infinity;
+  const strings = elf.dynamic?.get(DynamicTag.stringTable) ?? 0;
+  return strings > symbols ? Math.floor((strings - symbols) / SYMBOL_SIZE) : undefined;
 }
 
 interface Section extends Table {

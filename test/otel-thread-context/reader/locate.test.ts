@@ -1,6 +1,16 @@
 // What a process goes through while it is looked at: it publishes late, forks, becomes another program, ends; its files vanish or change.
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -221,6 +231,14 @@ test('a path that leads to another file, or to no file, is not followed', async 
     assert.equal(outcome.kind, 'unresolved');
     assert.ok(steps.some(({ detail }) => detail === `skipped ${library}: the file behind it cannot be opened`));
   }
+});
+
+test('what is mapped and no regular file is not opened', () => {
+  const handle = openProcess(process.pid);
+  const { ino } = statSync('/dev/null');
+  const mapping = { start: 4096, end: 8192, offset: 0, isExecutable: true, device: '00:05', inode: ino, name: '/dev/null' };
+  assert.equal(handle.openMapped(mapping), undefined);
+  handle.close();
 });
 
 /** A process with more in its list of mappings than it has, and a count of what is read of its files. */
