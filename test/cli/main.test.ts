@@ -42,10 +42,10 @@ test('validate and run tell every problem on standard error and exit 1', () => {
   const file = join(folder, 'bad.yaml');
   writeFileSync(
     file,
-    'receivers: { usm: { fliter: {} } }\nexporters: { debug: { verbosity: loud } }\nservice: { pipelines: { traces: { receivers: [usm], exporters: [debug] } } }',
+    'receivers: { usm: { filter: { loopbak: true } } }\nexporters: { debug: { verbosity: loud } }\nservice: { pipelines: { traces: { receivers: [usm], exporters: [debug] } } }',
   );
   const expected = `Error: invalid configuration: 2 problems:
-  'receivers::usm' has invalid keys: fliter (did you mean "filter"?); valid keys are [aggregation capture collection_interval correlation filter http metrics redaction shutdown_timeout]
+  'receivers::usm::filter' has invalid keys: loopbak (did you mean "loopback"?); valid keys are [exclude include loopback otlp]
   exporters::debug::verbosity: must be one of [basic normal detailed], found "loud"
 `;
   assert.deepEqual(run(['validate', '--config', file]), { stdout: '', stderr: expected, status: 1 });
