@@ -152,7 +152,10 @@ function normalLine({ name, data }: Metric, point: Point): string {
   let text = `${head} count=${count} sum=${sum}${count === 0 ? '' : ` min=${min} max=${max}`}`;
   if (data.kind === 'histogram') {
     const { bounds, counts } = point as HistogramPoint;
-    for (const [index, bound] of bounds.entries()) text += ` le${bound}=${counts[index] ?? 0}`;
+    for (const [index, count] of counts.entries()) {
+      const bound = bounds[index];
+      text += bound === undefined ? ` ${count}` : ` le${bound}=${count}`;
+    }
   }
   return `${text}\n`;
 }
