@@ -77,18 +77,25 @@ function isSame(a: HttpDimensions, b: HttpDimensions): boolean {
   );
 }
 
+/** What an exchange or a connection is told apart by besides its dimensions. */
+export type OtherAttributes = Readonly<Record<string, string>>;
+
 /** The attributes of these names that there are. */
-export function attributesOf(
-  dimensions: HttpDimensions,
-  names: readonly string[],
-  others?: Readonly<Record<string, string>>,
-): AttributeList {
+export function attributesOf(dimensions: HttpDimensions, names: readonly string[], others?: OtherAttributes): AttributeList {
   const attributes: (string | AttributeValue)[] = [];
   for (const name of names) {
     const value = others?.[name] ?? valueOf(dimensions, name);
     if (value !== '' && value !== 0) attributes.push(name, value);
   }
-  return attributes;
+  // Without the room that it was given to grow: it is kept as long as its series.
+  return attributes.slice();
+}
+
+/** Different for different values of these names. */
+export function keyOf(dimensions: HttpDimensions, names: readonly string[], others?: OtherAttributes): string {
+  let key = '';
+  for (const name of names) key += `${others?.[name] ?? valueOf(dimensions, name)}\0`;
+  return key;
 }
 
 function valueOf(dimensions: HttpDimensions, name: string): string | number {

@@ -8,7 +8,7 @@ import type { Resource } from '../../model/resource.ts';
 import type { Nanoseconds, Transaction } from '../../model/transaction.ts';
 import type { SpanIdentity } from './exemplar-store.ts';
 import type { Random } from './exemplars.ts';
-import { attributesOf } from './http-entries.ts';
+import { attributesOf, keyOf, type OtherAttributes } from './http-entries.ts';
 import { type Aggregation, createInstruments, type EnabledMetric, type Instruments } from './instruments.ts';
 import type { DistributionSeries } from './series.ts';
 import { type Service, Services, type Take } from './services.ts';
@@ -167,16 +167,18 @@ export class HttpMetrics {
     });
   }
 
-  #countOne(index: number, transaction: Transaction, others?: Readonly<Record<string, string>>): void {
+  #countOne(index: number, transaction: Transaction, others?: OtherAttributes): void {
     const instrument = this.#instruments.counts[index];
     if (instrument === undefined) return;
     this.#options.measure(transaction, this.#dimensions);
     const service = this.#services.of(this.#options.imageOf(transaction.process));
     const stream = service.counts[index];
     assert(stream !== undefined, 'an instrument has a stream in each service');
-    const attributes = attributesOf(this.#dimensions, instrument.attributes, others);
-    const key = attributes.join('\0');
-    (stream.find(key) ?? stream.add(key, attributes, service.collectedUnixNs)).add();
+    const key = keyOf(this.#dimensions, instrument.attributes, others);
+    const known = stream.find(key);
+    const series =
+      known ?? stream.add(key, attributesOf(this.#dimensions, instrument.attributes, others), service.collectedUnixNs);
+    series.add();
   }
 
   /** Of the present dimensions. */
@@ -184,9 +186,10 @@ export class HttpMetrics {
     const instrument = this.#instruments.distributions[index];
     const stream = service.distributions[index];
     assert(instrument !== undefined && stream !== undefined, 'an instrument has a stream in each service');
-    const attributes = attributesOf(this.#dimensions, instrument.attributes);
-    const key = attributes.join('\0');
-    return stream.find(key) ?? stream.add(key, attributes, this.#startOf(service, transaction));
+    const key = keyOf(this.#dimensions, instrument.attributes);
+    const known = stream.find(key);
+    if (known !== undefined) return known;
+    return stream.add(key, attributesOf(this.#dimensions, instrument.attributes), this.#startOf(service, transaction));
   }
 
   /** A series begins with its first exchange, but never before one of the same name ended. */
