@@ -93,9 +93,10 @@ export function attributesOf(dimensions: HttpDimensions, names: readonly string[
 
 /** Different for different values of these names. */
 export function keyOf(dimensions: HttpDimensions, names: readonly string[], others?: OtherAttributes): string {
-  let key = '';
-  for (const name of names) key += `${others?.[name] ?? valueOf(dimensions, name)}\0`;
-  return key;
+  const values: (string | number)[] = [];
+  for (const name of names) values.push(others?.[name] ?? valueOf(dimensions, name));
+  // One piece of text, unlike one that is put together piece by piece: that would keep them all.
+  return values.join('\0');
 }
 
 function valueOf(dimensions: HttpDimensions, name: string): string | number {
