@@ -58,6 +58,10 @@ export class MetricRequestEncoder implements RequestEncoder<ResourceMetric> {
     return request;
   }
 
+  release(request: Uint8Array): void {
+    this.#envelope.release(request);
+  }
+
   #metric({ name, unit, description, data }: Metric): void {
     const writer = this.#writer;
     writer.textField(0x0a, name); // name

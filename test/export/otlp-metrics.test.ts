@@ -177,6 +177,23 @@ test('metrics of one resource stand together, in the order in which they came; t
   assert.deepEqual([namesOf(first), namesOf(second)], [[['a', 'c'], ['b']], [['d']]]);
 });
 
+test('the memory of a delivered request serves again', () => {
+  const encoder = new MetricRequestEncoder(scope, clock);
+  const points = Array.from({ length: 1_000 }, () => histogramPoint);
+  const item = { resource: makeResource('shop'), metric: makeMetric({ kind: 'histogram', temporality: 'delta', points }) };
+  const encode = (): Uint8Array => {
+    encoder.add(item);
+    return encoder.finish();
+  };
+  const first = encode();
+  const expected = Buffer.from(first);
+  assert.notEqual(encode().buffer, first.buffer);
+  encoder.release(first);
+  const third = encode();
+  assert.equal(third.buffer, first.buffer);
+  assert.deepEqual(Buffer.from(third), expected);
+});
+
 test('requests of every number of points are well-formed', () => {
   const encoder = new MetricRequestEncoder(scope, clock);
   const resource = makeResource('shop');

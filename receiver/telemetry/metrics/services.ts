@@ -26,7 +26,7 @@ export interface ServicesOptions {
 
 const MAX_IMAGES = 32_768;
 /** Points that are handed over at once. They go into one request, and a request has a limit. */
-const MAX_POINTS = 512;
+const MAX_POINTS = 256;
 
 export class Service {
   readonly resource: Resource;
