@@ -48,7 +48,7 @@ const MAX_SERVICES = 8_192;
 const MAX_SERIES = 200_000;
 const NANOSECONDS_PER_SECOND = 1e9;
 /** Some milliseconds of encoding: the ring goes on filling meanwhile. */
-const POINTS_PER_TURN = 1_024;
+const POINTS_PER_TURN = 512;
 
 export class HttpMetrics {
   readonly #options: HttpMetricsOptions;
