@@ -1,4 +1,4 @@
-// Runs every examples/*/run.sh and compares what it prints with its expected.txt (`<number>` stands for any digits).
+// Runs every examples/*/run.sh and compares what it prints with its expected.txt (`<number>` stands for any digits, `<trace id>` for one).
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,6 +9,7 @@ import { freePort } from '../traffic/nginx.ts';
 import { kernelTestSkip, repository } from './harness.ts';
 
 const skip = kernelTestSkip();
+const ports = ['OTLP_PORT', 'PAGE_PORT', 'JAEGER_PORT', 'QUERY_PORT', 'QUERY_GRPC_PORT', 'DEMO_PORT'];
 const examples = path.join(repository, 'examples');
 
 for (const name of readdirSync(examples)) {
@@ -16,7 +17,7 @@ for (const name of readdirSync(examples)) {
   if (!existsSync(script)) continue;
   test(`examples/${name} prints what it says`, { skip }, async (t) => {
     const env = { ...process.env };
-    for (const port of ['OTLP_PORT', 'QUERY_PORT', 'QUERY_GRPC_PORT', 'DEMO_PORT']) env[port] = String(await freePort());
+    for (const port of ports) env[port] = String(await freePort());
     const child = spawn(script, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     t.after(() => void child.kill('SIGTERM')); // its trap ends what it started
     let stdout = '';
@@ -26,7 +27,10 @@ for (const name of readdirSync(examples)) {
     const [code] = (await once(child, 'close')) as [number];
     assert.equal(code, 0, stderr);
     const expected = readFileSync(path.join(examples, name, 'expected.txt'), 'utf8');
-    const pattern = expected.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replaceAll('<number>', '\\d+');
+    const pattern = expected
+      .replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+      .replaceAll('<number>', '\\d+')
+      .replaceAll('<trace id>', '[0-9a-f]{32}');
     assert.match(stdout, new RegExp(`^${pattern}$`));
   });
 }
