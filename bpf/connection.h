@@ -144,7 +144,8 @@ static __always_inline u64 position_now(struct sock *sk, struct tcp_sock *tcp, s
  * its first byte. The kernel's sequence numbers decide, so bytes that moved
  * unseen (splice to a pipe, TCP_ZEROCOPY_RECEIVE) leave a hole of their exact
  * size. Less than `size` means that another thread moved bytes of the same
- * direction meanwhile: then nobody can tell whose came first.
+ * direction meanwhile: then nobody can tell whose came first. So does more when
+ * sending, where nothing goes unseen: the other thread's call has yet to return.
  */
 static __always_inline u64 advance(struct sock *sk, struct tcp_sock *tcp, struct flow *flow, u32 direction, u32 size,
 				   u8 *flags)
@@ -163,6 +164,8 @@ static __always_inline u64 advance(struct sock *sk, struct tcp_sock *tcp, struct
 		count(COUNTER_UNORDERED, 1);
 	} else if (unlikely(delta > size)) {
 		count(COUNTER_UNSEEN_BYTES, delta - size);
+		if (direction == SENT)
+			*flags |= IO_UNORDERED;
 	}
 	return start;
 }

@@ -10,6 +10,7 @@
 #include "capture.h"
 #include "connection.h"
 #include "meeting.h"
+#include "overload.h"
 #include "walk.h"
 
 /* What user space wants of this direction; nothing while it has not spoken. */
@@ -235,7 +236,7 @@ static __always_inline u64 guess_chunks(struct buffers *buffers, u64 start, u32 
  */
 static __always_inline u64 io_time(struct tcp_sock *tcp, u32 direction)
 {
-	if (tcp && direction == SENT && tcp->snd_nxt == tcp->write_seq)
+	if (tcp && direction == SENT && bpf_core_field_exists(tcp->tcp_clock_cache) && tcp->snd_nxt == tcp->write_seq)
 		return tcp->tcp_clock_cache;
 	return bpf_ktime_get_ns();
 }
@@ -317,7 +318,8 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 		__sync_fetch_and_or(&conn->flags, CONN_IGNORED);
 		return 0;
 	}
-	if (unlikely(conn->flags & CONN_SHED) && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_size / 2) {
+	if (unlikely(conn->flags & CONN_SHED) &&
+	    (is_left_out(sk, conn) || bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_size / 2)) {
 		count(COUNTER_LOST_BYTES, size);
 		return 0;
 	}
@@ -326,6 +328,10 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 		stop_walk(conn, !direction, time);
 		conn->last_flow = direction + 1;
 		flow->limit = start + WINDOW_SIZE;
+		if (unlikely(shed_share) && is_request(conn, direction) && is_left_out(sk, conn)) {
+			leave_out(conn, size);
+			return 0;
+		}
 	}
 
 	from = start > wishes.until ? start : wishes.until;

@@ -282,7 +282,7 @@ export class Connection implements ConversationSink {
     const side = this.#sideOf(event.isSent);
     const end = event.position + event.size;
     if (event.position < flow.position || event.isUnordered) {
-      if (event.isUnordered && !this.#isIgnored) this.#conversation?.unordered(side);
+      if (!this.#isIgnored) this.#conversation?.unordered(side);
       // Whose bytes came first is not known. What is new of this range moved, but nobody can say in which order.
       if (end > flow.position) this.#reach(flow, event.isSent, end, event.time, 'unordered_io');
       return;

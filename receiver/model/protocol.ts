@@ -52,7 +52,7 @@ export interface Conversation {
    * they are lost for `reason` and the conversation resynchronises.
    */
   missing(side: Side, position: number, end: number, reason: LossReason, time: Nanoseconds, process: ProcessId): void;
-  /** I/O of several threads in this direction: bytes may have been told of at positions that were not theirs. */
+  /** I/O of several threads in this direction: bytes came too late, or may have been told of at positions that were not theirs. */
   unordered(side: Side): void;
   /**
    * The kernel followed chunked framing itself from the chunk-size line at `position` (as asked by {@link ConversationSink.stepOverChunks})

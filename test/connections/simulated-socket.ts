@@ -184,7 +184,8 @@ export class SimulatedSocket {
       flow.position += io.size;
       otherPosition = other.position;
     } else {
-      isUnordered = flow.moved - flow.sequence < io.size;
+      const delta = flow.moved - flow.sequence;
+      isUnordered = delta < io.size || (io.isSent && delta > io.size);
       flow.sequence = flow.position = flow.moved;
     }
     if (this.#wish(controlLayout.ignore) !== 0) return;

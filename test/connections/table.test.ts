@@ -302,6 +302,6 @@ test('what a conversation holds in doubt is settled by silence', () => {
   const socket = new Socket(bench.table, 1).open('server', { isFromStart: false }, { lastFlow: 'sent' });
   socket.received(get('/a')).sent(ok());
   assert.equal(bench.transactions.length, 0);
-  for (let tick = 1; tick <= 6; tick++) bench.table.tick(socket.time + tick * 500 * MS);
+  for (let tick = 1; tick <= 12; tick++) bench.table.tick(socket.time + tick * 500 * MS);
   assert.deepEqual(summary(bench), ['/a 200']);
 });

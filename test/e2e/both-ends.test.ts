@@ -27,7 +27,7 @@ for (const [serverKind, clientKind] of pairs) {
     const receiver = await startReceiver(t);
     const server = await startServer(t, serverKind);
     const client = await startClient(t, clientKind, server);
-    const connections = clientKind === 'io' ? 1 : 8;
+    const connections = clientKind === 'io' ? 1 : 3;
     const truth = await client.run(planRequests(newRun(), 240, 'plain'), { connections });
     const stopped = await receiver.stop();
     assertTruth(stopped, truth);
@@ -106,7 +106,7 @@ test('namespaces with the same addresses are never mixed up', { skip }, async (t
     [addLinkedNamespaces(t), addLinkedNamespaces(t), addLinkedNamespaces(t)].map(async ([left, right]) => {
       const server = await startServer(t, 'go', { prefix: inside(right), host: '10.79.0.2', port: 8080 });
       const client = await startClient(t, 'go', server, { prefix: inside(left) });
-      return client.run(planRequests(newRun(), 84, 'plain'), { connections: 6 });
+      return client.run(planRequests(newRun(), 84, 'plain'), { connections: 3 });
     }),
   );
   const stopped = await receiver.stop();

@@ -6,15 +6,15 @@ import type { ConversationSink, NotExportedReason, Present } from '../../model/p
 import type { Abort, Nanoseconds, Transaction } from '../../model/transaction.ts';
 import { type HttpExchange, toTransaction } from './exchange.ts';
 
-/** In doubt, silence of this length after the last answer tells as much as the next request does. */
-const SETTLE_NS = 1e9;
-/** So many turns without a request or an answer too many settle a doubt, if the client was seen to wait before. */
-const SETTLE_TURNS = 2;
+/** In doubt, silence of this length after the last answer tells as much as the next request does, unless an answer takes as long. */
+const SETTLE_NS = 5e9;
 /**
- * So many settle the doubt about a client of which nothing is known: one that keeps a few requests on their way may take turns with its
- * server for a while, each answer seeming to be the next request's.
+ * So many turns without a request or an answer too many settle a doubt. A client that keeps a few requests on their way may take turns
+ * with its server for a while, each answer seeming to be the next request's.
  */
-const SETTLE_TURNS_UNKNOWN = 8;
+const SETTLE_TURNS = 8;
+/** So many turns of which every message was seen show that this client waits for its answers. */
+const WAITING_TURNS = 8;
 
 export class Matcher {
   readonly #sink: ConversationSink;
@@ -25,7 +25,7 @@ export class Matcher {
   #last: HttpExchange | undefined;
   #heldSince: Nanoseconds = 0;
   #cleanTurns = 0;
-  #hasWaited = false;
+  #turns = 0;
   #isConfirmed = false;
   #isInDoubt = false;
   #isPipelined = false;
@@ -92,12 +92,12 @@ export class Matcher {
 
   /** Where every message was seen, this client asked again only when it had its answer. */
   get isKnownToWait(): boolean {
-    return this.#hasWaited && !this.#isPipelined;
+    return this.#turns >= WAITING_TURNS && !this.#isPipelined;
   }
 
   /** What was seen of this client's habits may have been something else. */
   forgetTurns(): void {
-    this.#hasWaited = false;
+    this.#turns = 0;
   }
 
   at(position: number): HttpExchange | undefined {
@@ -113,9 +113,9 @@ export class Matcher {
   /** The client speaks after the server did. */
   noteTurn(): void {
     if (this.#waiting.length > 0) return;
-    if (!this.#isInDoubt) this.#hasWaited = true;
+    if (!this.#isInDoubt) this.#turns++;
     if (this.#held.length === 0) return;
-    if (++this.#cleanTurns >= (this.isKnownToWait ? SETTLE_TURNS : SETTLE_TURNS_UNKNOWN)) this.settle();
+    if (++this.#cleanTurns >= SETTLE_TURNS) this.settle();
   }
 
   /** Requests, or answers, have come that only pipelining explains. */

@@ -46,17 +46,17 @@ describe('a conversation', () => {
     assert.equal(talk.conversation.openTransactions(), 0);
   });
 
-  test('hands out the first transaction of an old connection after a second of silence', () => {
+  test('hands out the first transaction of an old connection after five seconds of silence', () => {
     const talk = new Talk('boundary');
     talk.exchange(5);
     assert.equal(talk.recorder.seenCount, 1);
     assert.equal(talk.conversation.openTransactions(), 1);
-    talk.conversation.settle?.(5 + SECOND - 1);
+    talk.conversation.settle?.(5 + 5 * SECOND - 1);
     assert.equal(talk.recorder.transactions.length, 0);
-    talk.conversation.settle?.(5 + SECOND);
+    talk.conversation.settle?.(5 + 5 * SECOND);
     assert.equal(talk.recorder.transactions.length, 1);
     assert.equal(talk.conversation.openTransactions(), 0);
-    talk.exchange(6 + SECOND);
+    talk.exchange(6 + 5 * SECOND);
     assert.equal(talk.recorder.transactions.length, 2);
   });
 
@@ -68,17 +68,16 @@ describe('a conversation', () => {
     assert.equal(talk.recorder.transactions.length, 9);
   });
 
-  test('that knows its client to wait needs two turns behind a hole', () => {
+  test('doubts behind a hole again, until the client has waited eight times', () => {
     const talk = new Talk('beginning');
     talk.exchange(0);
     talk.exchange(1);
     talk.hole('request', 30, 2);
     talk.say('response', 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', 3);
-    talk.exchange(4);
-    talk.exchange(5);
+    for (let turn = 0; turn < 8; turn++) talk.exchange(4 + turn);
     assert.equal(talk.recorder.transactions.length, 2);
-    talk.exchange(6);
-    assert.equal(talk.recorder.transactions.length, 5);
+    talk.exchange(12);
+    assert.equal(talk.recorder.transactions.length, 11);
   });
 
   test('does not settle while an answer is outstanding', () => {

@@ -256,7 +256,7 @@ export function play(script: Script, steps: readonly Step[]): Outcome {
       conversation.chunksWalked(step.side, from, from + step.size, step.body, step.remaining, step.time);
     } else if (step.kind === 'end') conversation.end(step.side, step.time);
     else if (step.kind === 'close') conversation.close(step.cause, step.time);
-    else if (step.kind === 'settle') conversation.settle?.(step.time + 2e9);
+    else if (step.kind === 'settle') conversation.settle?.(step.time + 6e9);
     else conversation.abandon();
   }
   conversation.abandon();
