@@ -72,6 +72,8 @@ export interface Collector extends Peer {
   readonly file: string;
   /** The same of all metrics. */
   readonly metricsFile: string;
+  /** A page for Prometheus with all metrics. */
+  readonly metricsPage: string;
 }
 
 /** otlp receiver → `file`, `debug` and the given exporters. */
@@ -91,6 +93,8 @@ export async function startCollector(
   const toFile = options.hasFile === false ? {} : { file: { path: file, flush_interval: '100ms' } };
   const metricsFile = path.join(folder, 'metrics.json');
   const metricsToFile = { 'file/metrics': { path: metricsFile, flush_interval: '100ms' } };
+  const page = listenAddress(await freePort());
+  const metricsToPage = { prometheus: { endpoint: page, enable_open_metrics: true } };
   // Its own logger leaves nothing out, unlike the Collector's.
   const exporters = { ...toFile, debug: { use_internal_logger: options.hasFile !== false }, ...options.exporters };
   const config = {
@@ -98,17 +102,17 @@ export async function startCollector(
       otlp: { protocols: { grpc: { endpoint: listenAddress(grpcPort) }, http: { endpoint: listenAddress(httpPort) } } },
     },
     processors: { batch: { timeout: '100ms' } },
-    exporters: { ...exporters, ...metricsToFile },
+    exporters: { ...exporters, ...metricsToFile, ...metricsToPage },
     service: {
       telemetry: { metrics: { level: 'none' } },
       pipelines: {
         traces: { receivers: ['otlp'], processors: ['batch'], exporters: Object.keys(exporters) },
-        metrics: { receivers: ['otlp'], exporters: Object.keys(metricsToFile) },
+        metrics: { receivers: ['otlp'], exporters: Object.keys({ ...metricsToFile, ...metricsToPage }) },
       },
     },
   };
   const peer = await startPeer(cleanup, 'collector', config, folder);
-  return { ...peer, grpcPort, httpPort, file, metricsFile };
+  return { ...peer, grpcPort, httpPort, file, metricsFile, metricsPage: `http://${page}/metrics` };
 }
 
 export interface JaegerSpan {

@@ -1,0 +1,305 @@
+// The graphs of the dashboard, row by row, with their queries (PromQL). HTTP metrics are named as the Collector's `prometheus` exporter names them,
+// those of the receiver as on its own page. It is one table.
+interface Query {
+  readonly expr: string;
+  readonly legend: string;
+  /** Show its exemplars. */
+  readonly exemplar?: boolean;
+}
+
+export interface Panel {
+  readonly title: string;
+  readonly description: string;
+  readonly unit: 'reqps' | 'percentunit' | 's' | 'bytes' | 'short' | 'cps';
+  readonly queries: readonly Query[];
+  readonly isStacked?: boolean;
+}
+
+export interface Row {
+  readonly title: string;
+  readonly panels: readonly Panel[];
+}
+
+/** Lines of a graph that has one for each other end. */
+const MOST_EDGES = 20;
+
+// The alternative that is empty lets a page without scope labels through, and keeps the same metrics of SDKs out.
+const service = 'job=~"$service", otel_scope_name=~"usm-receiver|"';
+const receiver = 'instance=~"$receiver"';
+
+const rateOf = (metric: string, matchers: string): string => `rate(${metric}{${matchers}}[$__rate_interval])`;
+
+const sumRate = (labels: string, metric: string, matchers: string): string => `sum by (${labels}) (${rateOf(metric, matchers)})`;
+
+/** 0 where there are requests and no errors. */
+function errorShare(labels: string, metric: string): string {
+  const all = sumRate(labels, metric, service);
+  return `(${sumRate(labels, metric, `${service}, error_type!=""`)} or 0 * ${all}) / ${all}`;
+}
+
+const quantile = (share: number, labels: string, metric: string, matchers: string): string =>
+  `histogram_quantile(${share}, ${sumRate(labels, `${metric}_bucket`, matchers)})`;
+
+const top = (expr: string): string => `topk(${MOST_EDGES}, ${expr})`;
+
+const total = (labels: string, metric: string): string => `sum by (${labels}) (${metric}{${receiver}})`;
+
+const served = 'http_server_request_duration_seconds';
+const asked = 'http_client_request_duration_seconds';
+const edge = 'job, server_address, server_port';
+const edgeLegend = '{{job}} → {{server_address}}:{{server_port}}';
+
+export const rows: readonly Row[] = [
+  {
+    title: 'What services answer',
+    panels: [
+      {
+        title: 'Requests',
+        description: 'Requests that each service has answered, or left unanswered, each second.',
+        unit: 'reqps',
+        queries: [{ expr: sumRate('job', `${served}_count`, service), legend: '{{job}}' }],
+      },
+      {
+        title: 'Errors',
+        description: 'Share of requests that a server failed: answers of 500 and above, and exchanges that ended early.',
+        unit: 'percentunit',
+        queries: [{ expr: errorShare('job', `${served}_count`), legend: '{{job}}' }],
+      },
+      {
+        title: 'Duration',
+        description:
+          'From the first byte of the request to the last of the response, of all chosen services together. Each dot is one request, with its trace.',
+        unit: 's',
+        queries: [
+          { expr: quantile(0.5, 'le', served, service), legend: 'p50' },
+          { expr: quantile(0.95, 'le', served, service), legend: 'p95' },
+          { expr: quantile(0.99, 'le', served, service), legend: 'p99', exemplar: true },
+        ],
+      },
+      {
+        title: 'Duration of each service (p95)',
+        description: 'The 95th percentile of each service. Each dot is one request, with its trace.',
+        unit: 's',
+        queries: [{ expr: quantile(0.95, 'job, le', served, service), legend: '{{job}}', exemplar: true }],
+      },
+      {
+        title: 'Status codes',
+        description: 'Requests by the status code that was answered.',
+        unit: 'reqps',
+        isStacked: true,
+        queries: [
+          {
+            expr: `label_replace(${sumRate('http_response_status_code', `${served}_count`, service)}, "http_response_status_code", "none", "http_response_status_code", "")`,
+            legend: '{{http_response_status_code}}',
+          },
+        ],
+      },
+      {
+        title: 'Kinds of errors',
+        description:
+          'Failed requests by status code, or by how the exchange ended: connection_reset, connection_closed, process_exited.',
+        unit: 'reqps',
+        isStacked: true,
+        queries: [
+          {
+            expr: sumRate('job, error_type', `${served}_count`, `${service}, error_type!=""`),
+            legend: '{{job}} {{error_type}}',
+          },
+        ],
+      },
+    ],
+  },
+  {
+    title: 'What services ask of others',
+    panels: [
+      {
+        title: 'Requests by edge',
+        description: `Requests from each service to each address, the ${MOST_EDGES} busiest.`,
+        unit: 'reqps',
+        queries: [{ expr: top(sumRate(edge, `${asked}_count`, service)), legend: edgeLegend }],
+      },
+      {
+        title: 'Errors by edge',
+        description: `Share of requests that failed as the client sees it: answers of 400 and above, and exchanges that ended early. The ${MOST_EDGES} worst.`,
+        unit: 'percentunit',
+        queries: [{ expr: top(errorShare(edge, `${asked}_count`)), legend: edgeLegend }],
+      },
+      {
+        title: 'Duration by edge (p95)',
+        description: `The 95th percentile of each edge, the ${MOST_EDGES} slowest. Each dot is one request, with its trace.`,
+        unit: 's',
+        queries: [{ expr: top(quantile(0.95, `${edge}, le`, asked, service)), legend: edgeLegend, exemplar: true }],
+      },
+    ],
+  },
+  {
+    title: 'Saturation',
+    panels: [
+      {
+        title: 'Active requests',
+        description:
+          'Requests that a server was working on at the moment of a collection. Needs metrics::http.server.active_requests::enabled: true.',
+        unit: 'short',
+        queries: [{ expr: `sum by (job) (http_server_active_requests{${service}})`, legend: '{{job}}' }],
+      },
+      {
+        title: 'Open connections of clients',
+        description: 'Connections by whether an answer is under way. Needs metrics::http.client.open_connections::enabled: true.',
+        unit: 'short',
+        queries: [
+          {
+            expr: `sum by (job, http_connection_state) (http_client_open_connections{${service}})`,
+            legend: '{{job}} {{http_connection_state}}',
+          },
+        ],
+      },
+      {
+        title: 'Ring buffer',
+        description:
+          'How full the memory between kernel and receiver is. From one half on, copying is cut; when it is full, connections are shed.',
+        unit: 'percentunit',
+        queries: [
+          {
+            expr: `otelcol_receiver_usm_ring_size{${receiver}} / otelcol_receiver_usm_ring_capacity{${receiver}}`,
+            legend: '{{instance}}',
+          },
+        ],
+      },
+      {
+        title: 'Sending queues',
+        description: 'How full the queue of each exporter is. What a full one does not take is dropped.',
+        unit: 'percentunit',
+        queries: [
+          {
+            expr: `otelcol_exporter_queue_size{${receiver}} / otelcol_exporter_queue_capacity{${receiver}}`,
+            legend: '{{instance}} {{exporter}} {{data_type}}',
+          },
+        ],
+      },
+      {
+        title: 'CPU of the receiver',
+        description: 'Share of one CPU. What the BPF programs take counts for the observed processes.',
+        unit: 'percentunit',
+        queries: [{ expr: rateOf('otelcol_process_cpu_seconds', receiver), legend: '{{instance}}' }],
+      },
+      {
+        title: 'Memory of the receiver',
+        description: 'Resident memory, and of it what is in use on the heap of V8.',
+        unit: 'bytes',
+        queries: [
+          { expr: `otelcol_process_memory_rss{${receiver}}`, legend: '{{instance}} resident' },
+          { expr: `otelcol_process_runtime_heap_alloc_bytes{${receiver}}`, legend: '{{instance}} heap' },
+        ],
+      },
+    ],
+  },
+  {
+    title: 'Health of the receiver',
+    panels: [
+      {
+        title: 'Spans',
+        description:
+          'Spans made, acknowledged by each destination, refused or given up there, and not taken by a full queue, each second.',
+        unit: 'cps',
+        queries: [
+          { expr: sumRate('instance', 'otelcol_receiver_accepted_spans', receiver), legend: '{{instance}} made' },
+          {
+            expr: sumRate('instance, exporter', 'otelcol_exporter_sent_spans', receiver),
+            legend: '{{instance}} {{exporter}} sent',
+          },
+          {
+            expr: sumRate('instance, exporter', 'otelcol_exporter_send_failed_spans', receiver),
+            legend: '{{instance}} {{exporter}} failed',
+          },
+          { expr: sumRate('instance', 'otelcol_receiver_refused_spans', receiver), legend: '{{instance}} refused' },
+        ],
+      },
+      {
+        title: 'Transactions without a delivered span',
+        description:
+          'By reason, each second. Some are as they should be (unsampled, sdk_duplicate, filtered); others are losses.',
+        unit: 'cps',
+        isStacked: true,
+        queries: [
+          {
+            expr: sumRate('reason', 'otelcol_receiver_usm_transactions_not_exported', receiver),
+            legend: '{{reason}}',
+          },
+        ],
+      },
+      {
+        title: 'Metric points',
+        description: 'Data points collected, acknowledged by each destination, and refused or given up there, each second.',
+        unit: 'cps',
+        queries: [
+          { expr: sumRate('instance', 'otelcol_receiver_accepted_metric_points', receiver), legend: '{{instance}} collected' },
+          {
+            expr: sumRate('instance, exporter', 'otelcol_exporter_sent_metric_points', receiver),
+            legend: '{{instance}} {{exporter}} sent',
+          },
+          {
+            expr: sumRate('instance, exporter', 'otelcol_exporter_send_failed_metric_points', receiver),
+            legend: '{{instance}} {{exporter}} failed',
+          },
+        ],
+      },
+      // Totals: a series with a reason begins with the first of its kind, which a rate would not show.
+      {
+        title: 'Connections shed since the start',
+        description:
+          'Connections that were given up, or not followed for a while, because there was too much to do. Empty: none.',
+        unit: 'short',
+        queries: [
+          { expr: total('instance, reason', 'otelcol_receiver_usm_connections_shed'), legend: '{{instance}} {{reason}}' },
+        ],
+      },
+      {
+        title: 'Bytes lost since the start',
+        description: 'Bytes that were needed and not there, or could not be placed. Empty: none.',
+        unit: 'bytes',
+        queries: [{ expr: total('instance, reason', 'otelcol_receiver_usm_bytes_lost'), legend: '{{instance}} {{reason}}' }],
+      },
+      {
+        title: 'Events dropped since the start',
+        description: 'Events of the kernel that never came, or were not what they must be. Empty: none.',
+        unit: 'short',
+        queries: [{ expr: total('instance, reason', 'otelcol_receiver_usm_events_dropped'), legend: '{{instance}} {{reason}}' }],
+      },
+      {
+        title: 'Lag (p99)',
+        description:
+          'Age of events when they are taken from the kernel; delay of the event loop; time from the end of a transaction to the acknowledgement of its span.',
+        unit: 's',
+        queries: [
+          { expr: quantile(0.99, 'instance, le', 'otelcol_receiver_usm_decode_lag', receiver), legend: '{{instance}} taken' },
+          {
+            expr: quantile(0.99, 'instance, le', 'otelcol_receiver_usm_event_loop_delay', receiver),
+            legend: '{{instance}} event loop',
+          },
+          {
+            expr: quantile(0.99, 'instance, le', 'otelcol_receiver_usm_acknowledgement_lag', receiver),
+            legend: '{{instance}} acknowledged',
+          },
+        ],
+      },
+      {
+        title: 'Connections and transactions',
+        description: 'What is being followed now.',
+        unit: 'short',
+        queries: [
+          { expr: `otelcol_receiver_usm_connections_tracked{${receiver}}`, legend: '{{instance}} connections' },
+          { expr: `otelcol_receiver_usm_transactions_open{${receiver}}`, legend: '{{instance}} open transactions' },
+        ],
+      },
+      {
+        title: 'Series of metrics',
+        description: 'Series that are kept for all services of the host (at most 200,000), and the number of services.',
+        unit: 'short',
+        queries: [
+          { expr: `otelcol_receiver_usm_metric_series{${receiver}}`, legend: '{{instance}} series' },
+          { expr: `otelcol_receiver_usm_metric_services{${receiver}}`, legend: '{{instance}} services' },
+        ],
+      },
+    ],
+  },
+];

@@ -1,0 +1,68 @@
+// The queries of the dashboard against real pages: that of a real Collector, fed by the receiver, and that of the receiver itself.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { httpMetrics } from '../../receiver/model/http-metrics.ts';
+import { instrumentsAt } from '../../receiver/telemetry/self/instruments.ts';
+import { assertBooks, startReceiver } from '../e2e/harness.ts';
+import { waitFor } from '../e2e/wait.ts';
+import { startCollector } from '../peers/peers.ts';
+import { kernelTest } from '../support/kernel.ts';
+import { newRun, startClient, startServer } from '../traffic/traffic.ts';
+import { planRequest, planRequests } from '../traffic/truth.ts';
+import { addPage, assertNamesExist, queriesOf, readDashboard, type Vocabulary } from './dashboard.ts';
+
+/** A page for Prometheus at the default level, of the default names. */
+const ownPage = 'yaml:service::telemetry::metrics::readers: [{pull: {exporter: {prometheus: {host: 127.0.0.1, port: 0}}}}]';
+
+async function readPage(url: string): Promise<string> {
+  const response = await fetch(url);
+  assert.equal(response.status, 200, url);
+  return response.text();
+}
+
+test('every metric and label that the dashboard names is on the pages', kernelTest(), async (t) => {
+  const collector = await startCollector(t);
+  const server = await startServer(t, 'node');
+  const client = await startClient(t, 'node', server);
+  const receiver = await startReceiver(t, {
+    usm: {
+      collection_interval: '100ms',
+      metrics: Object.fromEntries(httpMetrics.map(({ name }) => [name, { enabled: true }])),
+      filter: { include: [{ local_ports: [server.port] }, { remote_ports: [server.port] }] },
+    },
+    exporters: { otlp_http: { endpoint: `http://127.0.0.1:${collector.httpPort}` } },
+    signals: ['traces', 'metrics'],
+    args: ['--config', ownPage],
+  });
+  const ofReceiver = /"endpoint": "(http:\/\/127\.0\.0\.1:\d+\/metrics)"/.exec(receiver.stderr())?.[1] ?? '';
+  await client.run([...planRequests(newRun(), 14, 'plain'), planRequest(newRun(), { status: 500 })]);
+  // On a connection that is known to be HTTP, so that it counts while it is open.
+  const slow = client.run([planRequest(newRun(), { query: '&delay=3000' })]);
+  const http = await waitFor('all metrics of HTTP on the page of the Collector', async () => {
+    const page = await readPage(collector.metricsPage);
+    const isWhole = /^http_server_active_requests\{/m.test(page) && /^http_client_open_connections\{/m.test(page);
+    return isWhole && page.includes('error_type="500"') ? page : false;
+  });
+  const own = await waitFor('points on the page of the receiver', async () => {
+    const page = await readPage(ofReceiver);
+    return /^otelcol_exporter_sent_metric_points\{exporter="otlp_http"\} [1-9]/m.test(page) ? page : false;
+  });
+  await slow;
+  assertBooks(await receiver.stop());
+
+  const vocabulary: Vocabulary = new Map();
+  addPage(vocabulary, http, []);
+  // What Prometheus knows of the target, since the page does not say it.
+  addPage(vocabulary, own, ['job', 'instance']);
+  const later: string[] = [];
+  for (const { name, attributes } of instrumentsAt('normal')) {
+    // Those with a reason begin with the first of its kind.
+    if (vocabulary.has(name) || vocabulary.has(`${name}_bucket`)) continue;
+    later.push(name);
+    vocabulary.set(name, new Set([...attributes, 'job', 'instance']));
+  }
+  for (const name of later) assert.match(name, /_(?:not_exported|shed|unattributed|lost|noticed|dropped)$/);
+  const queries = queriesOf(readDashboard());
+  assert.ok(queries.length > 30, `${queries.length} queries`);
+  assertNamesExist(queries, vocabulary);
+});
