@@ -11,6 +11,7 @@
 enum bound {
 	WINDOW_SIZE = 256 * 1024, /* bytes of a direction that are copied before user space must follow */
 	FILTER_PATH = 256, /* of a path in a filter, its final 0 included */
+	SHED_ALL = 65536, /* the share of all connections */
 };
 
 enum event_kind {
@@ -186,7 +187,8 @@ enum counter {
 	COUNTER_ENVIRONMENT_CUT = 10,
 	COUNTER_SEEDED = 11,
 	COUNTER_LOST_BYTES = 12, /* in records that the ring refused */
-	COUNTER_COUNT = 13,
+	COUNTER_SHED_OVERLOAD = 13, /* connections left out for the share that user space set */
+	COUNTER_COUNT = 14,
 };
 
 _Static_assert(sizeof(struct event_header) == 16, "event_header");

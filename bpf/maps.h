@@ -31,7 +31,7 @@ enum conn_flag {
 	CONN_DECIDED = 1, /* the filters have spoken */
 	CONN_IGNORED = 2,
 	CONN_FROM_START = 4,
-	CONN_SHED = 8, /* the ring was full: nothing is copied until it drains */
+	CONN_SHED = 8, /* the ring was full, or it is left out (overload.h): nothing is copied until that is over */
 	CONN_WALK_RECEIVED = 16,
 	CONN_WALK_SENT = 32,
 };
@@ -302,6 +302,8 @@ extern struct paths_map cgroups SEC(".maps");
 extern u32 self_tgid;
 /* The sockets that are older than us have all been seen. */
 extern u32 is_seeded;
+/* Of SHED_ALL, how many connections are left out. User space writes it through shared memory: a map of its own. */
+extern volatile u32 shed_share;
 
 /* Not inlined: where it is called is rarely come by. */
 static __noinline __attribute__((unused)) void count(u32 counter, u64 amount)

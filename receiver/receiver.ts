@@ -11,6 +11,7 @@ import type { ExporterConfig, PipelineConfig, ReceiverConfig } from './config/ty
 import { createExportPath, type ExportPath } from './export/fan-out.ts';
 import { createTimers } from './export/timers.ts';
 import { openExporters, type OpenExporters } from './exporters.ts';
+import { OverloadGuard } from './kernel/overload.ts';
 import { controlLayout, type KernelCounters, type KernelSession, openKernelSession, windowSize } from './kernel/session.ts';
 import type { Logger } from './log.ts';
 import type { ResourceMetric } from './model/metric.ts';
@@ -119,6 +120,7 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
     throw error;
   }
   const buffer = new Uint8Array(BUFFER_SIZE);
+  const overload = createOverloadGuard(config, kernel, logger);
   const pipeline = createPipeline({
     config,
     clock,
@@ -135,6 +137,7 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
     cpus: capabilities().possibleCpus,
     ownServers: { ports: operations.ports, networkNamespace: parseNetworkNamespace(readLink('/proc/self/ns/net')) },
     onEventsDropped: (count) => {
+      overload?.noteRefused();
       logger.warnLimited(
         'ring_full',
         'The ring was full. Connections are shed until it drains; a larger capture::ring_buffer_size rides out longer bursts.',
@@ -154,6 +157,7 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
     metricsPath,
     ledger,
     lags,
+    overload,
     buffer,
   });
   running.start();
@@ -170,6 +174,8 @@ interface Parts extends ReceiverOptions {
   readonly metricsPath: ExportPath<ResourceMetric>;
   readonly ledger: Ledger;
   readonly lags: Lags;
+  /** Undefined: switched off. */
+  readonly overload: OverloadGuard | undefined;
   readonly buffer: Uint8Array<ArrayBuffer>;
 }
 
@@ -214,6 +220,7 @@ class RunningReceiver implements Receiver {
         ...this.#parts,
         receiver: this.#parts.config.usm.id,
         ringCapacityBytes: this.#parts.config.usm.capture.ringBufferSizeBytes,
+        overloadShare: () => this.#parts.overload?.share ?? 0,
         kernel: () => this.#readKernel(),
         process: this.#parts.processReading,
         now: () => clock.now(),
@@ -253,12 +260,13 @@ class RunningReceiver implements Receiver {
 
   /** Returns how many rounds had something in them. */
   #takeRounds(limit: number): number {
-    const { kernel, pipeline, exportPath, lags, buffer, clock, logger } = this.#parts;
+    const { kernel, pipeline, exportPath, lags, overload, buffer, clock, logger } = this.#parts;
     const before = clock.now();
     let oldest = before;
     let rounds = 0;
     this.#isEmptied = false;
     while (rounds < limit) {
+      overload?.look(rounds === 0 ? before : clock.now());
       // block_on_overflow: what does not fit stays in the kernel, which sheds connections when its ring is full.
       if (this.#stopping === undefined && exportPath.isFull()) {
         logger.warnLimited(
@@ -321,7 +329,8 @@ class RunningReceiver implements Receiver {
     pipeline.collectMetrics(this.#takeMetric, Infinity);
     const last = this.#readKernel();
     this.#lastKernel = { ...last, isClosed: true };
-    ledger.kernelCounted(last.counters.shed, kernel.recursionMisses());
+    const { shed, shedOverload } = last.counters;
+    ledger.kernelCounted({ ringFull: shed, overload: shedOverload }, kernel.recursionMisses());
     kernel.close();
     const closingMs = deadlineMs * (1 - CLOSING_SHARE);
     await Promise.all([exportPath.close(closingMs), metricsPath.close(closingMs)]);
@@ -342,6 +351,26 @@ class RunningReceiver implements Receiver {
     const exporters = [...exportPath.counters(), ...metricsPath.counters()];
     logger.info('Ledger', { ...report, exporters, kernel: nonZero(counters) });
   }
+}
+
+function createOverloadGuard(config: ReceiverConfig, kernel: KernelSession, logger: Logger): OverloadGuard | undefined {
+  const { overload, capture } = config.usm;
+  if (!overload.enabled) return undefined;
+  return new OverloadGuard({
+    kernel,
+    ringSizeBytes: capture.ringBufferSizeBytes,
+    maxShare: overload.maxShare,
+    onBegin: () => {
+      logger.warnLimited(
+        'overload',
+        'There is more traffic than can be followed. A share of the connections is left out, and counted, until there is less; filters, or more CPU time for the receiver, keep the others in.',
+      );
+    },
+    // It takes seconds to end, so this is rare enough.
+    onEnd: (highest, duration) => {
+      logger.info('All connections are followed again.', { highest_share: highest, seconds: duration / 1e9 });
+    },
+  });
 }
 
 /** Those that a pipeline of the signal has. */

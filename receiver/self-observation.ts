@@ -29,6 +29,8 @@ export interface ObservedParts {
   readonly metricsPath: ExportPath<ResourceMetric>;
   readonly ledger: Ledger;
   readonly lags: Lags;
+  /** Share of the connections that are left out. */
+  readonly overloadShare: () => number;
   readonly kernel: () => KernelReading;
   readonly process: () => ProcessReading;
   /** Pipeline time. */
@@ -58,6 +60,7 @@ export function createObserved(parts: ObservedParts): Observed {
         kernel: counts(kernel.counters),
         programs: kernel.programs,
         ring: { pendingBytes: kernel.pendingBytes, capacityBytes: parts.ringCapacityBytes },
+        overload: { share: parts.overloadShare() },
         droppedByCpu: pipeline.droppedByCpu(),
         connections: { tracked: pipeline.trackedConnections(), openTransactions },
         metrics: pipeline.metricTables(),
@@ -89,7 +92,10 @@ function withKernelCounts(report: LedgerReport, { counters, programs }: KernelRe
   const misses = programs.reduce((sum, program) => sum + program.recursionMisses, 0);
   return {
     ...report,
-    connections: { ...report.connections, shed: plus(report.connections.shed, 'ring_full', counters.shed) },
+    connections: {
+      ...report.connections,
+      shed: plus(plus(report.connections.shed, 'ring_full', counters.shed), 'overload', counters.shedOverload),
+    },
     events: { ...report.events, dropped: plus(report.events.dropped, 'recursion', misses) },
   };
 }

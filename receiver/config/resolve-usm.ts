@@ -23,7 +23,7 @@ export function resolveUsm(
   problems: string[],
 ): UsmConfig {
   const at = (key: string): string => `${path}::${key}`;
-  const { filter, http, capture, correlation, redaction } = block;
+  const { filter, http, capture, overload, correlation, redaction } = block;
   return {
     id,
     filter: {
@@ -41,6 +41,7 @@ export function resolveUsm(
       maxConnections: capture.max_connections,
       drainIntervalMs: resolveDuration(capture.drain_interval, at('capture::drain_interval'), 1, 1_000, problems),
     },
+    overload: { enabled: overload.enabled, maxShare: overload.max_share },
     sampling: resolveSampling(block.sampling, at('sampling'), problems),
     correlation: { sdkDuplicates: correlation.sdk_duplicates },
     redaction: { queryKeys: redaction.query_keys },

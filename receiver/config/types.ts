@@ -28,6 +28,7 @@ export interface UsmConfig {
   readonly filter: FilterConfig;
   readonly http: HttpConfig;
   readonly capture: CaptureConfig;
+  readonly overload: OverloadConfig;
   readonly correlation: CorrelationConfig;
   readonly sampling: SamplingConfig;
   readonly redaction: RedactionConfig;
@@ -87,6 +88,12 @@ export interface CaptureConfig {
   readonly ringBufferSizeBytes: number;
   readonly maxConnections: number;
   readonly drainIntervalMs: number;
+}
+
+export interface OverloadConfig {
+  readonly enabled: boolean;
+  /** The largest share of connections that may be left out, 0 to 1. */
+  readonly maxShare: number;
 }
 
 export interface CorrelationConfig {

@@ -125,6 +125,27 @@ export const usmSchema = {
         },
       },
     },
+    overload: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      description: 'What happens when there is more traffic than the receiver can follow.',
+      properties: {
+        enabled: {
+          type: 'boolean',
+          default: true,
+          description:
+            'While the ring is half full or more, a growing share of the connections is left out whole, at both ends, and counted (`overload`); the share falls by itself. False: only what the full ring refuses is left out, of whichever connection.',
+        },
+        max_share: {
+          type: 'number',
+          minimum: 0,
+          maximum: 1,
+          default: 0.95,
+          description: 'The largest share of connections that is left out.',
+        },
+      },
+    },
     sampling: {
       type: 'object',
       additionalProperties: false,

@@ -4,6 +4,7 @@
 export const bound = {
   windowSize: 262144,
   filterPath: 256,
+  shedAll: 65536,
 } as const;
 
 export const eventKind = {
@@ -178,5 +179,6 @@ export const counter = {
   environmentCut: 10,
   seeded: 11,
   lostBytes: 12,
-  count: 13,
+  shedOverload: 13,
+  count: 14,
 } as const;

@@ -1,10 +1,25 @@
 // How full the ring is → the share of connections that the kernel leaves out. Which ones is decided in the kernel, by the connection
-// itself, so a growing share keeps those out that are out already. It grows quickly, holds, and falls by itself.
+// itself (bpf/overload.h), so a growing share keeps those out that are out already. It grows quickly, holds, and falls by itself.
 import type { Nanoseconds } from '../model/transaction.ts';
 
 export interface OverloadOptions {
   /** The largest share of connections that may be left out, 0 to 1. */
   readonly maxShare: number;
+}
+
+export interface OverloadGuardOptions extends OverloadOptions {
+  readonly kernel: OverloadKernel;
+  readonly ringSizeBytes: number;
+  onBegin(): void;
+  /** `highest`: the largest share since it began. */
+  onEnd(highest: number, duration: Nanoseconds): void;
+}
+
+/** What the guard needs of a KernelSession. */
+export interface OverloadKernel {
+  readonly pendingBytes: number;
+  /** 0 to 1. */
+  leaveOut(share: number): void;
 }
 
 /** What is looked at together. */
@@ -57,5 +72,46 @@ export class OverloadControl {
     if (this.#share === 0 || now - this.#lastPressure < HOLD_NS) return this.#share;
     const fallen = this.#share * DECAY;
     return fallen < NOTHING ? 0 : fallen;
+  }
+}
+
+/** Looks at the ring before each round of draining and tells the kernel the share. */
+export class OverloadGuard {
+  readonly #options: OverloadGuardOptions;
+  readonly #control: OverloadControl;
+  #isRefusing = false;
+  #beganAt: Nanoseconds = 0;
+  #highest = 0;
+
+  constructor(options: OverloadGuardOptions) {
+    this.#options = options;
+    this.#control = new OverloadControl(options);
+  }
+
+  /** Share of connections that are left out, 0 to 1. */
+  get share(): number {
+    return this.#control.share;
+  }
+
+  /** Events found the ring full. */
+  noteRefused(): void {
+    this.#isRefusing = true;
+  }
+
+  look(now: Nanoseconds): void {
+    const { kernel, ringSizeBytes } = this.#options;
+    const before = this.#control.share;
+    const hasMoved = this.#control.look(now, kernel.pendingBytes / ringSizeBytes, this.#isRefusing);
+    this.#isRefusing = false;
+    if (!hasMoved) return;
+    const { share } = this.#control;
+    kernel.leaveOut(share);
+    if (before === 0) {
+      this.#beganAt = now;
+      this.#highest = 0;
+      this.#options.onBegin();
+    }
+    if (share > this.#highest) this.#highest = share;
+    if (share === 0) this.#options.onEnd(this.#highest, now - this.#beganAt);
   }
 }

@@ -38,12 +38,14 @@ export const controlLayout = {
 export class KernelSession {
   readonly #object: BpfObject;
   readonly #ring: Ring;
+  readonly #shedShare: Uint32Array;
   readonly controls: ArrayBuffer;
 
   constructor(object: BpfObject) {
     this.#object = object;
     this.#ring = object.ring('ring');
     this.controls = object.memory('controls');
+    this.#shedShare = new Uint32Array(object.memory('.data.overload'));
   }
 
   /** Copies whole records into `target`, each behind its length (u32) and padded to 8 bytes; returns the bytes written. */
@@ -54,6 +56,11 @@ export class KernelSession {
   /** Bytes in the ring that are not drained yet. */
   get pendingBytes(): number {
     return this.#ring.pending();
+  }
+
+  /** This share of the connections, 0 to 1, is left out from now on, each from its next exchange; what was left out beyond it is no longer. */
+  leaveOut(share: number): void {
+    Atomics.store(this.#shedShare, 0, Math.round(share * bound.shedAll));
   }
 
   /** Called when the kernel asks to be drained before the next timer does. */

@@ -139,9 +139,13 @@ export class Ledger implements Books {
     this.#noticed.add(event, 1);
   }
 
-  /** What only the kernel counted: connections whose events the full ring refused, and runs of our programs that were skipped. */
-  kernelCounted(shedConnections: number, recursionMisses: number): void {
-    this.#shed.add('ring_full', shedConnections);
+  /**
+   * What only the kernel counted: connections whose events the full ring refused, those left out before it was full, and runs of our
+   * programs that were skipped.
+   */
+  kernelCounted(shed: { readonly ringFull: number; readonly overload: number }, recursionMisses: number): void {
+    this.#shed.add('ring_full', shed.ringFull);
+    this.#shed.add('overload', shed.overload);
     this.#eventsDropped.add('recursion', recursionMisses);
   }
 

@@ -77,6 +77,7 @@ test('a receiver without settings has all defaults', () => {
         knownMethods: ['CONNECT', 'DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT', 'QUERY', 'TRACE'],
       },
       capture: { ringBufferSizeBytes: 8 * 1024 * 1024, maxConnections: 65536, drainIntervalMs: 5 },
+      overload: { enabled: true, maxShare: 0.95 },
       correlation: { sdkDuplicates: 'suppress' },
       sampling: { ratio: undefined, keepErrors: false, keepSlowerThanMs: undefined },
       redaction: {
@@ -267,6 +268,7 @@ receivers:
       loopback: false
     http: { max_head_size: 16KiB, known_methods: [GET, BREW] }
     capture: { ring_buffer_size: 1048576, max_connections: 10, drain_interval: 1.5ms }
+    overload: { enabled: false, max_share: 0.5 }
     correlation: { sdk_duplicates: keep }
     sampling: { ratio: 0.1, keep_errors: true, keep_slower_than: 1.5s }
     redaction: { query_keys: [] }
@@ -304,6 +306,7 @@ service: { pipelines: { traces: { receivers: [usm/edge], exporters: [debug] } } 
     },
     http: { maxHeadSizeBytes: 16384, knownMethods: ['GET', 'BREW'] },
     capture: { ringBufferSizeBytes: 1048576, maxConnections: 10, drainIntervalMs: 1.5 },
+    overload: { enabled: false, maxShare: 0.5 },
     correlation: { sdkDuplicates: 'keep' },
     sampling: { ratio: 0.1, keepErrors: true, keepSlowerThanMs: 1500 },
     redaction: { queryKeys: [] },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { OverloadControl } from '../../receiver/kernel/overload.ts';
+import { OverloadControl, OverloadGuard } from '../../receiver/kernel/overload.ts';
 
 const SECOND = 1e9;
 const WINDOW = 0.1 * SECOND;
@@ -58,4 +58,36 @@ test('look says whether the share moved', () => {
   const control = new OverloadControl({ maxShare: 1 / 16 });
   assert.equal(control.look(0, 1, false), true);
   assert.equal(control.look(WINDOW, 1, false), false, 'at its bound');
+});
+
+test('the guard tells the kernel every share, and when overload began and ended', () => {
+  const told: number[] = [];
+  const log: string[] = [];
+  const kernel = { pendingBytes: 0, leaveOut: (share: number) => void told.push(share) };
+  const guard = new OverloadGuard({
+    kernel,
+    ringSizeBytes: 1000,
+    maxShare: 0.5,
+    onBegin: () => void log.push('begin'),
+    onEnd: (highest, duration) => void log.push(`end ${highest} after ${Math.round(duration / SECOND)} s`),
+  });
+  const lookUntil = (end: number, begin = 0): void => {
+    for (let now = begin; now < end; now += WINDOW / 10) guard.look(now);
+  };
+  lookUntil(SECOND);
+  assert.deepEqual([told, log, guard.share], [[], [], 0]);
+
+  kernel.pendingBytes = 500;
+  lookUntil(2 * SECOND, SECOND);
+  assert.deepEqual([told[0], told.at(-1), guard.share, log], [1 / 16, 0.5, 0.5, ['begin']]);
+
+  kernel.pendingBytes = 499;
+  lookUntil(12 * SECOND, 2 * SECOND);
+  assert.deepEqual([told.at(-1), guard.share, log.length], [0, 0, 2]);
+  assert.match(log[1]!, /^end 0.5 after [5-9] s$/);
+  assert.equal(new Set(told).size, told.length, 'nothing is told twice');
+
+  guard.noteRefused();
+  lookUntil(12.5 * SECOND, 12 * SECOND);
+  assert.deepEqual([guard.share, log.length], [1 / 16, 3]);
 });

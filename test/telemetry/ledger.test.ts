@@ -33,11 +33,16 @@ test('every entry moves its own figure', () => {
   ledger.eventsReceived(9);
   ledger.eventsDropped('ring_full', 3);
   ledger.noticed('resynchronised');
-  ledger.kernelCounted(5, 7);
+  ledger.kernelCounted({ ringFull: 5, overload: 4 }, 7);
   assert.deepEqual(ledger.report(), {
     balanced: true,
     transactions: { seen: 6, exported: 2, not_exported: { queue_full: 2, unsampled: 2 } },
-    connections: { seen: 2, shed: { ring_full: 5, too_many_connections: 1 }, not_http: 1, unattributed: { role_unknown: 1 } },
+    connections: {
+      seen: 2,
+      shed: { overload: 4, ring_full: 5, too_many_connections: 1 },
+      not_http: 1,
+      unattributed: { role_unknown: 1 },
+    },
     bytes: { seen: 100, parsed: 60, skipped: 30, lost: { connection_unknown: 6, ring_full: 4 } },
     events: { received: 9, dropped: { recursion: 7, ring_full: 3 } },
     noticed: { resynchronised: 1 },
@@ -47,7 +52,7 @@ test('every entry moves its own figure', () => {
 test('reasons that did not happen are left out', () => {
   const ledger = new Ledger();
   ledger.notExported('filtered', 0);
-  ledger.kernelCounted(0, 0);
+  ledger.kernelCounted({ ringFull: 0, overload: 0 }, 0);
   const report = ledger.report();
   assert.deepEqual([report.transactions.not_exported, report.connections.shed, report.events.dropped], [{}, {}, {}]);
 });

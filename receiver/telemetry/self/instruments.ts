@@ -289,6 +289,15 @@ export const instruments: readonly Instrument[] = [
     read: ({ ledger }) => byKey('reason', ledger.connections.shed),
   },
   {
+    name: 'otelcol_receiver_usm_overload_share',
+    unit: '1',
+    kind: 'gauge',
+    level: 'basic',
+    description: 'Share of the connections that are left out at present, because the receiver does not keep up',
+    attributes: [],
+    read: ({ overload }) => single(overload.share),
+  },
+  {
     name: 'otelcol_receiver_usm_connections_not_http',
     unit: '{connections}',
     kind: 'counter',

@@ -15,6 +15,8 @@ export interface Readings {
   readonly kernel: Readonly<Record<string, number>>;
   readonly programs: readonly ProgramReading[];
   readonly ring: { readonly pendingBytes: number; readonly capacityBytes: number };
+  /** Share of the connections that are left out, 0 to 1. */
+  readonly overload: { readonly share: number };
   /** Records that never came, by CPU. */
   readonly droppedByCpu: ArrayLike<number>;
   readonly connections: { readonly tracked: number; readonly openTransactions: number };

@@ -46,6 +46,7 @@ export function readingsAt(by: number): Readings {
     kernel: { filtered: 119 + by },
     programs: [{ name: 'socket_sent', recursionMisses: 120 + by, runCount: 135 + by, runTimeNs: (136 + by) * 1e9 }],
     ring: { pendingBytes: 121 + by, capacityBytes: 122 + by },
+    overload: { share: 141 + by },
     droppedByCpu: Float64Array.of(123 + by, 124 + by),
     connections: { tracked: 125 + by, openTransactions: 126 + by },
     metrics: { services: 138 + by, series: 139 + by },
