@@ -72,6 +72,9 @@ function labelVariable(name: string, label: string, query: string, allValue?: st
     name,
     label,
     datasource,
+    hide: 0,
+    options: [],
+    regex: '',
     definition: query,
     query: { qryType: 1, query, refId: 'PrometheusVariableQueryEditor-VariableQuery' },
     refresh: 2,
@@ -99,7 +102,17 @@ export function makeDashboard(): string {
     refresh: '30s',
     templating: {
       list: [
-        { type: 'datasource', name: 'datasource', label: 'Data source', query: 'prometheus', refresh: 1, current: {} },
+        {
+          type: 'datasource',
+          name: 'datasource',
+          label: 'Data source',
+          hide: 0,
+          options: [],
+          regex: '',
+          query: 'prometheus',
+          refresh: 1,
+          current: {},
+        },
         labelVariable(
           'service',
           'Service',
