@@ -154,15 +154,16 @@ export const rows: readonly Row[] = [
         ],
       },
       {
-        title: 'Ring buffer',
+        title: 'Ring buffer and overload',
         description:
-          'How full the memory between kernel and receiver is. From one half on, copying is cut; when it is full, connections are shed.',
+          'How full the memory between kernel and receiver is, and the share of connections that is left out because the receiver does not keep up. While that is not 0, what services answer and ask is of the other connections only.',
         unit: 'percentunit',
         queries: [
           {
             expr: `otelcol_receiver_usm_ring_size{${receiver}} / otelcol_receiver_usm_ring_capacity{${receiver}}`,
-            legend: '{{instance}}',
+            legend: '{{instance}} full',
           },
+          { expr: `otelcol_receiver_usm_overload_share{${receiver}}`, legend: '{{instance}} left out' },
         ],
       },
       {
