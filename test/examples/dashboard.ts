@@ -83,7 +83,7 @@ export function unknownNames(queries: readonly DashboardQuery[], vocabulary: Voc
       for (const name of matching) {
         const known = vocabulary.get(name);
         if (known === undefined) unknown.push(`${where}: no metric ${name}`);
-        for (const label of [...labels, ...names.labels, ...legend])
+        for (const label of new Set([...labels, ...names.labels, ...legend]))
           if (known?.has(label) === false) unknown.push(`${where}: ${name} has no label ${label}`);
       }
     }
