@@ -9,7 +9,7 @@
 
 /* Bounds that both sides have to know. */
 enum bound {
-	WINDOW_SIZE = 256 * 1024, /* bytes of a direction that are copied before user space must follow */
+	WINDOW_SIZE = 64 * 1024, /* bytes of a direction that are copied before user space must follow */
 	FILTER_PATH = 256, /* of a path in a filter, its final 0 included */
 	SHED_ALL = 65536, /* the share of all connections */
 };

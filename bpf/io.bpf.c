@@ -152,10 +152,12 @@ static __noinline int send_large(const struct moved *moved, const struct buffers
 static __always_inline int send(struct moved *moved, struct buffers *buffers, u64 limit)
 {
 	/* Beyond the window we go on while the ring has room: user space is on its way, and what is not copied may be
-	 * framing. */
+	 * framing. It seldom is in a large I/O, and a few of those would fill the ring before user space wakes up. */
+	u32 room = moved->end - moved->start > WINDOW_SIZE / 2 ? ring_size / 8 : ring_size / 2;
+
 	moved->to = moved->end;
 	moved->flags |= resumed_flag(moved->conn);
-	if (unlikely(moved->end > limit) && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_size / 2)
+	if (unlikely(moved->end > limit) && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > room)
 		moved->to = limit;
 	if (unlikely(buffers->missing || moved->to < moved->from))
 		moved->to = moved->from;
