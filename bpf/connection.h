@@ -29,7 +29,7 @@ static __always_inline u8 resumed_flag(const struct conn *conn)
 static __always_inline void note_told(struct conn *conn, u8 flags)
 {
 	if (unlikely(flags & IO_RESUMED))
-		__sync_fetch_and_and(&conn->flags, ~CONN_SHED);
+		__sync_fetch_and_and(&conn->flags, ~(CONN_SHED | CONN_LEFT_OUT));
 }
 
 /* Walks over chunks (walk.h) that are under way. */

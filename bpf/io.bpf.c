@@ -320,10 +320,15 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 		__sync_fetch_and_or(&conn->flags, CONN_IGNORED);
 		return 0;
 	}
-	if (unlikely(conn->flags & CONN_SHED) &&
-	    (is_left_out(sk, conn) || bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_size / 2)) {
-		count(COUNTER_LOST_BYTES, size);
-		return 0;
+	if (unlikely(conn->flags & CONN_SHED)) {
+		if (is_left_out(sk, conn)) {
+			leave_out(conn, size);
+			return 0;
+		}
+		if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_size / 2) {
+			count(COUNTER_LOST_BYTES, size);
+			return 0;
+		}
 	}
 	is_turn = conn->last_flow != direction + 1;
 	if (is_turn) {

@@ -31,9 +31,10 @@ enum conn_flag {
 	CONN_DECIDED = 1, /* the filters have spoken */
 	CONN_IGNORED = 2,
 	CONN_FROM_START = 4,
-	CONN_SHED = 8, /* the ring was full, or it is left out (overload.h): nothing is copied until that is over */
+	CONN_SHED = 8, /* the ring was full, or it is left out: nothing is copied until that is over */
 	CONN_WALK_RECEIVED = 16,
 	CONN_WALK_SENT = 32,
+	CONN_LEFT_OUT = 64, /* shed for the share (overload.h), whatever it was shed for before */
 };
 
 /* One direction of a connection: [0] received, [1] sent. */

@@ -52,8 +52,8 @@ static __always_inline bool is_request(const struct conn *conn, u32 direction)
 /* Nothing more of this connection is copied until it is no longer left out, and the next record says so. */
 static __noinline void leave_out(struct conn *conn, u64 lost)
 {
-	if (!(conn->flags & CONN_SHED)) {
-		__sync_fetch_and_or(&conn->flags, CONN_SHED);
+	if (!(conn->flags & CONN_LEFT_OUT)) {
+		__sync_fetch_and_or(&conn->flags, CONN_SHED | CONN_LEFT_OUT);
 		count(COUNTER_SHED_OVERLOAD, 1);
 	}
 	count(COUNTER_LOST_BYTES, lost);

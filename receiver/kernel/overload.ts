@@ -26,6 +26,8 @@ export interface OverloadKernel {
 const WINDOW_NS = 100e6;
 /** Fill of the ring that is pressure: user space is not keeping up, and a burst has half of the ring left. */
 const PRESSURE = 0.5;
+/** So many windows in a row with pressure are no burst, which the ring is there for. Once events are lost, one is enough. */
+const FIRST_WINDOWS = 2;
 const FIRST_SHARE = 1 / 16;
 /** Of the connections that are still in, each step takes this part out. */
 const GROWTH = 1 / 4;
@@ -41,6 +43,8 @@ export class OverloadControl {
   #windowEnd = -Infinity;
   #lastPressure = -Infinity;
   #isPressed = false;
+  #isRefusing = false;
+  #pressedWindows = 0;
 
   constructor({ maxShare }: OverloadOptions) {
     this.#maxShare = maxShare;
@@ -53,13 +57,20 @@ export class OverloadControl {
 
   /** One look at the ring. `fill`: 0 to 1; `isRefusing`: events found it full since the last look. True when the share is another one now. */
   look(now: Nanoseconds, fill: number, isRefusing: boolean): boolean {
+    if (isRefusing) this.#isRefusing = true;
     if (isRefusing || fill >= PRESSURE) this.#isPressed = true;
     if (now < this.#windowEnd) return false;
     this.#windowEnd = now + WINDOW_NS;
     const before = this.#share;
-    if (this.#isPressed) this.#lastPressure = now;
-    this.#share = this.#isPressed ? this.#grown() : this.#fallen(now);
-    this.#isPressed = false;
+    this.#pressedWindows = this.#isPressed ? this.#pressedWindows + 1 : 0;
+    const isBurst = before === 0 && !this.#isRefusing && this.#pressedWindows < FIRST_WINDOWS;
+    if (this.#isPressed && !isBurst) {
+      this.#lastPressure = now;
+      this.#share = this.#grown();
+    } else {
+      this.#share = this.#fallen(now);
+    }
+    this.#isPressed = this.#isRefusing = false;
     return this.#share !== before;
   }
 

@@ -9,6 +9,7 @@ import { planRequests, type Exchange, type PlannedRequest } from '../traffic/tru
 import { assertBooks, assertTruth, kernelTestSkip, startReceiver } from './harness.ts';
 import { compareTruth } from './compare.ts';
 import { targetOf } from './spans.ts';
+import { throttle } from './throttle.ts';
 import { waitFor } from './wait.ts';
 
 const skip = kernelTestSkip();
@@ -34,7 +35,10 @@ test('a receiver that is held up sheds and counts, says nothing wrong, and recov
   // Two keep their connections, one opens one for each request.
   const clients = await Promise.all(Array.from({ length: 3 }, () => startClient(t, 'go', server)));
   const filter = { include: [{ pids: [server.pid, ...clients.map(({ pid }) => pid)] }] };
-  const receiver = await startReceiver(t, { env, usm: { filter, capture: { ring_buffer_size: '1MiB' } } });
+  const receiver = await startReceiver(t, {
+    env,
+    usm: { filter, capture: { ring_buffer_size: '1MiB' }, overload: { enabled: false } },
+  });
   const truth: Exchange[] = [];
   const ask = async (client: EchoClient, count: number): Promise<Exchange[]> => {
     const requests = planRequests(newRun(), count, 'bodiless');
@@ -77,6 +81,7 @@ test('a receiver that is held up sheds and counts, says nothing wrong, and recov
   assert.equal(wrong, undefined, wrong);
   assertBooks(stopped);
   const { connections, events, bytes } = stopped.ledger!;
+  assert.equal(connections?.shed?.['overload'], undefined, 'it is switched off');
   assert.ok(sum(events?.dropped) > 0 && sum(connections?.shed) > 0 && sum(bytes?.lost) > 0, JSON.stringify(stopped.ledger));
   const targets = new Set(found.map(({ target }) => target));
   const missing = compareTruth(
@@ -85,6 +90,72 @@ test('a receiver that is held up sheds and counts, says nothing wrong, and recov
   );
   assert.equal(missing, undefined, missing);
 });
+
+test(
+  'more traffic than the receiver can take leaves out whole connections, and all are followed again within 10 s',
+  { skip },
+  async (t) => {
+    const connections = 16;
+    const server = await startServer(t, 'go');
+    const clients = await Promise.all([startClient(t, 'go', server), startClient(t, 'go', server)]);
+    const readers = [{ pull: { exporter: { prometheus: { host: '127.0.0.1', port: 0 } } } }];
+    const receiver = await startReceiver(t, {
+      env,
+      usm: { filter: { include: [{ pids: [server.pid, ...clients.map(({ pid }) => pid)] }] } },
+      args: ['--config', `yaml:service::telemetry::metrics: ${JSON.stringify({ level: 'basic', readers })}`],
+    });
+    const metrics = /"endpoint": "(http:\/\/127\.0\.0\.1:\d+\/metrics)"/.exec(receiver.stderr())![1]!;
+    const readShare = async (): Promise<number> => {
+      const text = await (await fetch(metrics)).text();
+      return Number(/^otelcol_receiver_usm_overload_share (\S+)$/m.exec(text)![1]);
+    };
+    const truth: Exchange[] = [];
+    const ask = async (client: EchoClient, count: number): Promise<Exchange[]> => {
+      const exchanges = await client.run(planRequests(newRun(), count, 'bodiless'), { connections });
+      truth.push(...exchanges);
+      return exchanges;
+    };
+    for (const client of clients) await ask(client, 10 * connections);
+    await waitFor('nothing to be left out', async () => (await readShare()) === 0);
+
+    let isLoaded = true;
+    const load = clients.map(async (client) => {
+      while (isLoaded) await ask(client, 500);
+    });
+    const slow = throttle(t, receiver.pid, 0.05);
+    const loadedUntil = performance.now() + 3000;
+    let highest = 0;
+    await waitFor('three seconds of overload', async () => {
+      highest = Math.max(highest, await readShare());
+      return performance.now() > loadedUntil && highest > 0;
+    });
+    isLoaded = false;
+    await Promise.all(load);
+    slow.end();
+    const endedAt = performance.now();
+    await waitFor('a share of 0', async () => (await readShare()) === 0, 10_000);
+    t.diagnostic(
+      `${truth.length} exchanges; the share was ${highest}, and 0 after ${Math.round(performance.now() - endedAt)} ms`,
+    );
+
+    // Turns for each connection to be found again at, and silence.
+    for (const client of clients) await ask(client, 20 * connections);
+    const found = (await Promise.all(clients.map((client) => ask(client, 20 * connections)))).flat();
+    receiver.signal('SIGTERM');
+    const stopped = await receiver.stop();
+    const wrong = compareTruth(truth, stopped.spans, { mayMiss: true });
+    assert.equal(wrong, undefined, wrong);
+    assertBooks(stopped);
+    const { connections: counts, bytes } = stopped.ledger!;
+    assert.ok((counts?.shed?.['overload'] ?? 0) > 0 && sum(bytes?.lost) > 0, JSON.stringify(stopped.ledger));
+    assert.match(stopped.stderr, /\twarn\tThere is more traffic than can be followed\./);
+    assert.match(stopped.stderr, /\tinfo\tAll connections are followed again\./);
+    const targets = new Set(found.map(({ target }) => target));
+    const ours = stopped.spans.filter((span) => targets.has(targetOf(span)));
+    const missing = compareTruth(found, ours);
+    assert.equal(missing, undefined, missing);
+  },
+);
 
 test('20,000 short connections leave nothing behind', { skip }, async (t) => {
   const server = await startServer(t, 'go');

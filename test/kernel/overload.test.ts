@@ -23,7 +23,8 @@ test('a ring that is less than half full sheds nothing', () => {
 test('the share grows while there is pressure, and never beyond its bound', () => {
   const control = new OverloadControl({ maxShare: 0.9 });
   const shares: number[] = [];
-  for (let i = 0; i < 20; i++) {
+  control.look(0, 0.5, false);
+  for (let i = 1; i <= 20; i++) {
     control.look(i * WINDOW, 0.5, false);
     shares.push(control.share);
   }
@@ -34,6 +35,12 @@ test('the share grows while there is pressure, and never beyond its bound', () =
   assert.equal(shares[0], 1 / 16);
   assert.ok((shares[4] as number) > 0.66, 'threefold overload is shed within half a second');
   assert.equal(shares.at(-1), 0.9);
+});
+
+test('a burst that the ring can take sheds nothing', () => {
+  const control = new OverloadControl({ maxShare: 1 });
+  for (let i = 0; i < 100; i++) control.look(i * WINDOW, i % 2 === 0 ? 1 : 0.2, false);
+  assert.equal(control.share, 0);
 });
 
 test('refused events are pressure, however empty the ring is found', () => {
@@ -56,8 +63,8 @@ test('after the last pressure the share stands for two seconds and is gone withi
 
 test('look says whether the share moved', () => {
   const control = new OverloadControl({ maxShare: 1 / 16 });
-  assert.equal(control.look(0, 1, false), true);
-  assert.equal(control.look(WINDOW, 1, false), false, 'at its bound');
+  assert.equal(control.look(0, 1, true), true);
+  assert.equal(control.look(WINDOW, 1, true), false, 'at its bound');
 });
 
 test('the guard tells the kernel every share, and when overload began and ended', () => {
