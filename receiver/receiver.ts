@@ -266,7 +266,6 @@ class RunningReceiver implements Receiver {
     let rounds = 0;
     this.#isEmptied = false;
     while (rounds < limit) {
-      overload?.look(rounds === 0 ? before : clock.now());
       // block_on_overflow: what does not fit stays in the kernel, which sheds connections when its ring is full.
       if (this.#stopping === undefined && exportPath.isFull()) {
         logger.warnLimited(
@@ -275,6 +274,7 @@ class RunningReceiver implements Receiver {
         );
         return rounds;
       }
+      overload?.look(rounds === 0 ? before : clock.now());
       const size = kernel.drain(buffer);
       this.#lastTaken = before;
       if (size === 0) break;
