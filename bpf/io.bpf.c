@@ -149,15 +149,24 @@ static __noinline int send_large(const struct moved *moved, const struct buffers
 	return 0;
 }
 
+/*
+ * Beyond the window we go on while no more than this is waiting in the ring:
+ * user space is on its way, and what is not copied may be framing. The smaller
+ * an I/O, the more of it is; a few large ones would fill the ring before user
+ * space wakes up.
+ */
+static __always_inline u32 room_for(u64 size)
+{
+	if (size <= SMALL_SIZE)
+		return ring_size;
+	return size < MODERATE_SIZE ? ring_size / 2 : ring_size / 8;
+}
+
 static __always_inline int send(struct moved *moved, struct buffers *buffers, u64 limit)
 {
-	/* Beyond the window we go on while the ring has room: user space is on its way, and what is not copied may be
-	 * framing. It seldom is in a large I/O, and a few of those would fill the ring before user space wakes up. */
-	u32 room = moved->end - moved->start > WINDOW_SIZE / 2 ? ring_size / 8 : ring_size / 2;
-
 	moved->to = moved->end;
 	moved->flags |= resumed_flag(moved->conn);
-	if (unlikely(moved->end > limit) && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > room)
+	if (unlikely(moved->end > limit) && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > room_for(moved->end - moved->start))
 		moved->to = limit;
 	if (unlikely(buffers->missing || moved->to < moved->from))
 		moved->to = moved->from;
