@@ -33,14 +33,14 @@ const FIRST_SHARE = 1 / 16;
 const GROWTH = 1 / 4;
 /** So long after the last pressure the share stands. */
 const HOLD_NS = 2e9;
-/** Then each window leaves this part of it: less than a hundredth is left after 4.3 s. */
+/** Then each window's time leaves this part of it: less than a hundredth is left after 4.3 s. */
 const DECAY = 0.9;
 const NOTHING = 1 / 256;
 
 export class OverloadControl {
   readonly #maxShare: number;
   #share = 0;
-  #windowEnd = -Infinity;
+  #windowBegin = -Infinity;
   #lastPressure = -Infinity;
   #isPressed = false;
   #isRefusing = false;
@@ -59,8 +59,9 @@ export class OverloadControl {
   look(now: Nanoseconds, fill: number, isRefusing: boolean): boolean {
     if (isRefusing) this.#isRefusing = true;
     if (isRefusing || fill >= PRESSURE) this.#isPressed = true;
-    if (now < this.#windowEnd) return false;
-    this.#windowEnd = now + WINDOW_NS;
+    const elapsed = now - this.#windowBegin;
+    if (elapsed < WINDOW_NS) return false;
+    this.#windowBegin = now;
     const before = this.#share;
     this.#pressedWindows = this.#isPressed ? this.#pressedWindows + 1 : 0;
     const isBurst = before === 0 && !this.#isRefusing && this.#pressedWindows < FIRST_WINDOWS;
@@ -68,7 +69,7 @@ export class OverloadControl {
       this.#lastPressure = now;
       this.#share = this.#grown();
     } else {
-      this.#share = this.#fallen(now);
+      this.#share = this.#fallen(now, elapsed);
     }
     this.#isPressed = this.#isRefusing = false;
     return this.#share !== before;
@@ -79,9 +80,10 @@ export class OverloadControl {
     return Math.min(grown, this.#maxShare);
   }
 
-  #fallen(now: Nanoseconds): number {
+  /** By the time: whoever is slow looks less often. */
+  #fallen(now: Nanoseconds, elapsed: Nanoseconds): number {
     if (this.#share === 0 || now - this.#lastPressure < HOLD_NS) return this.#share;
-    const fallen = this.#share * DECAY;
+    const fallen = this.#share * DECAY ** (elapsed / WINDOW_NS);
     return fallen < NOTHING ? 0 : fallen;
   }
 }

@@ -61,6 +61,14 @@ test('after the last pressure the share stands for two seconds and is gone withi
   assert.ok(gone - pressed < 10 * SECOND, `gone after ${gone - pressed} ns`);
 });
 
+test('the share falls by the time, however seldom somebody looks', () => {
+  const control = new OverloadControl({ maxShare: 1 });
+  const pressed = run(control, 0, 1, (share) => share > 0.99, 10 * SECOND);
+  let now = pressed;
+  while (control.share > 0) control.look((now += 1.9 * WINDOW), 0, false);
+  assert.ok(now - pressed < 8 * SECOND, `gone after ${now - pressed} ns`);
+});
+
 test('look says whether the share moved', () => {
   const control = new OverloadControl({ maxShare: 1 / 16 });
   assert.equal(control.look(0, 1, true), true);
