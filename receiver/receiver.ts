@@ -137,7 +137,6 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
     cpus: capabilities().possibleCpus,
     ownServers: { ports: operations.ports, networkNamespace: parseNetworkNamespace(readLink('/proc/self/ns/net')) },
     onEventsDropped: (count) => {
-      overload?.noteRefused();
       logger.warnLimited(
         'ring_full',
         'The ring was full. Connections are shed until it drains; a larger capture::ring_buffer_size rides out longer bursts.',

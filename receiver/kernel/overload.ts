@@ -28,6 +28,8 @@ const WINDOW_NS = 100e6;
 const PRESSURE = 0.5;
 /** So many windows in a row with pressure are no burst, which the ring is there for. Once events are lost, one is enough. */
 const FIRST_WINDOWS = 2;
+/** A ring so full refuses the next large record. */
+const FULL = 15 / 16;
 const FIRST_SHARE = 1 / 16;
 /** Of the connections that are still in, each step takes this part out. */
 const GROWTH = 1 / 4;
@@ -55,7 +57,7 @@ export class OverloadControl {
     return this.#share;
   }
 
-  /** One look at the ring. `fill`: 0 to 1; `isRefusing`: events found it full since the last look. True when the share is another one now. */
+  /** One look at the ring. `fill`: 0 to 1; `isRefusing`: it has no room for the next event. True when the share is another one now. */
   look(now: Nanoseconds, fill: number, isRefusing: boolean): boolean {
     if (isRefusing) this.#isRefusing = true;
     if (isRefusing || fill >= PRESSURE) this.#isPressed = true;
@@ -92,7 +94,6 @@ export class OverloadControl {
 export class OverloadGuard {
   readonly #options: OverloadGuardOptions;
   readonly #control: OverloadControl;
-  #isRefusing = false;
   #beganAt: Nanoseconds = 0;
   #highest = 0;
 
@@ -106,16 +107,12 @@ export class OverloadGuard {
     return this.#control.share;
   }
 
-  /** Events found the ring full. */
-  noteRefused(): void {
-    this.#isRefusing = true;
-  }
-
   look(now: Nanoseconds): void {
     const { kernel, ringSizeBytes } = this.#options;
     const before = this.#control.share;
-    const hasMoved = this.#control.look(now, kernel.pendingBytes / ringSizeBytes, this.#isRefusing);
-    this.#isRefusing = false;
+    const fill = kernel.pendingBytes / ringSizeBytes;
+    // Refused events leave holes in the numbering too, but those show only with the next event of that CPU, perhaps long after.
+    const hasMoved = this.#control.look(now, fill, fill >= FULL);
     if (!hasMoved) return;
     const { share } = this.#control;
     kernel.leaveOut(share);
