@@ -13,8 +13,8 @@
 #define SEGMENT_SIZE (32 * 1024)
 /* A plain buffer up to this size is read straight into the ring. */
 #define SMALL_SIZE 4096
-/* Smaller I/O is more likely to be framing than larger one. */
-#define MODERATE_SIZE (16 * 1024)
+/* I/O up to this size is more likely to be framing than a part of a body. */
+#define TINY_SIZE 256
 #define MAX_SEGMENTS (WINDOW_SIZE / SEGMENT_SIZE + 1)
 #define MAX_VECTORS 1024
 #define FEW_VECTORS 4

@@ -151,15 +151,12 @@ static __noinline int send_large(const struct moved *moved, const struct buffers
 
 /*
  * Beyond the window we go on while no more than this is waiting in the ring:
- * user space is on its way, and what is not copied may be framing. The smaller
- * an I/O, the more of it is; a few large ones would fill the ring before user
- * space wakes up.
+ * user space is on its way, and what is not copied may be framing. The tiniest
+ * I/O mostly is; bodies would fill the ring before user space wakes up.
  */
 static __always_inline u32 room_for(u64 size)
 {
-	if (size <= SMALL_SIZE)
-		return ring_size;
-	return size < MODERATE_SIZE ? ring_size / 2 : ring_size / 8;
+	return size <= TINY_SIZE ? ring_size : ring_size / 8;
 }
 
 static __always_inline int send(struct moved *moved, struct buffers *buffers, u64 limit)
