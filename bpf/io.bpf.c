@@ -151,8 +151,9 @@ static __noinline int send_large(const struct moved *moved, const struct buffers
 
 /*
  * Beyond the window we go on while no more than this is waiting in the ring:
- * user space is on its way, and what is not copied may be framing. The tiniest
- * I/O mostly is; bodies would fill the ring before user space wakes up.
+ * user space is on its way, and what is not copied may be framing. A few bytes,
+ * an I/O or what a walk has left of one, mostly are; bodies would fill the ring
+ * before user space wakes up.
  */
 static __always_inline u32 room_for(u64 size)
 {
@@ -163,7 +164,8 @@ static __always_inline int send(struct moved *moved, struct buffers *buffers, u6
 {
 	moved->to = moved->end;
 	moved->flags |= resumed_flag(moved->conn);
-	if (unlikely(moved->end > limit) && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > room_for(moved->end - moved->start))
+	if (unlikely(moved->end > limit) &&
+	    bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > room_for(moved->end - moved->from))
 		moved->to = limit;
 	if (unlikely(buffers->missing || moved->to < moved->from))
 		moved->to = moved->from;
