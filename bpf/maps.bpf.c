@@ -34,7 +34,8 @@ const volatile u64 any_cgroup = 0;
 
 u32 self_tgid = 0;
 u32 is_seeded = 0;
-volatile u32 shed_share SEC(".data.overload") = 0;
+volatile u32 shed_share SEC(".data.overload")
+= 0;
 u64 registers_offset = 0;
 
 char LICENSE[] SEC("license")
