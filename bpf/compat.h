@@ -21,6 +21,7 @@ enum buffer_kind {
 #define syscall_number(regs) ((regs)->orig_ax)
 #define syscall_argument2(regs) ((regs)->si)
 #define syscall_argument3(regs) ((regs)->dx)
+#define thread_pointer(task) ((task)->thread.fsbase)
 #define TS_COMPAT 2
 static __always_inline bool is_compat(struct task_struct *task)
 {
@@ -44,6 +45,8 @@ enum {
 #define syscall_number(regs) ((regs)->syscallno)
 #define syscall_argument2(regs) ((regs)->user_regs.regs[1])
 #define syscall_argument3(regs) ((regs)->user_regs.regs[2])
+/* 0 in a first thread that was not switched away from yet: it sets the register itself. */
+#define thread_pointer(task) ((task)->thread.uw.tp_value)
 #define TIF_32BIT (1ul << 22)
 static __always_inline bool is_compat(struct task_struct *task)
 {

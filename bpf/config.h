@@ -28,6 +28,9 @@
 #define MIN_GUESS_SIZE 4096
 #define MAX_GUESSED_HEAD 4096
 
+/* Of the attributes in a record, by OTEP 4947: what claims more is none. */
+#define MAX_RECORD_ATTRIBUTES 612
+
 #define MAX_PATH 512
 #define MAX_PATH_DEPTH 32
 #define MAX_ARGS 4096
@@ -43,6 +46,7 @@
 
 extern const volatile u32 ring_size; /* bytes */
 extern const volatile u32 capture_loopback;
+extern const volatile u32 context_attributes; /* those of a thread's context are wanted */
 /*
  * Filters are rules; a rule is a bit: the low half includes, the high half
  * excludes. Each criterion maps what it sees to the rules that want it; rules

@@ -12,6 +12,7 @@ enum bound {
 	WINDOW_SIZE = 64 * 1024, /* bytes of a direction that are copied before user space must follow */
 	FILTER_PATH = 256, /* of a path in a filter, its final 0 included */
 	SHED_ALL = 65536, /* the share of all connections */
+	CONTEXT_ATTRIBUTES = 128, /* bytes of attributes of a thread's context that are copied: all, or none */
 };
 
 enum event_kind {
@@ -21,6 +22,7 @@ enum event_kind {
 	EVENT_WALK = 4,
 	EVENT_PROCESS = 5,
 	EVENT_PROCESS_EXIT = 6,
+	EVENT_CONTEXT = 7,
 };
 
 /* Low half of event_header.flags of an io_event; the high half is a missing_reason. */
@@ -163,6 +165,39 @@ struct process_exit_event {
 	__u32 exit_code; /* as in wait(2) */
 };
 
+/* The context that the thread itself had published as it moved [position, position + size), told before those bytes.
+ * OTEP 4947. */
+struct context_event {
+	struct event_header header; /* flags: IO_SENT */
+	__u64 cookie;
+	__u64 position;
+	__u32 size;
+	__u32 tid;
+	__u8 trace_id[16]; /* from here on the bytes of the record */
+	__u8 span_id[8];
+	__u8 valid;
+	__u8 trace_flags;
+	__u16 attributes_size;
+	__u8 attributes[4]; /* and on behind, when they were wanted and are not too many */
+};
+
+enum place_flag {
+	PLACE_RESOLVED = 1, /* else nothing is read: all zeros is a place, too */
+};
+
+/* User space writes, the kernel reads: where the threads of a process have the pointer to their record. */
+struct context_place {
+	__u64 start_time; /* of the process … */
+	__u64 generation; /* a thread whose DTV is older has no block of the module; 0: not known */
+	__s64 offset; /* from the thread pointer, or in the block of the module */
+	__u32 exec_id; /* … and its image */
+	__u32 module; /* 0: none */
+	__s32 dtv_offset; /* of the pointer to the DTV, from the thread pointer */
+	__s32 count_offset; /* of the number of entries, from the DTV; 16 bytes behind it is the generation */
+	__u32 entry_size;
+	__u32 flags; /* place_flag */
+};
+
 /* User space writes, the kernel reads: what need not be copied. One slot per connection, valid while cookie matches. */
 struct control {
 	__u64 cookie;
@@ -188,7 +223,11 @@ enum counter {
 	COUNTER_SEEDED = 11,
 	COUNTER_LOST_BYTES = 12, /* in records that the ring refused */
 	COUNTER_SHED_OVERLOAD = 13, /* connections left out for the share that user space set */
-	COUNTER_COUNT = 14,
+	COUNTER_CONTEXT_NONE = 14, /* I/O of processes that publish, in no span */
+	COUNTER_CONTEXT_FAULT = 15, /* the memory of the thread could not be read */
+	COUNTER_CONTEXT_HALF_SET = 16, /* one id without the other */
+	COUNTER_CONTEXT_IMPLAUSIBLE = 17, /* an odd address, or more attributes than a record holds */
+	COUNTER_COUNT = 18,
 };
 
 _Static_assert(sizeof(struct event_header) == 16, "event_header");
@@ -198,6 +237,9 @@ _Static_assert(sizeof(struct end_event) == 64, "end_event");
 _Static_assert(sizeof(struct walk_event) == 56, "walk_event");
 _Static_assert(sizeof(struct process_event) == 72, "process_event");
 _Static_assert(sizeof(struct process_exit_event) == 32, "process_exit_event");
+_Static_assert(sizeof(struct context_event) == 72, "context_event");
+_Static_assert(__builtin_offsetof(struct context_event, attributes) == 68, "a record in a context_event");
+_Static_assert(sizeof(struct context_place) == 48, "context_place");
 _Static_assert(sizeof(struct control) == 64, "control");
 
 #endif

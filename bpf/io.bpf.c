@@ -11,6 +11,7 @@
 #include "connection.h"
 #include "meeting.h"
 #include "overload.h"
+#include "thread_context.h"
 #include "walk.h"
 
 /* What user space wants of this direction; nothing while it has not spoken. */
@@ -284,7 +285,7 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 	struct walk *walk;
 	struct conn *conn;
 	u64 start, end, from, limit, time, other_position, walk_from;
-	u32 size = result;
+	u32 size = result, generation;
 	u8 flags = direction == SENT ? IO_SENT : 0;
 	bool is_turn, is_walking;
 
@@ -370,6 +371,13 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 	moved.end = end;
 	moved.flags = flags;
 	moved.wake = end > limit - WINDOW_SIZE / 2;
+
+	/* Of requests, and of what a server answers. */
+	generation = places_generation();
+	if (unlikely(conn->contextless != generation) && is_turn &&
+	    !(direction == RECEIVED && conn->role == ROLE_CLIENT) && (flags & (IO_START | IO_UNORDERED)) == IO_START &&
+	    !buffers.missing && !send_context(conn->cookie, start, time, size, flags & IO_SENT))
+		conn->contextless = generation;
 
 	/* The next chunk-size line passed while nothing was looked at (shed, or moved unseen): there is nothing to go
 	 * on from. */

@@ -14,6 +14,8 @@ struct self_pairs_map self_pairs SEC(".maps");
 struct self_cookies_map self_cookies SEC(".maps");
 struct sequences_map sequences SEC(".maps");
 struct cursors_map cursors SEC(".maps");
+struct places_map context_places SEC(".maps");
+struct generation_map place_changes SEC(".maps");
 struct ports_map local_ports SEC(".maps");
 struct ports_map remote_ports SEC(".maps");
 struct addresses_map addresses SEC(".maps");
@@ -23,6 +25,7 @@ struct paths_map cgroups SEC(".maps");
 
 const volatile u32 ring_size = 8 * 1024 * 1024;
 const volatile u32 capture_loopback = 1;
+const volatile u32 context_attributes = 0;
 const volatile u64 include_rules = 0;
 const volatile u64 exclude_rules = 0;
 const volatile u64 any_local_port = 0;
@@ -49,6 +52,8 @@ struct wire_types {
 	struct walk_event walk;
 	struct process_event process;
 	struct process_exit_event process_exit;
+	struct context_event context;
+	enum place_flag place;
 	enum event_kind kind;
 	enum io_flag flag;
 	enum missing_reason missing;

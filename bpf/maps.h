@@ -59,7 +59,7 @@ struct conn {
 	u8 evidence;
 	u8 last; /* last_flow at seeding */
 	u8 last_flow; /* 1 + direction of the last I/O, 0: none yet */
-	u32 pad;
+	u32 contextless; /* generation of the places at which the process had none */
 	struct flow flow[2];
 	struct walk walk[2];
 };
@@ -260,6 +260,26 @@ struct cursors_map {
 	__type(value, struct message_cursor);
 };
 extern struct cursors_map cursors SEC(".maps");
+
+/* tgid -> context_place. Written and deleted by user space. */
+struct places_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, MAX_PROCESSES);
+	__type(key, u32);
+	__type(value, struct context_place);
+};
+extern struct places_map context_places SEC(".maps");
+
+/* One number, which user space raises after each change of context_places, through shared memory. */
+struct generation_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u64);
+};
+extern struct generation_map place_changes SEC(".maps");
 
 /* Filters: what a criterion sees -> the rules that want it. Written by user space before attach. */
 struct ports_map {

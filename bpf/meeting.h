@@ -144,6 +144,7 @@ static __noinline bool meet(struct sock *sk, struct conn *conn, struct task_stru
 	}
 	/* What the ring refused is tried again at the next I/O. */
 	conn->start_time = task->group_leader->start_boottime;
+	conn->contextless = 0;
 	if (is_known) {
 		conn->tgid = tgid;
 		conn->exec_id = exec_id;

@@ -5,6 +5,7 @@ export const bound = {
   windowSize: 65536,
   filterPath: 256,
   shedAll: 65536,
+  contextAttributes: 128,
 } as const;
 
 export const eventKind = {
@@ -14,6 +15,7 @@ export const eventKind = {
   walk: 4,
   process: 5,
   processExit: 6,
+  context: 7,
 } as const;
 
 export const ioFlag = {
@@ -156,6 +158,38 @@ export const processExitEvent = {
   exitCode: 28,
 } as const;
 
+export const contextEvent = {
+  sizeOf: 72,
+  header: 0,
+  cookie: 16,
+  position: 24,
+  size: 32,
+  tid: 36,
+  traceId: 40,
+  spanId: 56,
+  valid: 64,
+  traceFlags: 65,
+  attributesSize: 66,
+  attributes: 68,
+} as const;
+
+export const placeFlag = {
+  resolved: 1,
+} as const;
+
+export const contextPlace = {
+  sizeOf: 48,
+  startTime: 0,
+  generation: 8,
+  offset: 16,
+  execId: 24,
+  module: 28,
+  dtvOffset: 32,
+  countOffset: 36,
+  entrySize: 40,
+  flags: 44,
+} as const;
+
 export const control = {
   sizeOf: 64,
   cookie: 0,
@@ -180,5 +214,9 @@ export const counter = {
   seeded: 11,
   lostBytes: 12,
   shedOverload: 13,
-  count: 14,
+  contextNone: 14,
+  contextFault: 15,
+  contextHalfSet: 16,
+  contextImplausible: 17,
+  count: 18,
 } as const;

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { type BpfObject, capabilities, NativeError, openObject, type ProgramStatistics, type Ring } from '../../native/index.ts';
 import { ReceiverError } from '../errors.ts';
 import { compileFilter, type FilterRule, type FilterTables } from './filter-maps.ts';
+import { ContextPlaces } from './context-places.ts';
 import { bound, control, counter } from './layout.ts';
 
 export interface KernelOptions {
@@ -14,6 +15,8 @@ export interface KernelOptions {
   };
   /** A power of two. */
   readonly ringBufferSizeBytes: number;
+  /** The attributes in the contexts of threads are wanted. Default: their ids are enough. */
+  readonly hasContextAttributes?: boolean;
 }
 
 export type KernelCounters = Readonly<Record<keyof typeof counter, number>>;
@@ -40,12 +43,15 @@ export class KernelSession {
   readonly #ring: Ring;
   readonly #shedShare: Uint32Array;
   readonly controls: ArrayBuffer;
+  /** Where the threads of processes have their contexts. */
+  readonly contextPlaces: ContextPlaces;
 
   constructor(object: BpfObject) {
     this.#object = object;
     this.#ring = object.ring('ring');
     this.controls = object.memory('controls');
     this.#shedShare = new Uint32Array(object.memory('.data.overload'));
+    this.contextPlaces = new ContextPlaces(object.map('context_places'), object.memory('place_changes'));
   }
 
   /** Copies whole records into `target`, each behind its length (u32) and padded to 8 bytes; returns the bytes written. */
@@ -117,6 +123,7 @@ export function openKernelSession(options: KernelOptions): KernelSession {
       constants: {
         ring_size: u32(options.ringBufferSizeBytes),
         capture_loopback: u32(options.filter.loopback ? 1 : 0),
+        context_attributes: u32(options.hasContextAttributes === true ? 1 : 0),
         include_rules: u64(filter.includeRules),
         exclude_rules: u64(filter.excludeRules),
         any_local_port: u64(filter.anyLocalPort),

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The span that the application's own thread says it is in: copied in that
+ * thread, at its I/O and nowhere else. User space has found where the thread
+ * has it (otel-thread-context/reader). OTEP 4947:
+ * https://github.com/open-telemetry/opentelemetry-specification/blob/main/oteps/profiles/4947-thread-ctx.md
+ */
+#ifndef USM_THREAD_CONTEXT_H
+#define USM_THREAD_CONTEXT_H
+
+#include "compat.h"
+#include "emit.h"
+
+/* Rises with each change of the places. */
+static __always_inline u32 places_generation(void)
+{
+	u32 zero = 0;
+	u64 *changes = bpf_map_lookup_elem(&place_changes, &zero);
+
+	return changes ? *changes : 0;
+}
+
+/* Where the thread has the pointer to its record. 0: it has none; its block was never touched, or is gone. */
+static __always_inline long find_variable(struct task_struct *task, const struct context_place *place, u64 *variable)
+{
+	u64 pointer = thread_pointer(task);
+	u64 dtv, block, head[3] = {};
+
+	*variable = 0;
+	if (!pointer)
+		return 0;
+	if (!place->module) {
+		*variable = pointer + place->offset;
+		return 0;
+	}
+	if (bpf_probe_read_user(&dtv, sizeof(dtv), (void *)(pointer + place->dtv_offset)))
+		return -1;
+	if (place->generation) {
+		if (bpf_probe_read_user(head, sizeof(head), (void *)(dtv + place->count_offset)))
+			return -1;
+		if (head[2] < place->generation)
+			return 0;
+	} else if (bpf_probe_read_user(head, sizeof(head[0]), (void *)(dtv + place->count_offset))) {
+		return -1;
+	}
+	if (place->module > head[0])
+		return 0;
+	if (bpf_probe_read_user(&block, sizeof(block), (void *)(dtv + (u64)place->module * place->entry_size)))
+		return -1;
+	if (block && block != ~0ull)
+		*variable = block + place->offset;
+	return 0;
+}
+
+/* One I/O, [position, position + size) of a direction. */
+struct thread_io {
+	u64 cookie;
+	u64 position;
+	u64 time;
+	u32 size;
+	u8 flags;
+};
+
+/* The counter of what came of it. */
+static __always_inline u32 read_context(const struct thread_io *io, struct task_struct *task,
+					const struct context_place *place)
+{
+	struct {
+		struct context_event event;
+		u8 attributes[CONTEXT_ATTRIBUTES - 4];
+	} record;
+	struct context_event *event = &record.event;
+	u64 variable, address, *ids = (u64 *)event->trace_id;
+	bool has_attributes;
+	u32 size;
+
+	if (find_variable(task, place, &variable))
+		return COUNTER_CONTEXT_FAULT;
+	if (!variable)
+		return COUNTER_CONTEXT_NONE;
+	if (bpf_probe_read_user(&address, sizeof(address), (void *)variable))
+		return COUNTER_CONTEXT_FAULT;
+	if (!address)
+		return COUNTER_CONTEXT_NONE;
+	if (address & 1)
+		return COUNTER_CONTEXT_IMPLAUSIBLE;
+	if (bpf_probe_read_user(event->trace_id, 28, (void *)address))
+		return COUNTER_CONTEXT_FAULT;
+	if (event->valid != 1 || !(ids[0] | ids[1] | ids[2]))
+		return COUNTER_CONTEXT_NONE;
+	if (!(ids[0] | ids[1]) || !ids[2])
+		return COUNTER_CONTEXT_HALF_SET;
+	size = event->attributes_size;
+	if (size > MAX_RECORD_ATTRIBUTES)
+		return COUNTER_CONTEXT_IMPLAUSIBLE;
+
+	__builtin_memset(event->attributes, 0, sizeof(event->attributes));
+	has_attributes = unlikely(context_attributes) && size > 0 && size <= CONTEXT_ATTRIBUTES;
+	if (has_attributes) {
+		__builtin_memset(record.attributes, 0, sizeof(record.attributes));
+		barrier_var(size);
+		if (size > CONTEXT_ATTRIBUTES) /* for the verifier */
+			size = CONTEXT_ATTRIBUTES;
+		/* Its ids are as good without. */
+		if (bpf_probe_read_user(event->attributes, size, (void *)(address + 28)))
+			has_attributes = false;
+	}
+	fill_header(&event->header, EVENT_CONTEXT, io->flags, io->time);
+	event->cookie = io->cookie;
+	event->position = io->position;
+	event->size = io->size;
+	event->tid = task->pid;
+	if (has_attributes)
+		emit(event, sizeof(record), false);
+	else
+		emit(event, sizeof(*event), false);
+	return COUNTER_CONTEXT;
+}
+
+/*
+ * Returns false when the process has published no place. Not static: verified
+ * by itself, once, and not for every state that its callers may be in.
+ */
+__noinline u32 send_context(u64 cookie, u64 position, u64 time, u32 size, u32 flags)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct thread_io io = { cookie, position, time, size, flags };
+	u32 tgid = task->tgid;
+	struct context_place *place = bpf_map_lookup_elem(&context_places, &tgid);
+
+	/* Looked up every time, and not kept with the connection, which other processes may share. */
+	if (!place || !(place->flags & PLACE_RESOLVED) || place->exec_id != (u32)task->self_exec_id ||
+	    place->start_time != task->group_leader->start_boottime)
+		return false;
+	count(read_context(&io, task, place), 1);
+	return true;
+}
+
+#endif

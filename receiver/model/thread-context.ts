@@ -1,0 +1,39 @@
+// The span that an application's own thread says it is in, as the kernel side copies it at an I/O; and where it is to be found. OTEP 4947.
+// https://github.com/open-telemetry/opentelemetry-specification/blob/main/oteps/profiles/4947-thread-ctx.md
+import type { TraceContext } from './trace.ts';
+
+/** What the thread that moved bytes [position, end) of one direction had published. */
+export interface IoContext {
+  readonly position: number;
+  readonly end: number;
+  /** Its flags are those of a span that is exported, whatever the record says: many writers always write 0. */
+  readonly context: TraceContext;
+  /** The whole record, for its attributes. Undefined: there are none, or they are not wanted, or they are more than is copied. */
+  readonly record: Uint8Array | undefined;
+}
+
+/** One program in one process: exactly what the kernel compares. */
+export interface ProcessInstance {
+  readonly pid: number;
+  /** Nanoseconds since boot. */
+  readonly startTime: bigint;
+  readonly execId: number;
+}
+
+/** Where each thread of a process has the pointer to its record. */
+export type ContextPlace =
+  /** So many bytes from its thread pointer. */
+  | { readonly kind: 'static'; readonly offset: number }
+  /** In its block of a module, which its DTV points to. */
+  | {
+      readonly kind: 'module';
+      readonly offset: number;
+      readonly moduleId: number;
+      /** A thread whose DTV is older has no such block; 0: not known. */
+      readonly generation: number;
+      /** Of the pointer to the DTV, from the thread pointer. */
+      readonly dtvOffset: number;
+      /** Of the number of entries, from the DTV. */
+      readonly countOffset: number;
+      readonly entrySize: number;
+    };
