@@ -7,6 +7,8 @@ import { createProcesses, type ProcessCounters } from './attribution/processes.t
 import { createResources, type HostInfo } from './attribution/resources.ts';
 import { createServiceResources } from './attribution/service-resources.ts';
 import { Serving } from './attribution/serving.ts';
+import { createThreadAttributes } from './attribution/thread-attributes.ts';
+import type { ThreadContexts } from './attribution/thread-contexts.ts';
 import type { Clock } from './clock.ts';
 import type { ReceiverConfig } from './config/types.ts';
 import { Controls, type ControlLayout } from './connections/controls.ts';
@@ -56,6 +58,8 @@ export interface PipelineOptions {
   readonly cpus: number;
   /** Where the receiver is a server itself; undefined: nowhere. */
   readonly ownServers?: OwnServers;
+  /** Where processes publish the spans of their threads; undefined: nobody wants to know. */
+  readonly threadContexts?: ThreadContexts | undefined;
   /** The ring was full: `count` events never came, and their connections were shed. */
   readonly onEventsDropped: (count: number) => void;
 }
@@ -90,7 +94,7 @@ export interface Pipeline {
 }
 
 export function createPipeline(options: PipelineOptions): Pipeline {
-  const { config, ledger, exportPath, ownServers } = options;
+  const { config, ledger, exportPath, ownServers, threadContexts } = options;
   const { filter, http, capture, correlation, redaction } = config.usm;
   const processes = createProcesses({ maxProcesses: MAX_PROCESSES });
   const resources = createResources({ host: options.host, version: options.version, maxProcesses: MAX_PROCESSES });
@@ -109,6 +113,16 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     describe: createHttpDescriber({ knownMethods: http.knownMethods, redactedQueryKeys: redaction.queryKeys }),
     resourceOf: resources.resourceOf,
     sampler,
+    addThreadAttributes:
+      threadContexts === undefined || config.usm.threadContext.attributes.length === 0
+        ? undefined
+        : createThreadAttributes({
+            names: config.usm.threadContext.attributes,
+            keyMapOf: (process) => threadContexts.keyMapOf(process),
+            onUnknownKey: (process) => {
+              threadContexts.lookAgain(process);
+            },
+          }),
   });
   const isTraced = config.pipelines.some(({ signal }) => signal === 'traces');
   const metrics = createMetrics();
@@ -139,11 +153,13 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     resumed: (connection) => {
       connections.resumed(connection);
     },
-    processStarted: (image) => {
+    processStarted: (image, instance) => {
       processes.onImage(image);
+      threadContexts?.started(instance);
     },
     processExited: (process, time) => {
       processes.onExit(process, time);
+      threadContexts?.exited(process);
     },
     dropped: (count) => {
       ledger.eventsDropped('ring_full', count);
@@ -206,6 +222,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     },
     tick: (now) => {
       connections.tick(now);
+      threadContexts?.tick();
     },
     sweep: (live, time) => {
       connections.sweep(live, time);
@@ -224,6 +241,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     oldestTime: () => decoder.firstTime,
     droppedByCpu: () => decoder.droppedByCpu,
     close: () => {
+      threadContexts?.close();
       connections.close();
     },
   };

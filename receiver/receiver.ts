@@ -3,8 +3,10 @@ import { randomFillSync } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 import * as os from 'node:os';
 import { capabilities, limitAllocator } from '../native/index.ts';
+import { createContextLocator } from './attribution/context-locator.ts';
 import { readHost } from './attribution/host.ts';
 import { parseNetworkNamespace } from './attribution/own-servers.ts';
+import { ThreadContexts } from './attribution/thread-contexts.ts';
 import { version } from './cli/version.ts';
 import type { Clock } from './clock.ts';
 import type { ExporterConfig, PipelineConfig, ReceiverConfig } from './config/types.ts';
@@ -54,6 +56,8 @@ const BUFFER_SIZE = 1024 * 1024;
 const MAX_ROUNDS = 8;
 /** Without traffic the ring is looked at less often: the kernel wakes us when it fills. */
 const IDLE_INTERVAL_MS = 25;
+/** Processes that are looked at for contexts of their threads: as many as the kernel side keeps. */
+const MAX_CONTEXT_PROCESSES = 32_768;
 const ROUNDS_UNTIL_IDLE = 20;
 const SWEEP_INTERVAL_MS = 5_000;
 const CLOCK_RESYNC_MS = 10_000;
@@ -113,6 +117,7 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
     kernel = openKernelSession({
       filter: config.usm.filter,
       ringBufferSizeBytes: config.usm.capture.ringBufferSizeBytes,
+      hasContextAttributes: config.usm.threadContext.attributes.length > 0,
     });
   } catch (error) {
     await Promise.all([exportPath.close(0), metricsPath.close(0)]);
@@ -121,6 +126,16 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
   }
   const buffer = new Uint8Array(BUFFER_SIZE);
   const overload = createOverloadGuard(config, kernel, logger);
+  const threadContexts = config.usm.threadContext.isEnabled
+    ? new ThreadContexts({
+        locate: createContextLocator(readText),
+        places: kernel.contextPlaces,
+        machine: os.arch() === 'arm64' ? 'aarch64' : 'x86-64',
+        nowMs: () => clock.now() / NS_PER_MS,
+        maxProcesses: MAX_CONTEXT_PROCESSES,
+        defer: setImmediate,
+      })
+    : undefined;
   const pipeline = createPipeline({
     config,
     clock,
@@ -136,6 +151,7 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
     buffer,
     cpus: capabilities().possibleCpus,
     ownServers: { ports: operations.ports, networkNamespace: parseNetworkNamespace(readLink('/proc/self/ns/net')) },
+    threadContexts,
     onEventsDropped: (count) => {
       logger.warnLimited(
         'ring_full',

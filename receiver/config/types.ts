@@ -30,6 +30,7 @@ export interface UsmConfig {
   readonly capture: CaptureConfig;
   readonly overload: OverloadConfig;
   readonly correlation: CorrelationConfig;
+  readonly threadContext: ThreadContextConfig;
   readonly sampling: SamplingConfig;
   readonly redaction: RedactionConfig;
   /** Those that are switched on. */
@@ -98,6 +99,12 @@ export interface OverloadConfig {
 
 export interface CorrelationConfig {
   readonly sdkDuplicates: 'suppress' | 'internal' | 'keep';
+}
+
+export interface ThreadContextConfig {
+  readonly isEnabled: boolean;
+  /** Names of those that spans are given. */
+  readonly attributes: readonly string[];
 }
 
 export interface SamplingConfig {

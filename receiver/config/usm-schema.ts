@@ -182,6 +182,28 @@ export const usmSchema = {
         },
       },
     },
+    thread_context: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      description:
+        'The spans that SDKs publish for each thread (OTEP 4947, `otel_thread_ctx_v1`): a transaction joins the one that its thread was in.',
+      properties: {
+        enabled: {
+          type: 'boolean',
+          default: true,
+          description: 'Processes are searched for it, and it is read at the I/O of those that publish it.',
+        },
+        attributes: {
+          type: 'array',
+          items: { type: 'string', minLength: 1 },
+          maxItems: 256,
+          default: [],
+          description:
+            'Attributes of the published context that become attributes of the span, by their names. Default: none. A context with more than 128 bytes of attributes gives none.',
+        },
+      },
+    },
     redaction: {
       type: 'object',
       additionalProperties: false,

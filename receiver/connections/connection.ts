@@ -305,6 +305,7 @@ export class Connection implements ConversationSink {
     if (event.captured > 0) {
       const { bytes, from, otherPosition } = event;
       const to = from + event.captured;
+      if (event.context !== undefined) conversation.threadContext(side, event.context);
       conversation.data(side, bytes, from, to, event.position, event.isIoStart, otherPosition, event.time, event.process);
     }
     if (end > dataEnd) conversation.missing(side, dataEnd, end, event.missing ?? 'unseen_io', event.time, event.process);

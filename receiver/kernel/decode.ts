@@ -1,13 +1,17 @@
 // Record -> Event (hot path): the bytes that the ring gave become calls of one handler. Layout: bpf/event.h, through layout.ts.
+// More than 400 lines: one method for each kind of record, and all read the same buffer.
 import { RECORD_HEADER_SIZE } from '../../native/index.ts';
 import type { ConnectionId, ConnectionInfo, Endpoint, Role, RoleEvidence } from '../model/connection.ts';
 import type { ProcessId, ProcessImage } from '../model/process.ts';
 import type { LossReason } from '../model/protocol.ts';
+import type { ProcessInstance } from '../model/thread-context.ts';
 import type { EndEvent, IoEvent, OpenEvent, WalkEvent } from '../model/stream-event.ts';
+import { IoContexts } from './io-contexts.ts';
 import { formatIpv6 } from './ipv6.ts';
 import { tcpPair, unixPair } from './pair.ts';
 import {
   connectionEvent,
+  contextEvent,
   endCause,
   endEvent,
   eventHeader,
@@ -27,7 +31,7 @@ export interface EventHandler {
   walked(event: WalkEvent): void;
   /** Told before an end or a walk: records of this connection before it were refused. An IoEvent says so itself. */
   resumed(connection: ConnectionId): void;
-  processStarted(image: ProcessImage): void;
+  processStarted(image: ProcessImage, instance: ProcessInstance): void;
   processExited(process: ProcessId, time: number): void;
   /** `count` records never arrived. */
   dropped(count: number): void;
@@ -57,6 +61,7 @@ const SMALLEST = Uint16Array.of(
   walkEvent.sizeOf,
   processEvent.sizeOf,
   processExitEvent.sizeOf,
+  contextEvent.sizeOf,
 );
 const UNIX_PATH_SIZE = connectionEvent.peerPath - connectionEvent.localPath;
 const AF_UNIX = 1;
@@ -80,6 +85,7 @@ export class Decoder {
   readonly droppedByCpu: Float64Array;
   readonly #processes = new Map<number, ProcessId>();
   readonly #io: IoEvent;
+  readonly #contexts: IoContexts;
 
   /** `bytes`: the buffer that is drained into. `originMonotonicNs`: CLOCK_MONOTONIC at pipeline time 0. */
   constructor(bytes: Uint8Array<ArrayBuffer>, originMonotonicNs: bigint, cpus: number, handler: EventHandler) {
@@ -91,6 +97,7 @@ export class Decoder {
     this.#sequences = new Uint32Array(cpus);
     this.#isCpuKnown = new Uint8Array(cpus);
     this.droppedByCpu = new Float64Array(cpus);
+    this.#contexts = new IoContexts(bytes, cpus);
     this.#io = {
       connection: 0,
       time: 0,
@@ -106,6 +113,7 @@ export class Decoder {
       missing: undefined,
       bytes,
       from: 0,
+      context: undefined,
     };
   }
 
@@ -162,7 +170,14 @@ export class Decoder {
         this.#handler.walked(this.#decodeWalk(at));
         return;
       case eventKind.process:
-        this.#handler.processStarted(this.#decodeProcess(at, at + length));
+        this.#handler.processStarted(this.#decodeProcess(at, at + length), {
+          pid: this.#u32(at + processEvent.tgid),
+          startTime: this.#exact(at + processEvent.startTime),
+          execId: this.#u32(at + processEvent.execId),
+        });
+        return;
+      case eventKind.context:
+        this.#contexts.take(at, length);
         return;
       case eventKind.processExit:
         this.#handler.processExited(
@@ -181,7 +196,7 @@ export class Decoder {
   }
 
   #followSequence(at: number): void {
-    const cpu = (this.#bytes[at + eventHeader.cpu] ?? 0) | ((this.#bytes[at + eventHeader.cpu + 1] ?? 0) << 8);
+    const cpu = this.#u16(at + eventHeader.cpu);
     const sequence = this.#u32(at + eventHeader.sequence);
     const ahead = (sequence - (this.#sequences[cpu] ?? 0)) | 0;
     if (this.#isCpuKnown[cpu] === 1 && ahead !== 0) {
@@ -216,6 +231,7 @@ export class Decoder {
     io.captured = this.#u32(at + ioEvent.captured);
     io.missing = LOSS_REASONS[flags >> 4];
     io.from = at + ioEvent.sizeOf;
+    io.context = this.#contexts.of(io, this.#u16(at + eventHeader.cpu));
     if (io.captured > length - ioEvent.sizeOf || io.captured > io.size) this.#handler.malformed();
     else this.#handler.io(io);
   }
@@ -324,6 +340,10 @@ export class Decoder {
   /** Exact below 2^53: positions, cookies and start times are. */
   #u64(at: number): number {
     return (this.#words[(at >> 2) + 1] ?? 0) * TWO_32 + (this.#words[at >> 2] ?? 0);
+  }
+
+  #exact(at: number): bigint {
+    return (BigInt(this.#u32(at + 4)) << 32n) | BigInt(this.#u32(at));
   }
 
   #isMapped(at: number): boolean {

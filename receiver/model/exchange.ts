@@ -1,6 +1,7 @@
 // A request from its head on. Whoever is to be hung under its span asks for the span's context before the exchange has ended.
 import type { ConnectionInfo } from './connection.ts';
 import type { ProcessId } from './process.ts';
+import type { IoContext } from './thread-context.ts';
 import type { SpanContext } from './trace.ts';
 import type { HttpRequest } from './transaction.ts';
 
@@ -17,6 +18,18 @@ export interface Exchange {
   otherEnd: Exchange | undefined;
   /** A client's: the request that this one was made to serve. Undefined where that is not known. */
   servedBy: Exchange | undefined;
+  /** What the thread that moved the request's first byte had published; undefined where that is not known, or not of this request alone. */
+  requestContext: IoContext | undefined;
+  /** The same of the final response's first byte. */
+  responseContext: IoContext | undefined;
   /** Undefined until somebody has asked. */
   spanContext: SpanContext | undefined;
+}
+
+/**
+ * What the application's thread said of an exchange: a client's as it wrote the request, a server's as it wrote the response, or else as it
+ * read the request. The last comes last, because the span that a server makes of a request begins when that has been read.
+ */
+export function threadContextOf({ connection, requestContext, responseContext }: Exchange): IoContext | undefined {
+  return connection.role === 'client' ? requestContext : (responseContext ?? requestContext);
 }

@@ -4,6 +4,7 @@ import type { ConnectionInfo } from './connection.ts';
 import type { ConversationInspection } from './inspection.ts';
 import type { Exchange } from './exchange.ts';
 import type { ProcessId } from './process.ts';
+import type { IoContext } from './thread-context.ts';
 import type { Abort, Nanoseconds, Transaction } from './transaction.ts';
 
 /** Which half of a conversation: what the client says, or what the server says. */
@@ -47,6 +48,8 @@ export interface Conversation {
     time: Nanoseconds,
     process: ProcessId,
   ): void;
+  /** Of the data that comes next: what the thread that moved it had published. Told again with each part of the same I/O. */
+  threadContext(side: Side, context: IoContext): void;
   /**
    * Bytes [position, end) moved but were not copied. Harmless where the conversation knows them as body; where they were needed
    * they are lost for `reason` and the conversation resynchronises.

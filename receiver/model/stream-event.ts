@@ -2,6 +2,7 @@
 import type { ConnectionId, ConnectionInfo } from './connection.ts';
 import type { ProcessId } from './process.ts';
 import type { LossReason } from './protocol.ts';
+import type { IoContext } from './thread-context.ts';
 import type { Nanoseconds } from './transaction.ts';
 
 /** Bytes [position, position + size) moved; the first `captured` of them are bytes[from, from + captured), valid during the call. */
@@ -25,6 +26,8 @@ export interface IoEvent {
   missing: LossReason | undefined;
   bytes: Uint8Array;
   from: number;
+  /** What the thread that moved the bytes had published; `position` lies in its range. */
+  context: IoContext | undefined;
 }
 
 /** A connection at its first observed I/O, with the stream positions before that I/O. */

@@ -1,6 +1,6 @@
 // Hot path. Exchange → the context of its span: which trace, which id, and why. Decided once, when first asked for: at the end of the exchange,
 // or earlier by whatever is to be hung under it.
-import type { Exchange } from '../model/exchange.ts';
+import { type Exchange, threadContextOf } from '../model/exchange.ts';
 import type { ProcessId } from '../model/process.ts';
 import type { Role } from '../model/connection.ts';
 import type { ConversationEvent } from '../model/protocol.ts';
@@ -53,7 +53,7 @@ export function createSpanContexts(options: SpanContextOptions): SpanContextOf {
     const parent = parentSpan(role === 'client' ? exchange.servedBy : exchange.otherEnd);
     const correlation = correlate(role, {
       wire,
-      thread: undefined,
+      thread: threadContextOf(exchange)?.context,
       otherEnd: parent?.context,
       passedOn: parent?.context,
       serving: parent?.context,

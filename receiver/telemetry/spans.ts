@@ -3,7 +3,7 @@ import type { ProcessImage } from '../model/process.ts';
 import type { NotExportedReason } from '../model/protocol.ts';
 import type { Resource } from '../model/resource.ts';
 import { ATTR_USM_CORRELATION_CONFIDENCE, ATTR_USM_CORRELATION_SOURCE, ATTR_USM_EXCHANGE_ID } from '../model/semconv.ts';
-import type { Span, SpanDescription } from '../model/span.ts';
+import type { AttributeValue, Span, SpanDescription } from '../model/span.ts';
 import type { Correlation, SpanContext, TraceContext } from '../model/trace.ts';
 import type { Transaction } from '../model/transaction.ts';
 import type { Sampler } from './sampling.ts';
@@ -15,6 +15,8 @@ export interface SpanBuilderOptions {
   readonly describe: (transaction: Transaction) => SpanDescription;
   readonly resourceOf: (image: ProcessImage) => Resource;
   readonly sampler: Sampler;
+  /** Appends what the application's thread said of the transaction. */
+  readonly addThreadAttributes?: ((transaction: Transaction, to: (string | AttributeValue)[]) => void) | undefined;
 }
 
 export type SpanResult =
@@ -40,7 +42,7 @@ const processUnknown: SpanResult = { kind: 'not_exported', reason: 'process_unkn
 const noTracesPipeline: SpanResult = { kind: 'not_exported', reason: 'no_traces_pipeline', exemplar: undefined };
 const sampledOut: SpanResult = { kind: 'not_exported', reason: 'sampled_out', exemplar: undefined };
 
-export function createSpanBuilder({ describe, resourceOf, sampler }: SpanBuilderOptions): SpanBuilder {
+export function createSpanBuilder({ describe, resourceOf, sampler, addThreadAttributes }: SpanBuilderOptions): SpanBuilder {
   function build(transaction: Transaction, image: ProcessImage | undefined, spanContext: SpanContext): SpanResult {
     if (spanContext.kind === 'none') return notExported(spanContext.correlation);
     if (image === undefined) return processUnknown;
@@ -55,6 +57,7 @@ export function createSpanBuilder({ describe, resourceOf, sampler }: SpanBuilder
     attributes.push(ATTR_USM_CORRELATION_SOURCE, isChild ? correlation.source : 'none');
     if (isChild) attributes.push(ATTR_USM_CORRELATION_CONFIDENCE, correlation.confidence);
     if (connection.pair !== '') attributes.push(ATTR_USM_EXCHANGE_ID, `${connection.pair}-${requestPosition.toString(16)}`);
+    addThreadAttributes?.(transaction, attributes);
     const span: Span = {
       resource: resourceOf(image),
       traceId: context.traceId,

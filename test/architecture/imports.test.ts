@@ -25,7 +25,11 @@ const rules: readonly Rule[] = [
     packages: ['@opentelemetry/semantic-conventions'],
   },
   { of: 'receiver/connections/', files: common, packages: [] },
-  { of: 'receiver/attribution/', files: common, packages: ['node:', '@opentelemetry/semantic-conventions'] },
+  {
+    of: 'receiver/attribution/',
+    files: [...common, 'otel-thread-context/reader/index.ts'],
+    packages: ['node:', '@opentelemetry/semantic-conventions'],
+  },
   { of: 'receiver/kernel/', files: [...common, 'native/index.ts'], packages: ['node:'] },
   {
     of: 'receiver/telemetry/self/',

@@ -210,6 +210,7 @@ export class SimulatedSocket {
       missing: captured < size ? random.oneOf(reasons) : undefined,
       bytes: flow.bytes.slice(at, at + captured),
       from: 0,
+      context: undefined,
     };
     this.#isShed = false;
   }

@@ -141,6 +141,7 @@ export class Socket {
       missing: options.missing,
       bytes,
       from: 5,
+      context: undefined,
     };
   }
 

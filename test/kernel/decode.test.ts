@@ -116,6 +116,7 @@ describe('an I/O', () => {
         size: 100_000,
         captured: 12,
         missing: 'capture_window',
+        context: undefined,
         text: 'HTTP/1.1 200',
       },
       {
@@ -131,6 +132,7 @@ describe('an I/O', () => {
         size: 1,
         captured: 1,
         missing: undefined,
+        context: undefined,
         text: 'x',
       },
     ]);

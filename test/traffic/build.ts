@@ -1,7 +1,7 @@
 // Builds the C and Go programs once, into .cache/traffic under a hash of their sources.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import path from 'node:path';
 
 const here = import.meta.dirname;
@@ -44,4 +44,27 @@ export function buildIo(): string {
 
 export function buildWithPid(): string {
   return buildC('with-pid', 'c/with-pid.c');
+}
+
+/**
+ * Linked with the C library of otel-thread-context. 'program': the variable is the program's own, at a constant distance from the thread
+ * pointer; 'library': a shared library's, found through the DTV of each thread.
+ */
+export function buildContextPeer(linkage: 'program' | 'library'): string {
+  const library = '../../otel-thread-context';
+  const writer = readdirSync(path.join(here, library, 'src')).map((name) => `${library}/src/${name}`);
+  const sources = writer.filter((name) => name.endsWith('.c'));
+  const headers = [`${library}/include/otel_thread_context.h`, ...writer.filter((name) => !name.endsWith('.c'))];
+  const flags = ['-std=gnu11', '-O2', '-g', '-Wall', '-Wextra', '-Werror', '-pthread', `-I${library}/include`];
+  const run = (...args: string[]): void => void execFileSync('cc', [...flags, ...args], { cwd: here });
+  return built(`context-peer-${linkage}`, ['c/context-peer.c', ...sources, ...headers], (output) => {
+    if (linkage === 'program') {
+      run('-o', output, 'c/context-peer.c', ...sources);
+      return;
+    }
+    const dialect = process.arch === 'arm64' ? 'trad' : 'gnu';
+    const shared = path.join(path.dirname(output), 'libcontext.so');
+    run('-shared', '-fPIC', `-mtls-dialect=${dialect}`, '-Wl,-soname,libcontext.so', '-o', shared, ...sources);
+    run('-o', output, 'c/context-peer.c', shared, '-Wl,-rpath,$ORIGIN');
+  });
 }

@@ -15,9 +15,11 @@ import type {
   Present,
   Side,
 } from '../../model/protocol.ts';
+import type { IoContext } from '../../model/thread-context.ts';
 import type { Abort, HttpRequest, Nanoseconds } from '../../model/transaction.ts';
 import { type HttpExchange, openExchange, requestBody, responseBody } from './exchange.ts';
 import { type Head, NO_LENGTH } from './head.ts';
+import { MessageContexts } from './message-contexts.ts';
 import { Matcher } from './match.ts';
 import { MessageReader } from './parse.ts';
 import { recogniseStart } from './start-line.ts';
@@ -83,6 +85,7 @@ export class Http1Conversation implements Conversation {
   /** Who spoke last. While the request side is lost: 'response' only when that was a final one, which gives the client the turn. */
   #lastSide: Side | undefined;
   #unpaired: UnpairedResponses | undefined;
+  #contexts: MessageContexts | undefined;
   #responseEnd: Nanoseconds | undefined;
 
   constructor(connection: ConnectionInfo, start: ConversationStart, sink: ConversationSink, options: Http1Options, heads: Heads) {
@@ -132,6 +135,10 @@ export class Http1Conversation implements Conversation {
     this.#lastSide = side;
     this.#isResponseBeginning = false;
     this.#responseData(bytes, from, to, isIoStart, time);
+  }
+
+  threadContext(side: Side, context: IoContext): void {
+    (this.#contexts ??= new MessageContexts()).arrive(side, context);
   }
 
   missing(side: Side, position: number, end: number, reason: LossReason, time: Nanoseconds, process: ProcessId): void {
@@ -313,6 +320,7 @@ export class Http1Conversation implements Conversation {
       reader.startTime,
       reader.startProcess ?? this.#connection.openedBy,
     );
+    this.#contexts?.requestBegins(exchange, reader.startPosition);
     this.#isAnsweredEarly = false;
     this.#lastRequest = exchange.request;
     if (isTracked) {
@@ -477,6 +485,7 @@ export class Http1Conversation implements Conversation {
     if (exchange !== undefined && !isInterim) {
       exchange.statusCode = status;
       exchange.answeredBy = reader.startProcess;
+      this.#contexts?.responseBegins(exchange, reader.startPosition);
       this.#answering = exchange;
     }
     const body = responseBody(head, exchange);

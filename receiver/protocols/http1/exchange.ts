@@ -45,6 +45,8 @@ export function openExchange(
     isOver: false,
     otherEnd: undefined,
     servedBy: undefined,
+    requestContext: undefined,
+    responseContext: undefined,
     spanContext: undefined,
     request: {
       method: head.methodText(bytes, last?.method),

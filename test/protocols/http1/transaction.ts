@@ -59,6 +59,8 @@ export function transactionOf(variation: Variation = {}): Transaction {
       isOver: true,
       otherEnd: undefined,
       servedBy: undefined,
+      requestContext: undefined,
+      responseContext: undefined,
       spanContext: undefined,
     },
     connection,

@@ -1,0 +1,29 @@
+// A process → where its threads have their contexts, by the reader; but only of the very process that the kernel side spoke of: /proc may be another
+// pid namespace's, where the same id is another one's.
+import { ImageCache, locate, type Location, openProcess, threadSymbols } from '../../otel-thread-context/reader/index.ts';
+import type { ProcessInstance } from '../model/thread-context.ts';
+
+/** Of the start time in /proc/PID/stat: 1/100 s on all machines that we run on. */
+const NS_PER_TICK = 10_000_000n;
+
+/** `readText`: a file of procfs, undefined when it cannot be read. */
+export function createContextLocator(
+  readText: (path: string) => string | undefined,
+): (instance: ProcessInstance) => Location | undefined {
+  const cache = new ImageCache(threadSymbols);
+  return ({ pid, startTime }) => {
+    if (startTicks(readText(`/proc/${String(pid)}/stat`) ?? '') !== startTime / NS_PER_TICK) return undefined;
+    const process = openProcess(pid);
+    try {
+      return locate(process, cache);
+    } finally {
+      process.close();
+    }
+  };
+}
+
+/** Field 22 of proc_pid_stat(5); the name in field 2 may hold anything. */
+export function startTicks(stat: string): bigint | undefined {
+  const field = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  return /^\d+$/.test(field) ? BigInt(field) : undefined;
+}

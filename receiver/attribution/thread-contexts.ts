@@ -1,0 +1,214 @@
+// Processes as they appear → where their threads have their contexts, told to the kernel side. Looking is not free, most processes publish nothing, and
+// one that does may begin late: so each is looked at when it appears and then ever more rarely, one at a time, between other work. OTEP 4947.
+import type { Location, ThreadSlot } from '../../otel-thread-context/reader/index.ts';
+import type { ProcessId } from '../model/process.ts';
+import type { ContextPlace, ProcessInstance } from '../model/thread-context.ts';
+
+export interface ThreadContextsOptions {
+  /** Looks at the process; undefined when it has ended, or is not the one with this id where we look. Never throws. */
+  readonly locate: (instance: ProcessInstance) => Location | undefined;
+  readonly places: {
+    /** Throws when there is no room. */
+    set(instance: ProcessInstance, place: ContextPlace): void;
+    delete(pid: number): void;
+  };
+  /** Of programs on this machine: others run in an emulator, whose threads these are. */
+  readonly machine: ThreadSlot['object']['image']['elf']['machine'];
+  /** Milliseconds, never going back. */
+  readonly nowMs: () => number;
+  readonly maxProcesses: number;
+  /** Calls back later, when others had their turn. */
+  readonly defer: (callback: () => void) => void;
+}
+
+export interface ThreadContextCounters {
+  /** Processes that were looked at, again and again counted. */
+  readonly looks: number;
+  /** Places told to the kernel side. */
+  readonly located: number;
+  /** Publishes contexts, but it is not proven where, or in a form that is not read here. */
+  readonly unresolved: number;
+  /** Processes forgotten to make room. */
+  readonly evicted: number;
+}
+
+interface Entry {
+  readonly instance: ProcessInstance;
+  /** Index of the delay after which it is looked at again. */
+  delay: number;
+  dueMs: number;
+  lookedMs: number;
+  place: ContextPlace | undefined;
+  keyMap: readonly string[];
+}
+
+/** Until a process is looked at for the first time, and again: an SDK takes a while to start, and libraries come later still. */
+const DELAYS_MS = [0, 1_000, 5_000, 30_000, 120_000, 600_000];
+/** Of the time that looking took, nothing is looked at for so many times as long. */
+const REST = 9;
+/** One whose records have keys that its key map never gets is looked at no more often. */
+const MIN_INTERVAL_MS = 1_000;
+const NO_KEYS: readonly string[] = [];
+
+export class ThreadContexts {
+  readonly #options: ThreadContextsOptions;
+  readonly #entries = new Map<number, Entry>();
+  /** By delay, so that in each the first is due first. */
+  readonly #queues = DELAYS_MS.map(() => new Set<Entry>());
+  readonly #counters = { looks: 0, located: 0, unresolved: 0, evicted: 0 };
+  #restsUntilMs = 0;
+  #isLooking = false;
+  #isClosed = false;
+
+  constructor(options: ThreadContextsOptions) {
+    this.#options = options;
+  }
+
+  /** A process runs this program now; told again, it changes nothing. */
+  started(instance: ProcessInstance): void {
+    const known = this.#entries.get(instance.pid);
+    if (known !== undefined) {
+      if (known.instance.startTime === instance.startTime && known.instance.execId === instance.execId) return;
+      this.#forget(known);
+    }
+    const entry: Entry = { instance, delay: 0, dueMs: 0, lookedMs: -Infinity, place: undefined, keyMap: NO_KEYS };
+    this.#entries.set(instance.pid, entry);
+    this.#enqueue(entry, 0);
+    if (this.#entries.size <= this.#options.maxProcesses) return;
+    for (const oldest of this.#entries.values()) {
+      this.#counters.evicted++;
+      this.#forget(oldest);
+      return;
+    }
+  }
+
+  exited(process: ProcessId): void {
+    const entry = this.#entries.get(process.pid);
+    if (entry !== undefined && isOf(entry, process)) this.#forget(entry);
+  }
+
+  /** Its key map has grown. */
+  lookAgain(process: ProcessId): void {
+    const entry = this.#entries.get(process.pid);
+    if (entry === undefined || !isOf(entry, process) || this.#options.nowMs() - entry.lookedMs < MIN_INTERVAL_MS) return;
+    this.#queues[entry.delay]?.delete(entry);
+    this.#enqueue(entry, 0);
+  }
+
+  /** To be called often: has one process looked at in a turn of its own, if one is due. */
+  tick(): void {
+    const now = this.#options.nowMs();
+    if (this.#isLooking || now < this.#restsUntilMs || this.#due(now) === undefined) return;
+    this.#isLooking = true;
+    this.#options.defer(() => {
+      this.#isLooking = false;
+      if (!this.#isClosed) this.#lookAtNext();
+    });
+  }
+
+  /** Nothing is looked at any more. The places stay: the kernel side ends with us. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  /** Names of the attributes in a process's records, by their index. */
+  keyMapOf(process: ProcessId): readonly string[] {
+    const entry = this.#entries.get(process.pid);
+    return entry !== undefined && isOf(entry, process) ? entry.keyMap : NO_KEYS;
+  }
+
+  counters(): ThreadContextCounters {
+    return { ...this.#counters };
+  }
+
+  /** Some milliseconds, or more for a program that was never seen. */
+  #lookAtNext(): void {
+    const { locate, nowMs } = this.#options;
+    const now = nowMs();
+    const entry = this.#due(now);
+    if (entry === undefined) return;
+    this.#counters.looks++;
+    entry.lookedMs = now;
+    this.#queues[entry.delay]?.delete(entry);
+    const location = locate(entry.instance);
+    this.#restsUntilMs = nowMs() + REST * (nowMs() - now);
+    if (location === undefined) {
+      // Its exit is on the way to us, or was lost.
+      this.#forget(entry);
+      return;
+    }
+    this.#apply(entry, location);
+    this.#enqueue(entry, Math.min(entry.delay + 1, DELAYS_MS.length - 1));
+  }
+
+  #apply(entry: Entry, { outcome, schema }: Location): void {
+    const { places, machine } = this.#options;
+    entry.keyMap = schema?.keyMap ?? NO_KEYS;
+    const slots = outcome.kind === 'located' && schema?.form.kind === 'record_pointer' ? outcome.slots : [];
+    const [slot] = slots;
+    // With two variables nobody knows which of them a thread uses.
+    const place = slots.length === 1 && slot?.object.image.elf.machine === machine ? placeOf(slot) : undefined;
+    if (place === undefined) {
+      if (outcome.kind !== 'not_published') this.#counters.unresolved++;
+      if (entry.place !== undefined) places.delete(entry.instance.pid);
+      entry.place = undefined;
+      return;
+    }
+    if (entry.place !== undefined && isSame(entry.place, place)) return;
+    try {
+      places.set(entry.instance, place);
+    } catch {
+      // No room: it is tried again with the next look.
+      return;
+    }
+    entry.place = place;
+    this.#counters.located++;
+  }
+
+  #due(now: number): Entry | undefined {
+    for (const queue of this.#queues) {
+      for (const entry of queue) {
+        if (entry.dueMs <= now) return entry;
+        break;
+      }
+    }
+    return undefined;
+  }
+
+  #enqueue(entry: Entry, delay: number): void {
+    entry.delay = delay;
+    entry.dueMs = this.#options.nowMs() + (DELAYS_MS[delay] ?? 0);
+    this.#queues[delay]?.add(entry);
+  }
+
+  #forget(entry: Entry): void {
+    this.#queues[entry.delay]?.delete(entry);
+    this.#entries.delete(entry.instance.pid);
+    if (entry.place !== undefined) this.#options.places.delete(entry.instance.pid);
+  }
+}
+
+function placeOf({ location }: ThreadSlot): ContextPlace | undefined {
+  if (location.model === 'static') return { kind: 'static', offset: location.offset };
+  if (location.model === 'unresolved') return undefined;
+  const { offset, moduleId, generation, dtv } = location;
+  return {
+    kind: 'module',
+    offset,
+    moduleId,
+    generation: dtv.hasGeneration ? generation : 0,
+    dtvOffset: dtv.pointerOffset,
+    countOffset: dtv.countOffset,
+    entrySize: dtv.entrySize,
+  };
+}
+
+function isSame(a: ContextPlace, b: ContextPlace): boolean {
+  if (a.kind !== b.kind || a.offset !== b.offset) return false;
+  if (a.kind === 'static' || b.kind === 'static') return true;
+  return a.moduleId === b.moduleId && a.generation === b.generation && a.dtvOffset === b.dtvOffset;
+}
+
+function isOf({ instance }: Entry, process: ProcessId): boolean {
+  return Number(instance.startTime) === process.startTime;
+}

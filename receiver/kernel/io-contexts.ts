@@ -1,0 +1,66 @@
+// Records of threads' contexts → the contexts of the I/Os that they were told before. Layout: bpf/event.h, through layout.ts; the record within is that
+// of OTEP 4947. Hot path where processes publish contexts.
+import type { ConnectionId } from '../model/connection.ts';
+import type { IoEvent } from '../model/stream-event.ts';
+import type { IoContext } from '../model/thread-context.ts';
+import { TraceFlag } from '../model/trace.ts';
+import { contextEvent, eventHeader, ioFlag } from './layout.ts';
+
+interface Told {
+  readonly connection: ConnectionId;
+  readonly isSent: boolean;
+  readonly context: IoContext;
+}
+
+const RECORD_HEADER_SIZE = contextEvent.attributes - contextEvent.traceId;
+
+export class IoContexts {
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+  readonly #view: DataView;
+  /** The last one of each CPU: on one CPU, the I/O comes next. */
+  readonly #told: (Told | undefined)[];
+
+  /** `bytes`: the buffer that is drained into. */
+  constructor(bytes: Uint8Array<ArrayBuffer>, cpus: number) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#told = new Array<Told | undefined>(cpus).fill(undefined);
+  }
+
+  /** A record of `length` bytes, as many as its kind has at least. */
+  take(at: number, length: number): void {
+    const view = this.#view;
+    const cpu = view.getUint16(at + eventHeader.cpu, true);
+    if (cpu >= this.#told.length) return;
+    const attributesSize = view.getUint16(at + contextEvent.attributesSize, true);
+    const record = at + contextEvent.traceId;
+    const size = RECORD_HEADER_SIZE + attributesSize;
+    // The few bytes of attributes that are always there are none where they were not copied.
+    const hasAttributes = attributesSize > 0 && length > contextEvent.sizeOf && record + size <= at + length;
+    const ids = Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + record, 24).toString('hex');
+    const position = Number(view.getBigUint64(at + contextEvent.position, true));
+    this.#told[cpu] = {
+      connection: Number(view.getBigUint64(at + contextEvent.cookie, true)),
+      isSent: ((this.#bytes[at + eventHeader.flags] ?? 0) & ioFlag.sent) !== 0,
+      context: {
+        position,
+        end: position + view.getUint32(at + contextEvent.size, true),
+        context: {
+          traceId: ids.slice(0, 32),
+          spanId: ids.slice(32),
+          flags: ((this.#bytes[at + contextEvent.traceFlags] ?? 0) & TraceFlag.random) | TraceFlag.sampled,
+          traceState: '',
+        },
+        record: hasAttributes ? this.#bytes.slice(record, record + size) : undefined,
+      },
+    };
+  }
+
+  /** Of an I/O whose record that CPU made. A long I/O is told of in several. */
+  of({ connection, isSent, position }: IoEvent, cpu: number): IoContext | undefined {
+    const told = this.#told[cpu];
+    if (told?.connection !== connection || told.isSent !== isSent) return undefined;
+    const { context } = told;
+    return position >= context.position && position < context.end ? context : undefined;
+  }
+}

@@ -1,0 +1,192 @@
+// Transactions join the spans that applications publish for their threads (OTEP 4947): each exactly its own, whatever else the threads do, however the
+// variable is linked, and also when the application begins to publish late. Whoever publishes nothing is as ever.
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { buildContextPeer } from '../traffic/build.ts';
+import { startProgram, type Program } from '../traffic/program.ts';
+import { assertBooks, kernelTestSkip, startReceiver, type Receiver, type Stopped } from './harness.ts';
+import { targetOf, type SpanRecord } from './spans.ts';
+import { waitFor } from './wait.ts';
+
+const skip = kernelTestSkip();
+
+type Linkage = Parameters<typeof buildContextPeer>[0];
+type Mode = 'both' | 'client' | 'server' | 'none' | 'sdk' | 'carry' | 'linger' | 'mixed';
+
+interface Peers {
+  readonly server: Program;
+  readonly client: Program;
+  /** Requests `first` … `first + count - 1`. */
+  run(mode: Mode, first: number, count: number, threads: number): Promise<void>;
+}
+
+async function startPeers(t: TestContext, linkage: Linkage, ...serverArgs: string[]): Promise<Peers> {
+  const file = buildContextPeer(linkage);
+  const server = startProgram(t, file, ['serve', ...serverArgs]);
+  t.after(() => server.stop());
+  const { port } = await server.next('ready');
+  const client = startProgram(t, file, ['call', String(port)]);
+  t.after(() => client.stop());
+  await client.next('ready');
+  return {
+    server,
+    client,
+    async run(mode, first, count, threads) {
+      client.send(`run ${first} ${count} ${threads} ${mode}`);
+      assert.equal((await client.next('done'))['failed'], 0);
+    },
+  };
+}
+
+const FIRST = 1_000_000;
+
+/** Requests until both processes, or only the client, have been found to publish; their numbers are below FIRST. */
+async function untilLocated(
+  receiver: Receiver,
+  peers: Peers,
+  kinds: readonly SpanRecord['kind'][],
+  timeoutMs = 15_000,
+): Promise<void> {
+  let number = 1;
+  await waitFor(
+    `spans below published ones: ${kinds.join(' and ')}`,
+    async () => {
+      await peers.run('both', number++, 1, 1);
+      const found = receiver.spans().filter((span) => span.attributes['usm.correlation.source'] === 'thread_context');
+      return kinds.every((kind) => found.some((span) => span.kind === kind));
+    },
+    timeoutMs,
+  );
+}
+
+interface Pair {
+  client: SpanRecord | undefined;
+  server: SpanRecord | undefined;
+}
+
+/** By the request's number, those from FIRST on; a span that comes twice is an error. */
+function pairsOf(spans: readonly SpanRecord[]): Map<number, Pair> {
+  const pairs = new Map<number, Pair>();
+  for (const span of spans) {
+    const number = Number(/[?&]id=(\d+)/.exec(targetOf(span))?.[1]);
+    if (number < FIRST) continue;
+    const pair = pairs.get(number) ?? { client: undefined, server: undefined };
+    const role = span.kind === 'CLIENT' ? 'client' : 'server';
+    assert.equal(pair[role], undefined, `two ${role} spans of ${number}`);
+    pair[role] = span;
+    pairs.set(number, pair);
+  }
+  return pairs;
+}
+
+const traceIdOf = (tag: string, number: number): string => tag.repeat(8) + number.toString(16).padStart(16, '0');
+const spanIdOf = (tag: string, number: number): string => tag + number.toString(16).padStart(14, '0');
+const sourceOf = (span: SpanRecord): unknown => span.attributes['usm.correlation.source'];
+
+/** What is wrong with the pair, for a mode; undefined: nothing. */
+function faultOf(mode: Mode, number: number, { client, server }: Pair): string | undefined {
+  const published = (span: SpanRecord | undefined, tag: string): boolean =>
+    span?.traceId === traceIdOf(tag, number) &&
+    span.parentSpanId === spanIdOf(tag, number) &&
+    sourceOf(span) === 'thread_context';
+  const isJoined = client !== undefined && server?.parentSpanId === client.spanId && server.traceId === client.traceId;
+  const isRoot = client?.parentSpanId === '' && sourceOf(client) === 'none';
+  switch (mode) {
+    case 'both':
+      return published(client, 'c1') && published(server, '5e') ? undefined : 'not below their own';
+    case 'client':
+      return published(client, 'c1') && isJoined
+        ? undefined
+        : 'the server is not below the client, or the client not below its own';
+    case 'server':
+    case 'linger':
+      return isRoot && published(server, '5e') ? undefined : 'the client is no root, or the server not below its own';
+    case 'none':
+      return isRoot && isJoined ? undefined : 'not one trace of their own';
+    case 'sdk':
+      return client === undefined && server === undefined ? undefined : 'spans that an SDK has made already';
+    case 'mixed':
+      return faultOf((number - FIRST) % 2 === 0 ? 'linger' : 'none', number, { client, server });
+    case 'carry': {
+      const isConfirmed = server?.attributes['usm.correlation.confidence'] === 'confirmed';
+      const isBelow = server?.traceId === traceIdOf('c1', number) && server.parentSpanId === spanIdOf('c2', number);
+      return client === undefined && isConfirmed && isBelow ? undefined : 'not confirmed below the traceparent';
+    }
+  }
+}
+
+interface Planned {
+  readonly mode: Mode;
+  readonly first: number;
+  readonly count: number;
+}
+
+function assertPlanned(stopped: Stopped, planned: readonly Planned[]): void {
+  assertBooks(stopped);
+  const pairs = pairsOf(stopped.spans);
+  const faults: string[] = [];
+  const none: Pair = { client: undefined, server: undefined };
+  for (const { mode, first, count } of planned) {
+    for (let number = first; number < first + count; number++) {
+      const pair = pairs.get(number) ?? none;
+      pairs.delete(number);
+      const fault = faultOf(mode, number, pair);
+      if (fault !== undefined)
+        faults.push(
+          `${mode} ${number}: ${fault}: ${JSON.stringify(pair, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))}`,
+        );
+    }
+  }
+  assert.deepEqual([faults.length, faults.slice(0, 3)], [0, []]);
+  assert.equal(pairs.size, 0, 'spans of no request');
+}
+
+const modes: readonly Mode[] = ['both', 'client', 'server', 'none', 'linger', 'mixed', 'sdk', 'carry', 'both'];
+
+for (const linkage of ['program', 'library'] as const) {
+  test(`every transaction is below the span of its own thread, in which the variable is a ${linkage}'s`, { skip }, async (t) => {
+    const receiver = await startReceiver(t);
+    const peers = await startPeers(t, linkage);
+    await untilLocated(receiver, peers, ['CLIENT', 'SERVER']);
+    const planned = modes.map((mode, index) => ({ mode, first: FIRST + index * 1000, count: 400 }));
+    for (const { mode, first, count } of planned) await peers.run(mode, first, count, 8);
+    assertPlanned(await receiver.stop(), planned);
+  });
+}
+
+test('a process that begins to publish late is found, and what it did before is as ever', { skip }, async (t) => {
+  const receiver = await startReceiver(t);
+  const peers = await startPeers(t, 'program', 'late');
+  await untilLocated(receiver, peers, ['CLIENT']);
+  const before: Planned = { mode: 'client', first: FIRST, count: 100 };
+  // The server's threads are in spans, of which nobody can know.
+  await peers.run('client', before.first, before.count, 4);
+  peers.server.send('publish');
+  await peers.server.next('published');
+  await untilLocated(receiver, peers, ['CLIENT', 'SERVER'], 30_000);
+  const after: Planned = { mode: 'both', first: FIRST + 1000, count: 100 };
+  await peers.run('both', after.first, after.count, 4);
+  assertPlanned(await receiver.stop(), [before, after]);
+});
+
+test('attributes of the published context are those of the span, if they are wanted', { skip }, async (t) => {
+  const receiver = await startReceiver(t, { usm: { thread_context: { attributes: ['request.id'] } } });
+  const peers = await startPeers(t, 'program');
+  await untilLocated(receiver, peers, ['CLIENT', 'SERVER']);
+  const planned: Planned = { mode: 'both', first: FIRST, count: 200 };
+  await peers.run('both', planned.first, planned.count, 4);
+  const stopped = await receiver.stop();
+  assertPlanned(stopped, [planned]);
+  for (const [number, { client, server }] of pairsOf(stopped.spans)) {
+    assert.deepEqual([client?.attributes['request.id'], server?.attributes['request.id']], [String(number), String(number)]);
+  }
+});
+
+test('nothing is read where it is switched off', { skip }, async (t) => {
+  const receiver = await startReceiver(t, { usm: { thread_context: { enabled: false } } });
+  const peers = await startPeers(t, 'program');
+  const planned: Planned = { mode: 'both', first: FIRST, count: 100 };
+  await peers.run('both', planned.first, planned.count, 4);
+  const stopped = await receiver.stop();
+  assertPlanned(stopped, [{ ...planned, mode: 'none' }]);
+});
