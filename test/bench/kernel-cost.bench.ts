@@ -1,7 +1,7 @@
 // What our BPF programs cost the thread that does the I/O: time in the programs (bpf_stats), and wall time per I/O with and without them,
 // in turns of one run. Beside them an empty program at the same hooks, and a bare capture by raw sys_enter and sys_exit.
 //   --rounds N      turns of all variants            --exchanges N   per measurement; an exchange is four I/Os of 200 bytes
-//   --connections N the most that are tried          --only A,B      of: programs, wall, calls
+//   --connections N the most that are tried          --only A,B      of: programs, contexts, wall, calls
 import { enableStats } from '../../native/index.ts';
 import { readArguments } from './support/arguments.ts';
 import { openCapture, type Capture, type CaptureName } from './support/capture.ts';
@@ -48,7 +48,7 @@ function spent(capture: Capture): { runs: number; ns: number } {
 
 /** Microseconds that a program runs per I/O, by the kernel's own statistics. */
 async function measurePrograms(pingPong: PingPong, name: CaptureName, connections: number): Promise<number> {
-  const capture = openCapture(name);
+  const capture = openCapture(name, pingPong.places);
   try {
     return await withConnections(pingPong, connections, async () => {
       const before = spent(capture);
@@ -154,6 +154,22 @@ await withCleanup(async (cleanup) => {
     const perCall: number[] = [];
     for (let round = 0; round < rounds; round++) perCall.push(await measureRunsPerCall(pingPong));
     report.figure('runs of our programs per getppid', '', perCall, 'otherCalls');
+    stats.close();
+  }
+
+  if (only?.has('contexts') !== false) {
+    const stats = enableStats();
+    const results = await inTurns(['captured', 'context', 'context by DTV'], (name) => measurePrograms(pingPong, name, 10));
+    const base = results.get('captured')!;
+    report.figure('program time per I/O, all of them together', 'µs', base);
+    for (const [name, target] of [
+      ['context', 'context'],
+      ['context by DTV', 'contextByDtv'],
+    ] as const) {
+      // Of the four I/Os of an exchange, all but the client's read are looked at.
+      const added = results.get(name)!.map((value, round) => ((value - base[round]!) * 1000 * 4) / 3);
+      report.figure(`program time added by a thread's ${name}`, 'ns', added, target);
+    }
     stats.close();
   }
 

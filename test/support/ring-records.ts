@@ -1,7 +1,9 @@
 // Ring records as the kernel side writes them (bpf/event.h), each behind its length as the ring hands it over.
 import { RECORD_HEADER_SIZE } from '../../native/index.ts';
 import {
+  bound,
   connectionEvent,
+  contextEvent,
   endEvent,
   eventHeader,
   eventKind,
@@ -91,6 +93,21 @@ export interface ProcessRecord extends ByProcess {
   readonly args?: readonly string[];
   readonly environment?: readonly string[];
   readonly comm?: string;
+}
+
+export interface ContextRecord extends Common {
+  readonly cookie: number;
+  readonly isSent: boolean;
+  readonly position: number;
+  readonly size: number;
+  /** 32 hex digits. */
+  readonly traceId: string;
+  /** 16 hex digits. */
+  readonly spanId: string;
+  readonly flags?: number;
+  readonly attributes?: Uint8Array;
+  /** Only their size is told. */
+  readonly hasNoAttributes?: boolean;
 }
 
 export const PID = 4242;
@@ -203,6 +220,25 @@ export class RecordWriter {
   processExit(record: ByProcess): void {
     const at = this.#begin(eventKind.processExit, 0, processExitEvent.sizeOf, record);
     this.#process(at + processExitEvent.tgid, at + processExitEvent.startTime, record);
+  }
+
+  context(record: ContextRecord): void {
+    const attributes = record.attributes ?? new Uint8Array();
+    const hasRoom = attributes.length > 0 && record.hasNoAttributes !== true;
+    const at = this.#begin(
+      eventKind.context,
+      record.isSent ? ioFlag.sent : 0,
+      contextEvent.sizeOf + (hasRoom ? bound.contextAttributes - 4 : 0),
+      record,
+    );
+    this.#u64(at + contextEvent.cookie, record.cookie);
+    this.#u64(at + contextEvent.position, record.position);
+    this.#view.setUint32(at + contextEvent.size, record.size, true);
+    this.bytes.set(Buffer.from(record.traceId + record.spanId, 'hex'), at + contextEvent.traceId);
+    this.bytes[at + contextEvent.valid] = 1;
+    this.bytes[at + contextEvent.traceFlags] = record.flags ?? 0;
+    this.#view.setUint16(at + contextEvent.attributesSize, attributes.length, true);
+    if (hasRoom) this.bytes.set(attributes, at + contextEvent.attributes);
   }
 
   /** A record of any kind and any bytes behind its header. */

@@ -356,6 +356,7 @@ export class Http1Conversation implements Conversation {
     const exchange = this.#receiving;
     this.#receiving = undefined;
     if (exchange === undefined) return;
+    this.#contexts?.requestEnds(exchange, this.#request.takenTo);
     exchange.request.bodySize = bodySize;
     if (exchange.maySwitch && exchange.statusCode === 0) {
       this.#hasUnreadOffer = false;
@@ -531,6 +532,7 @@ export class Http1Conversation implements Conversation {
 
   #responseComplete(time: Nanoseconds, bodySize: number): void {
     if (this.#answering === undefined) return;
+    this.#contexts?.responseEnds(this.#answering, this.#response.takenTo);
     if (this.#answering === this.#receiving) this.#receiving = undefined;
     this.#answering = undefined;
     this.#matcher.finish(time, bodySize, undefined);

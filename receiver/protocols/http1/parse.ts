@@ -97,6 +97,11 @@ export class MessageReader {
     return this.#phase;
   }
 
+  /** Stream position behind the last byte taken by {@link read} or {@link skip}. */
+  get takenTo(): number {
+    return this.#base + this.at;
+  }
+
   /** Kept of a head that is not whole yet. */
   get bufferedBytes(): number {
     return this.#pending.length;
@@ -165,6 +170,7 @@ export class MessageReader {
       case 'length': {
         const taken = Math.min(size, this.#remaining);
         this.#takeBody(taken);
+        this.at = taken;
         return taken;
       }
       case 'chunked': {

@@ -6,7 +6,10 @@
  *
  *   ping-pong
  *
- * Prints {"kind":"ready","port":N} and then obeys lines of input:
+ * Its thread is in a span (OTEP 4947), at a place that it does not publish but tells: so it is read only for whoever was told.
+ *
+ * Prints {"kind":"ready","port":N,"context":OFFSET,"dtv":OFFSET}, both from the thread pointer (the second is that of a pointer to what looks
+ * like a DTV, whose module 1 begins with the variable), and then obeys lines of input:
  *
  *   open N      N connections           {"kind":"opened"}
  *   exchange N  N exchanges in turns    {"kind":"done","calls":4N,"ns":T}
@@ -34,6 +37,20 @@ struct pair {
 	int server;
 };
 
+struct record {
+	uint8_t trace_id[16];
+	uint8_t span_id[8];
+	uint8_t valid, flags;
+	uint16_t attributes_size;
+	uint8_t attributes[36];
+} __attribute__((aligned(64)));
+
+static struct record record = { .trace_id = "sixteen bytes ..", .span_id = "eight ..", .valid = 1, .flags = 1 };
+static __thread struct record *volatile context;
+/* glibc: the count, an unused word, the generation, another, and two words for each module from 1 on. */
+static uint64_t vector[6] = { 1, 0, 7 };
+static __thread uint64_t *volatile dtv;
+
 static struct pair *pairs;
 static int pair_count;
 static int turn;
@@ -44,6 +61,11 @@ static uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+static long from_thread_pointer(volatile void *address)
+{
+	return (char *)address - (char *)__builtin_thread_pointer();
 }
 
 static void fail(const char *what)
@@ -138,7 +160,11 @@ int main(void)
 	/* The head has 87 bytes. */
 	pad(response, "HTTP/1.1 200 OK\r\nServer: ping-pong/1\r\nContent-Type: text/plain\r\nContent-Length: ", "");
 	memcpy(strstr(response, "Length: ") + 8, "113\r\n\r\n", 7);
-	printf("{\"kind\":\"ready\",\"pid\":%d,\"port\":%d}\n", getpid(), ntohs(address.sin_port));
+	context = &record;
+	vector[4] = (uint64_t)&context;
+	dtv = &vector[2];
+	printf("{\"kind\":\"ready\",\"pid\":%d,\"port\":%d,\"context\":%ld,\"dtv\":%ld}\n", getpid(), ntohs(address.sin_port),
+	       from_thread_pointer(&context), from_thread_pointer(&dtv));
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin)) {
 		unsigned long count = 0;

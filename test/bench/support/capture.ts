@@ -1,9 +1,11 @@
 // BPF programs under measurement, loaded by the benchmark itself and drained as the receiver drains, without looking at what comes.
-import { openObject, type ProgramStatistics } from '../../../native/index.ts';
-import { openKernelSession, type KernelOptions } from '../../../receiver/kernel/session.ts';
-import { emptyObject, pingPongPath, rawCaptureObject } from './load.ts';
+import { capabilities, openObject, type ProgramStatistics } from '../../../native/index.ts';
+import { Decoder, type EventHandler } from '../../../receiver/kernel/decode.ts';
+import type { ContextPlace } from '../../../receiver/model/thread-context.ts';
+import { type KernelSession, openKernelSession, type KernelOptions } from '../../../receiver/kernel/session.ts';
+import { emptyObject, type PingPong, pingPongPath, rawCaptureObject } from './load.ts';
 
-export type CaptureName = 'none' | 'empty' | 'captured' | 'ignored' | 'raw';
+export type CaptureName = 'none' | 'empty' | 'captured' | 'ignored' | 'raw' | 'context' | 'context by DTV';
 
 export interface Capture {
   programs(): readonly ProgramStatistics[];
@@ -22,10 +24,10 @@ const DRAIN_INTERVAL_MS = 2;
 /** More than the receiver's default: this must not be about the ring's size. */
 const RING_SIZE = 16 * 1024 * 1024;
 
-/** `none` measures nothing and costs nothing. */
-export function openCapture(name: CaptureName): Capture {
-  const source = open(name);
+/** `none` measures nothing and costs nothing. `places`: where the load's threads have their contexts. */
+export function openCapture(name: CaptureName, places?: PingPong['places']): Capture {
   const buffer = new Uint8Array(1024 * 1024);
+  const source = open(name, buffer, name === 'context' || name === 'context by DTV' ? places?.[name] : undefined);
   const drain = (): void => {
     while (source.drain(buffer) > 0);
   };
@@ -42,7 +44,7 @@ export function openCapture(name: CaptureName): Capture {
   };
 }
 
-function open(name: CaptureName): Source {
+function open(name: CaptureName, buffer: Uint8Array<ArrayBuffer>, place: ContextPlace | undefined): Source {
   switch (name) {
     case 'none':
       return { drain: () => 0, lost: () => 0, programs: () => [], close: () => undefined };
@@ -62,20 +64,51 @@ function open(name: CaptureName): Source {
         close: () => object.close(),
       };
     }
+    case 'context':
+    case 'context by DTV':
     case 'captured':
     case 'ignored': {
       const session = openKernelSession({
         filter: name === 'ignored' ? ignoring(pingPongPath) : everything,
         ringBufferSizeBytes: RING_SIZE,
       });
+      let isPlaced = place === undefined;
+      const onPlaced = (): void => {
+        isPlaced = true;
+      };
+      const decoder = place && new Decoder(buffer, 0n, capabilities().possibleCpus, placing(session, place, onPlaced));
       return {
-        drain: (target) => session.drain(target),
+        drain: (target) => {
+          const size = session.drain(target);
+          if (!isPlaced) decoder?.decode(size);
+          return size;
+        },
         lost: () => session.counters().ringFull,
         programs: () => session.programs(),
         close: () => session.close(),
       };
     }
   }
+}
+
+/** Tells the place as soon as the load has spoken. */
+function placing(session: KernelSession, place: ContextPlace, onPlaced: () => void): EventHandler {
+  const nothing = (): void => undefined;
+  return {
+    processStarted: (image, instance) => {
+      if (image.executablePath !== pingPongPath) return;
+      session.contextPlaces.set(instance, place);
+      onPlaced();
+    },
+    io: nothing,
+    open: nothing,
+    end: nothing,
+    walked: nothing,
+    resumed: nothing,
+    processExited: nothing,
+    dropped: nothing,
+    malformed: nothing,
+  };
 }
 
 const everything: KernelOptions['filter'] = { include: [], exclude: [], loopback: true };

@@ -2,6 +2,7 @@
 import { execFile, execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import type { ContextPlace } from '../../../receiver/model/thread-context.ts';
 import { repository } from '../../e2e/harness.ts';
 import { startProgram, type Cleanup, type Line, type Program } from '../../traffic/program.ts';
 import type { Server } from './servers.ts';
@@ -74,9 +75,16 @@ export class PingPong {
   /** Those that have connections. */
   #active: readonly Program[] = [];
   readonly ports: readonly number[];
+  /** Where its threads have their contexts, in either way; it publishes neither. */
+  readonly places: { readonly context: ContextPlace; readonly 'context by DTV': ContextPlace };
 
   private constructor(programs: readonly Program[], ready: readonly Line[]) {
     this.#programs = programs;
+    const dtv = { dtvOffset: Number(ready[0]?.['dtv']), countOffset: -16, entrySize: 16 };
+    this.places = {
+      context: { kind: 'static', offset: Number(ready[0]?.['context']) },
+      'context by DTV': { kind: 'module', offset: 0, moduleId: 1, generation: 7, ...dtv },
+    };
     this.ports = ready.map((line) => Number(line['port']));
   }
 

@@ -1,0 +1,225 @@
+// When processes are looked at, and what of it the kernel side is told.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Location } from '../../otel-thread-context/reader/index.ts';
+import { ThreadContexts } from '../../receiver/attribution/thread-contexts.ts';
+import type { ContextPlace, ProcessInstance } from '../../receiver/model/thread-context.ts';
+
+type Slots = Extract<Location['outcome'], { readonly kind: 'located' }>['slots'];
+type Slot = Slots[number];
+
+const form = { kind: 'record_pointer', symbol: { name: 'otel_thread_ctx_v1', size: 8 } } as const;
+const nodejs = { kind: 'nodejs', symbol: { name: 'otel_thread_ctx_nodejs_v1', size: 32 }, needs: '' } as const;
+
+function slotAt(location: Slot['location'], machine = 'x86-64'): Slot {
+  return {
+    symbol: form.symbol.name,
+    access: 'local-exec',
+    words: undefined,
+    location,
+    object: { image: { elf: { machine } } },
+  } as Slot;
+}
+
+function located(slots: readonly Slot[], keyMap: readonly string[] = [], kind: typeof form | typeof nodejs = form): Location {
+  const schema = {
+    kind: 'schema',
+    version: 'tls_v1',
+    form: kind,
+    keyMap,
+    constants: new Map<string, bigint>(),
+    isMisplaced: false,
+  } as const;
+  return { outcome: { kind: 'located', slots }, context: undefined, schema, steps: [] };
+}
+
+const notPublished: Location = { outcome: { kind: 'not_published' }, context: undefined, schema: undefined, steps: [] };
+const here = slotAt({ model: 'static', offset: -64 });
+
+class Bench {
+  now = 0;
+  /** Milliseconds that a look takes. */
+  takes = 0;
+  answer: Location | undefined = notPublished;
+  readonly looks: [pid: number, now: number][] = [];
+  readonly places = new Map<number, readonly [ProcessInstance, ContextPlace]>();
+  readonly #deferred: (() => void)[] = [];
+  readonly contexts: ThreadContexts;
+
+  constructor(maxProcesses = 100) {
+    this.contexts = new ThreadContexts({
+      locate: ({ pid }) => {
+        this.looks.push([pid, this.now]);
+        this.now += this.takes;
+        return this.answer;
+      },
+      places: {
+        set: (instance, place) => void this.places.set(instance.pid, [instance, place]),
+        delete: (pid) => void this.places.delete(pid),
+      },
+      machine: 'x86-64',
+      nowMs: () => this.now,
+      maxProcesses,
+      defer: (callback) => void this.#deferred.push(callback),
+    });
+  }
+
+  start(pid: number, execId = 1, startTime = 5n): ProcessInstance {
+    const instance = { pid, startTime, execId };
+    this.contexts.started(instance);
+    return instance;
+  }
+
+  /** One turn of the event loop at that time; how many looks it had. */
+  turn(now = this.now): number {
+    const before = this.looks.length;
+    this.now = now;
+    this.contexts.tick();
+    this.contexts.tick();
+    for (const callback of this.#deferred.splice(0)) callback();
+    return this.looks.length - before;
+  }
+}
+
+test('a process that publishes is told of, with the place of its only slot', () => {
+  const bench = new Bench();
+  bench.answer = located([here], ['http.route']);
+  const instance = bench.start(7);
+  assert.equal(bench.looks.length, 0, 'not at once');
+  assert.equal(bench.turn(), 1);
+  assert.deepEqual([...bench.places.values()], [[instance, { kind: 'static', offset: -64 }]]);
+  assert.deepEqual(bench.contexts.keyMapOf({ pid: 7, startTime: 5 }), ['http.route']);
+  assert.deepEqual(bench.contexts.keyMapOf({ pid: 7, startTime: 6 }), []);
+  assert.deepEqual(bench.contexts.counters(), { looks: 1, located: 1, unresolved: 0, evicted: 0 });
+});
+
+test('a place in a module keeps all that finding it takes, and a generation only where threads have one', () => {
+  const bench = new Bench();
+  const dtv = { libc: 'glibc', pointerOffset: 8, entrySize: 16, countOffset: -16, hasGeneration: true } as const;
+  bench.answer = located([slotAt({ model: 'dynamic', moduleId: 3, offset: 16, generation: 9, dtv })]);
+  bench.start(1);
+  bench.turn();
+  const place = { kind: 'module', offset: 16, moduleId: 3, generation: 9, dtvOffset: 8, countOffset: -16, entrySize: 16 };
+  assert.deepEqual(bench.places.get(1)?.[1], place);
+  const musl = { ...dtv, libc: 'musl', hasGeneration: false } as const;
+  bench.answer = located([slotAt({ model: 'dynamic', moduleId: 3, offset: 16, generation: 9, dtv: musl })]);
+  bench.start(2);
+  bench.turn();
+  assert.deepEqual(bench.places.get(2)?.[1], { ...place, generation: 0 });
+});
+
+test('what is no proof of one place of a record is none', () => {
+  for (const answer of [
+    located([here, slotAt({ model: 'static', offset: -72 })]),
+    located([here], [], nodejs),
+    located([slotAt({ model: 'static', offset: 64 }, 'aarch64')]),
+    { ...notPublished, outcome: { kind: 'unresolved' } } as const,
+  ]) {
+    const bench = new Bench();
+    bench.answer = answer;
+    bench.start(1);
+    bench.turn();
+    assert.equal(bench.places.size, 0);
+    assert.equal(bench.contexts.counters().unresolved, 1);
+  }
+});
+
+test('a process that publishes nothing is looked at ever more rarely', () => {
+  const bench = new Bench();
+  bench.start(1);
+  bench.turn();
+  for (let now = 100; now <= 2_000_000; now += 100) bench.turn(now);
+  assert.deepEqual(
+    bench.looks.map(([, now]) => now),
+    [0, 1_000, 6_000, 36_000, 156_000, 756_000, 1_356_000, 1_956_000],
+  );
+});
+
+test('one process is looked at in a turn, and then there is rest for nine times as long', () => {
+  const bench = new Bench();
+  bench.takes = 10;
+  for (const pid of [1, 2, 3]) bench.start(pid);
+  assert.equal(bench.turn(0), 1);
+  assert.equal(bench.turn(99), 0);
+  assert.equal(bench.turn(100), 1);
+  assert.equal(bench.turn(200), 1);
+  assert.deepEqual(
+    bench.looks.map(([pid]) => pid),
+    [1, 2, 3],
+  );
+});
+
+test('late publication is found, and told once', () => {
+  const bench = new Bench();
+  bench.start(1);
+  bench.turn();
+  bench.answer = located([here]);
+  bench.turn(1_000);
+  assert.equal(bench.places.size, 1);
+  bench.places.clear();
+  bench.turn(6_000);
+  assert.equal(bench.places.size, 0, 'the same place is not told again');
+  bench.answer = located([slotAt({ model: 'static', offset: -128 })]);
+  bench.turn(36_000);
+  assert.deepEqual(bench.places.get(1)?.[1], { kind: 'static', offset: -128 });
+  bench.answer = notPublished;
+  bench.turn(156_000);
+  assert.equal(bench.places.size, 0, 'what is not published any more is taken back');
+});
+
+test('an exec, an exit and a process that is not there end it', () => {
+  const bench = new Bench();
+  bench.answer = located([here]);
+  bench.start(1);
+  bench.start(1);
+  bench.turn();
+  assert.equal(bench.turn(500), 0, 'the same program told twice is one');
+  const after = bench.start(1, 2);
+  assert.equal(bench.places.size, 0);
+  bench.turn();
+  assert.deepEqual(bench.places.get(1)?.[0], after);
+  bench.contexts.exited({ pid: 1, startTime: 4 });
+  assert.equal(bench.places.size, 1, 'the end of another process with the same id');
+  bench.contexts.exited({ pid: 1, startTime: 5 });
+  assert.equal(bench.places.size, 0);
+  bench.answer = undefined;
+  bench.start(2);
+  bench.turn();
+  assert.equal(bench.turn(10_000), 0);
+});
+
+test('of too many processes the oldest is forgotten', () => {
+  const bench = new Bench(2);
+  bench.answer = located([here]);
+  for (const pid of [1, 2, 3]) {
+    bench.start(pid);
+    bench.turn();
+  }
+  assert.deepEqual([...bench.places.keys()], [2, 3]);
+  assert.equal(bench.contexts.counters().evicted, 1);
+});
+
+test('a key map that has grown is read again, once a second at most', () => {
+  const bench = new Bench();
+  bench.answer = located([here], ['a']);
+  bench.start(1);
+  bench.turn();
+  bench.answer = located([here], ['a', 'b']);
+  bench.contexts.lookAgain({ pid: 1, startTime: 5 });
+  assert.equal(bench.turn(999), 0);
+  assert.equal(bench.turn(1_000), 1);
+  bench.contexts.lookAgain({ pid: 1, startTime: 5 });
+  assert.equal(bench.turn(1_500), 0);
+  bench.now = 2_001;
+  bench.contexts.lookAgain({ pid: 1, startTime: 5 });
+  assert.equal(bench.turn(2_001), 1);
+  assert.deepEqual(bench.contexts.keyMapOf({ pid: 1, startTime: 5 }), ['a', 'b']);
+});
+
+test('nothing is looked at after the end', () => {
+  const bench = new Bench();
+  bench.start(1);
+  bench.contexts.tick();
+  bench.contexts.close();
+  assert.equal(bench.turn(), 0);
+});
