@@ -61,7 +61,7 @@ struct thread_io {
 	u8 flags;
 };
 
-/* The counter of what came of it. */
+/* The counter of what was in the way, or COUNTER_COUNT. */
 static __always_inline u32 read_context(const struct thread_io *io, struct task_struct *task,
 					const struct context_place *place)
 {
@@ -114,7 +114,7 @@ static __always_inline u32 read_context(const struct thread_io *io, struct task_
 		emit(event, sizeof(record), false);
 	else
 		emit(event, sizeof(*event), false);
-	return COUNTER_CONTEXT;
+	return COUNTER_COUNT;
 }
 
 /*
@@ -125,14 +125,16 @@ __noinline u32 send_context(u64 cookie, u64 position, u64 time, u32 size, u32 fl
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct thread_io io = { cookie, position, time, size, flags };
-	u32 tgid = task->tgid;
+	u32 tgid = task->tgid, counter;
 	struct context_place *place = bpf_map_lookup_elem(&context_places, &tgid);
 
 	/* Looked up every time, and not kept with the connection, which other processes may share. */
 	if (!place || !(place->flags & PLACE_RESOLVED) || place->exec_id != (u32)task->self_exec_id ||
 	    place->start_time != task->group_leader->start_boottime)
 		return false;
-	count(read_context(&io, task, place), 1);
+	counter = read_context(&io, task, place);
+	if (unlikely(counter != COUNTER_COUNT))
+		count(counter, 1);
 	return true;
 }
 
