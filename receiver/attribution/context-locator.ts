@@ -1,10 +1,33 @@
 // A process → where its threads have their contexts, by the reader; but only of the very process that the kernel side spoke of: /proc may be another
 // pid namespace's, where the same id is another one's.
 import { ImageCache, locate, type Location, openProcess, threadSymbols } from '../../otel-thread-context/reader/index.ts';
+import type { Clock } from '../clock.ts';
 import type { ProcessInstance } from '../model/thread-context.ts';
+import { ThreadContexts, type ThreadContextsOptions } from './thread-contexts.ts';
 
 /** Of the start time in /proc/PID/stat: 1/100 s on all machines that we run on. */
 const NS_PER_TICK = 10_000_000n;
+
+/** As many as the kernel side keeps. */
+const MAX_PROCESSES = 32_768;
+const NS_PER_MS = 1e6;
+
+/** `arch`: of this machine, as Node.js calls it. */
+export function createThreadContexts(
+  places: ThreadContextsOptions['places'],
+  readText: (path: string) => string | undefined,
+  arch: string,
+  clock: Clock,
+): ThreadContexts {
+  return new ThreadContexts({
+    locate: createContextLocator(readText),
+    places,
+    machine: arch === 'arm64' ? 'aarch64' : 'x86-64',
+    nowMs: () => clock.now() / NS_PER_MS,
+    maxProcesses: MAX_PROCESSES,
+    defer: setImmediate,
+  });
+}
 
 /** `readText`: a file of procfs, undefined when it cannot be read. */
 export function createContextLocator(
