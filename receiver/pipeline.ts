@@ -19,6 +19,7 @@ import type { ConnectionId } from './model/connection.ts';
 import type { ConnectionFilter, ConnectionsInspection } from './model/inspection.ts';
 import { httpMetrics } from './model/http-metrics.ts';
 import type { Span } from './model/span.ts';
+import type { CorrelationRule } from './model/trace.ts';
 import type { Transaction } from './model/transaction.ts';
 import { createHttpDescriber } from './protocols/http1/describe.ts';
 import { createHttpDimensions } from './protocols/http1/dimensions.ts';
@@ -83,6 +84,9 @@ export interface Pipeline {
   openTransactions(): number;
   trackedConnections(): number;
   processCounters(): ProcessCounters;
+  /** Transactions by the rule that decided on their trace. */
+  correlations(): Readonly<Record<string, number>>;
+  threadContextCounters(): Readonly<Record<string, number>>;
   /** Where connections stand at the present time, for people. */
   inspectConnections(filter: ConnectionFilter, now: number): ConnectionsInspection;
   /** Pipeline time of the oldest event that the last {@link take} took. */
@@ -100,8 +104,14 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const resources = createResources({ host: options.host, version: options.version, maxProcesses: MAX_PROCESSES });
   const serving = new Serving(MAX_SERVING);
   const sampler = createSampler(config.usm.sampling);
+  const correlate = createCorrelation(correlation.sdkDuplicates);
+  const rules = new Map<CorrelationRule, number>();
   const spanContextOf = createSpanContexts({
-    correlate: createCorrelation(correlation.sdkDuplicates),
+    correlate: (role, evidence) => {
+      const decision = correlate(role, evidence);
+      rules.set(decision.rule, (rules.get(decision.rule) ?? 0) + 1);
+      return decision;
+    },
     ids: options.ids,
     sampler,
     isKnown: (process) => processes.lookup(process) !== undefined,
@@ -237,6 +247,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     openTransactions: () => connections.openTransactions,
     trackedConnections: () => connections.size,
     processCounters: () => processes.counters(),
+    correlations: () => Object.fromEntries(rules),
+    threadContextCounters: () => ({ ...threadContexts?.counters() }),
     inspectConnections: (filter, now) => connections.inspect(filter, now, (id) => processes.lookup(id)?.executablePath),
     oldestTime: () => decoder.firstTime,
     droppedByCpu: () => decoder.droppedByCpu,

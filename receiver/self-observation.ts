@@ -65,6 +65,8 @@ export function createObserved(parts: ObservedParts): Observed {
         connections: { tracked: pipeline.trackedConnections(), openTransactions },
         metrics: pipeline.metricTables(),
         processes: { ...pipeline.processCounters() },
+        correlations: pipeline.correlations(),
+        threadContexts: pipeline.threadContextCounters(),
         lag: lags.points(),
         process: parts.process(),
       };

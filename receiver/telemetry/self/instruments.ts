@@ -398,6 +398,25 @@ export const instruments: readonly Instrument[] = [
     read: ({ ledger }) => byKey('event', ledger.noticed).filter(({ attributes }) => attributes['event'] !== 'resynchronised'),
   },
   {
+    name: 'otelcol_receiver_usm_correlations',
+    unit: '{transactions}',
+    kind: 'counter',
+    level: 'normal',
+    description: 'Transactions by the rule that decided which trace they belong to',
+    attributes: ['rule'],
+    read: ({ correlations }) => byKey('rule', correlations),
+  },
+  {
+    name: 'otelcol_receiver_usm_thread_contexts',
+    unit: '{processes}',
+    kind: 'counter',
+    level: 'normal',
+    description:
+      'Processes searched for contexts of their threads: looks, places found, not proven ones, and processes forgotten to make room',
+    attributes: ['event'],
+    read: ({ threadContexts }) => byKey('event', threadContexts),
+  },
+  {
     name: 'otelcol_receiver_usm_processes',
     unit: '{processes}',
     kind: 'counter',

@@ -24,6 +24,10 @@ export interface Readings {
   readonly metrics: { readonly services: number; readonly series: number };
   /** What became of observed processes, by name. */
   readonly processes: Readonly<Record<string, number>>;
+  /** Transactions by the rule that decided on their trace. */
+  readonly correlations: Readonly<Record<string, number>>;
+  /** What came of looking for contexts of threads, by name; empty where nobody does. */
+  readonly threadContexts: Readonly<Record<string, number>>;
   readonly lag: {
     readonly decode: HistogramPoint;
     readonly acknowledgement: HistogramPoint;

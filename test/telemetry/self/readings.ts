@@ -51,6 +51,8 @@ export function readingsAt(by: number): Readings {
     connections: { tracked: 125 + by, openTransactions: 126 + by },
     metrics: { services: 138 + by, series: 139 + by },
     processes: { images: 137 + by },
+    correlations: { server_root: 142 + by },
+    threadContexts: { looks: 143 + by },
     lag: { decode: histogram(127), acknowledgement: histogram(128), eventLoop: histogram(129) },
     process: {
       uptimeSeconds: 130 + by,
