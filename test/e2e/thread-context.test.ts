@@ -68,7 +68,8 @@ interface Pair {
 function pairsOf(spans: readonly SpanRecord[]): Map<number, Pair> {
   const pairs = new Map<number, Pair>();
   for (const span of spans) {
-    const number = Number(/[?&]id=(\d+)/.exec(targetOf(span))?.[1]);
+    // Others on this host may speak HTTP, too.
+    const number = Number(/^\/c\?id=(\d+)&mode=/.exec(targetOf(span))?.[1] ?? 0);
     if (number < FIRST) continue;
     const pair = pairs.get(number) ?? { client: undefined, server: undefined };
     const role = span.kind === 'CLIENT' ? 'client' : 'server';
