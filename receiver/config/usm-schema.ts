@@ -191,7 +191,7 @@ export const usmSchema = {
       properties: {
         enabled: {
           type: 'boolean',
-          default: true,
+          default: false,
           description: 'Processes are searched for it, and it is read at the I/O of those that publish it.',
         },
         attributes: {

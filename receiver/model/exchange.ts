@@ -27,9 +27,9 @@ export interface Exchange {
 }
 
 /**
- * What the application's thread said of an exchange: a client's as it wrote the request, a server's as it wrote the response, or else as it
- * read the request. The last comes last, because the span that a server makes of a request begins when that has been read.
+ * What the application's thread said of an exchange: a client's as it wrote the request, a server's as it wrote the response. What a server's
+ * thread says as it reads the request may still be of the one before.
  */
 export function threadContextOf({ connection, requestContext, responseContext }: Exchange): IoContext | undefined {
-  return connection.role === 'client' ? requestContext : (responseContext ?? requestContext);
+  return connection.role === 'client' ? requestContext : responseContext;
 }

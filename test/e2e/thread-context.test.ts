@@ -146,7 +146,7 @@ const modes: readonly Mode[] = ['both', 'client', 'server', 'none', 'linger', 'm
 
 for (const linkage of ['program', 'library'] as const) {
   test(`every transaction is below the span of its own thread, in which the variable is a ${linkage}'s`, { skip }, async (t) => {
-    const receiver = await startReceiver(t);
+    const receiver = await startReceiver(t, { usm: { thread_context: { enabled: true } } });
     const peers = await startPeers(t, linkage);
     await untilLocated(receiver, peers, ['CLIENT', 'SERVER']);
     const planned = modes.map((mode, index) => ({ mode, first: FIRST + index * 1000, count: 400 }));
@@ -156,7 +156,7 @@ for (const linkage of ['program', 'library'] as const) {
 }
 
 test('a process that begins to publish late is found, and what it did before is as ever', { skip }, async (t) => {
-  const receiver = await startReceiver(t);
+  const receiver = await startReceiver(t, { usm: { thread_context: { enabled: true } } });
   const peers = await startPeers(t, 'program', 'late');
   await untilLocated(receiver, peers, ['CLIENT']);
   const before: Planned = { mode: 'client', first: FIRST, count: 100 };
@@ -171,7 +171,7 @@ test('a process that begins to publish late is found, and what it did before is 
 });
 
 test('attributes of the published context are those of the span, if they are wanted', { skip }, async (t) => {
-  const receiver = await startReceiver(t, { usm: { thread_context: { attributes: ['request.id'] } } });
+  const receiver = await startReceiver(t, { usm: { thread_context: { enabled: true, attributes: ['request.id'] } } });
   const peers = await startPeers(t, 'program');
   await untilLocated(receiver, peers, ['CLIENT', 'SERVER']);
   const planned: Planned = { mode: 'both', first: FIRST, count: 200 };
