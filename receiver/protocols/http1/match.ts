@@ -16,6 +16,9 @@ const SETTLE_TURNS = 8;
 /** So many turns of which every message was seen show that this client waits for its answers. */
 const WAITING_TURNS = 8;
 
+/** So long after its end an exchange can still be asked for by the other end of its connection. */
+const LAST_NS = 1e9;
+
 export class Matcher {
   readonly #sink: ConversationSink;
   readonly #limit: number;
@@ -23,6 +26,9 @@ export class Matcher {
   readonly #held: Transaction[] = [];
   /** The last one that ended: the other end of the connection may still ask for it. */
   #last: HttpExchange | undefined;
+  #lastEnd: Nanoseconds = 0;
+  /** Nobody asks for the last one any more: of an idle connection nothing is kept but the request. */
+  #isLastStripped = false;
   #heldSince: Nanoseconds = 0;
   #cleanTurns = 0;
   #turns = 0;
@@ -101,7 +107,7 @@ export class Matcher {
   }
 
   at(position: number): HttpExchange | undefined {
-    if (this.#last?.position === position) return this.#last;
+    if (this.#last?.position === position && !this.#isLastStripped) return this.#last;
     return this.#waiting.find((exchange) => exchange.position === position);
   }
 
@@ -149,6 +155,8 @@ export class Matcher {
     if (exchange === undefined) return;
     exchange.isOver = true;
     this.#last = exchange;
+    this.#lastEnd = end;
+    this.#isLastStripped = false;
     const transaction = toTransaction(exchange, end, responseBodySize, abort);
     if (!this.#isInDoubt) {
       this.#sink.transaction(transaction);
@@ -167,7 +175,18 @@ export class Matcher {
   }
 
   settleAfterSilence(now: Nanoseconds): void {
+    if (this.#last !== undefined && !this.#isLastStripped && now - this.#lastEnd >= LAST_NS) this.#strip(this.#last);
     if (this.#held.length > 0 && now - this.#heldSince >= SETTLE_NS) this.settle();
+  }
+
+  #strip(last: HttpExchange): void {
+    if (this.#held.some(({ exchange }) => exchange === last)) return;
+    this.#isLastStripped = true;
+    last.spanContext = undefined;
+    last.otherEnd = undefined;
+    last.servedBy = undefined;
+    last.requestContext = undefined;
+    last.responseContext = undefined;
   }
 
   /** The oldest request ends without a Transaction. */
