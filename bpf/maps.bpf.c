@@ -39,10 +39,13 @@ u32 self_tgid = 0;
 u32 is_seeded = 0;
 u64 registers_offset = 0;
 
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
 /* A map of its own, which user space has mapped. */
 volatile u32 shed_share SEC(".data.overload");
+
+/* clang-format breaks the line behind a section. */
+/* clang-format off */
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+/* clang-format on */
 
 /* The wire types that no map holds: named here so that BTF describes them to user space. */
 struct wire_types {
