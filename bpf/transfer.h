@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Bytes that moved, on their way to user space: what of them is wanted, and the records that tell of them. */
+#ifndef USM_TRANSFER_H
+#define USM_TRANSFER_H
+
+#include "capture.h"
+#include "connection.h"
+#include "walk.h"
+
+/* What user space wants of this direction; nothing while it has not spoken. */
+struct wishes {
+	u64 until;
+	u64 parsed;
+	u64 walk;
+	bool ignore;
+};
+
+static __always_inline void read_wishes(struct conn *conn, u32 direction, struct wishes *wishes)
+{
+	u32 slot = conn->cookie % MAX_CONTROLS;
+	volatile struct control *control = bpf_map_lookup_elem(&controls, &slot);
+
+	wishes->until = wishes->parsed = wishes->walk = 0;
+	wishes->ignore = false;
+	if (!control || likely(control->cookie != conn->cookie))
+		return;
+	wishes->until = control->until[direction];
+	wishes->parsed = control->parsed[direction];
+	wishes->walk = control->walk[direction];
+	wishes->ignore = control->ignore;
+	/* The slot may have changed hands as we read. Cookies never come back, so this is proof. */
+	if (control->cookie != conn->cookie) {
+		wishes->until = wishes->parsed = wishes->walk = 0;
+		wishes->ignore = false;
+	}
+}
+
+/* One I/O, ready to be sent. */
+struct moved {
+	struct conn *conn;
+	struct task_struct *task;
+	u64 time;
+	u64 other_position;
+	u64 start; /* [start, end) moved … */
+	u64 end;
+	u64 from; /* … and [from, to) is wanted */
+	u64 to;
+	u8 flags;
+	u8 wake;
+};
+
+static __always_inline void fill_io(struct io_event *event, const struct moved *moved)
+{
+	struct task_struct *task = moved->task;
+
+	fill_header(&event->header, EVENT_IO, moved->flags, moved->time);
+	event->cookie = moved->conn->cookie;
+	event->position = moved->from;
+	event->other_position = moved->other_position;
+	event->start_time = moved->conn->start_time;
+	event->tgid = task->tgid;
+	event->tid = task->pid;
+}
+
+/*
+ * The usual I/O, one buffer of moderate size, is read straight into the ring.
+ * A reservation's size must be a constant, so there are sizes to choose from;
+ * what is behind `captured` are bytes of earlier records.
+ */
+#define SEND_SMALL(capacity)                                                              \
+	if (size <= (capacity)) {                                                         \
+		struct {                                                                  \
+			struct io_event event;                                            \
+			u8 data[capacity];                                                \
+		} *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);               \
+		if (unlikely(!record))                                                    \
+			goto full;                                                        \
+		fill_io(&record->event, moved);                                           \
+		record->event.size = size;                                                \
+		record->event.captured = size;                                            \
+		if (unlikely(bpf_probe_read_user(record->data, size, (void *)address))) { \
+			record->event.captured = 0;                                       \
+			record->event.header.flags |= MISSING_FAULT << 4;                 \
+		}                                                                         \
+		bpf_ringbuf_submit(record, wakeup(&record->event.header, moved->wake));   \
+		note_told(moved->conn, moved->flags);                                     \
+		return 0;                                                                 \
+	}
+
+/* No place in the ring for an I/O of which `size` bytes were wanted. The attempt takes its number. */
+static __noinline void refused(struct conn *conn, u64 size)
+{
+	u32 zero = 0;
+	u32 *sequence = bpf_map_lookup_elem(&sequences, &zero);
+
+	if (sequence)
+		(*sequence)++;
+	count(COUNTER_RING_FULL, 1);
+	shed(conn, size);
+}
+
+static __always_inline int send_small(const struct moved *moved, u64 address)
+{
+	u64 size = moved->end - moved->from;
+
+	SEND_SMALL(128)
+	SEND_SMALL(256)
+	SEND_SMALL(512)
+	SEND_SMALL(1024)
+	SEND_SMALL(SMALL_SIZE)
+full:
+	refused(moved->conn, size);
+	return 0;
+}
+
+/* Everything else: composed in this CPU's scratch. */
+static __noinline int send_large(const struct moved *moved, const struct buffers *buffers)
+{
+	struct scratch *scratch = get_scratch();
+	struct capture *capture;
+	u64 lost;
+
+	if (!scratch)
+		return 0;
+	fill_io(&scratch->io.event, moved);
+	capture = &scratch->capture;
+	capture->at = moved->start;
+	capture->from = moved->from;
+	capture->to = moved->to;
+	capture->record = moved->from;
+	capture->end = moved->end;
+	capture->vectors = buffers->address;
+	capture->vector_count = buffers->vectors;
+	capture->lost = 0;
+	capture->fill = 0;
+	capture->missing = buffers->missing ? buffers->missing : MISSING_WINDOW;
+	capture->wake = moved->wake;
+	lost = send_composed();
+	if (lost)
+		shed(moved->conn, lost);
+	else
+		note_told(moved->conn, moved->flags);
+	return 0;
+}
+
+/*
+ * Beyond the window we go on while no more than this is waiting in the ring:
+ * user space is on its way, and what is not copied may be framing. A few bytes,
+ * an I/O or what a walk has left of one, mostly are; bodies would fill the ring
+ * before user space wakes up.
+ */
+static __always_inline u32 room_for(u64 size)
+{
+	return size <= TINY_SIZE ? ring_size : ring_size / 8;
+}
+
+static __always_inline int send(struct moved *moved, struct buffers *buffers, u64 limit)
+{
+	moved->to = moved->end;
+	moved->flags |= resumed_flag(moved->conn);
+	if (unlikely(moved->end > limit) &&
+	    bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > room_for(moved->end - moved->from))
+		moved->to = limit;
+	if (unlikely(buffers->missing || moved->to < moved->from))
+		moved->to = moved->from;
+	if (likely(moved->to == moved->end && !buffers->vectors && !buffers->missing &&
+		   moved->end - moved->from <= SMALL_SIZE))
+		return send_small(moved, buffers->address + (moved->from - moved->start));
+	return send_large(moved, buffers);
+}
+
+/* The part of a chunk-size line that came with the I/O before this one: the walk has ended there after all. */
+static __noinline void send_kept(struct moved *moved, const struct walk *walk)
+{
+	u32 size = moved->start - moved->from;
+	struct {
+		struct io_event event;
+		u8 data[MAX_CHUNK_LINE];
+	} *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
+
+	if (!record) {
+		refused(moved->conn, size);
+		return;
+	}
+	moved->flags |= resumed_flag(moved->conn);
+	fill_io(&record->event, moved);
+	record->event.size = size;
+	record->event.captured = size < MAX_CHUNK_LINE ? size : MAX_CHUNK_LINE;
+	__builtin_memcpy(record->data, walk->line, MAX_CHUNK_LINE);
+	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+	note_told(moved->conn, moved->flags);
+	moved->flags &= ~IO_RESUMED;
+}
+
+/* An I/O in which chunks are followed, or may be: what is before them, that they were passed, and what is behind. */
+static __noinline int send_walked(struct moved *moved, struct buffers *buffers, u64 limit, u64 walk_from)
+{
+	u32 direction = moved->flags & IO_SENT ? SENT : RECEIVED;
+	struct conn *conn = moved->conn;
+	bool is_walking = conn->flags & walk_flag(direction);
+	u64 end = moved->end;
+	struct walk_request request = { .start = moved->start, .end = end, .from = walk_from, .direction = direction };
+	u64 walked = walk_io(conn, buffers, &request);
+
+	if (!is_walking && walked == walk_from)
+		return send(moved, buffers, limit);
+	if (walk_from > moved->from) {
+		moved->end = walk_from;
+		send(moved, buffers, limit);
+	}
+	if (walked > end)
+		return 0;
+	emit_walk(conn, direction, walked, moved->time);
+	moved->from = walked;
+	moved->end = end;
+	moved->flags &= ~(IO_START | IO_RESUMED);
+	if (walked < moved->start) {
+		send_kept(moved, &conn->walk[direction]);
+		moved->from = moved->start;
+	}
+	return send(moved, buffers, limit);
+}
+
+/* Where chunks may begin in an I/O, 0: nowhere. */
+static __always_inline u64 guess_chunks(struct buffers *buffers, u64 start, u32 size, bool is_turn)
+{
+	u32 head;
+
+	if (!is_turn)
+		return start;
+	head = guess_head(buffers->address, buffers->vectors, size);
+	return head ? start + head : 0;
+}
+
+#endif
