@@ -31,6 +31,10 @@
 /* Of the attributes in a record, by OTEP 4947: what claims more is none. */
 #define MAX_RECORD_ATTRIBUTES 612
 
+/* Ticks of 1 to 10 ms: what comes so long after our last bytes may acknowledge something else. Keepalive probes begin
+ * after a second. */
+#define LATE_ACK 100
+
 #define MAX_PATH 512
 #define MAX_PATH_DEPTH 32
 #define MAX_ARGS 4096

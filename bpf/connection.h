@@ -193,6 +193,35 @@ static __always_inline void read_positions(struct sock *sk, struct tcp_sock *tcp
 }
 
 /*
+ * Which way the last bytes went before we saw any. What is not acknowledged was
+ * sent last. Else the segment that updated our send window last tells: data
+ * stands before the end of what we received, a bare acknowledgement at it.
+ * That is one of what we sent last, unless it came late: then it may be the
+ * answer to a keepalive probe. The ticks of the last bytes of both directions
+ * tell, if they differ. Within one tick, what is sent behind what was received
+ * counts as an answer, and makes the kernel delay acknowledgements; it gives
+ * that up when one of them finds no answer to go with.
+ */
+static __always_inline u8 last_flow_of(struct tcp_sock *tcp)
+{
+	struct inet_connection_sock *inet = &tcp->inet_conn;
+	s32 order;
+
+	if (tcp->write_seq != tcp->snd_una)
+		return LAST_SENT;
+	if (tcp->rcv_nxt != tcp->snd_wl1)
+		return LAST_RECEIVED;
+	if (tcp->rcv_tstamp - tcp->lsndtime < LATE_ACK)
+		return LAST_SENT;
+	if (!bpf_core_field_exists(inet->icsk_ack.lrcvtime) || !bpf_core_field_exists(inet->icsk_ack.pingpong))
+		return LAST_UNKNOWN;
+	order = inet->icsk_ack.lrcvtime - tcp->lsndtime;
+	if (order)
+		return order < 0 ? LAST_SENT : LAST_RECEIVED;
+	return inet->icsk_ack.pingpong ? LAST_SENT : LAST_RECEIVED;
+}
+
+/*
  * Storage for a socket that is older than us (seeding), or that the state
  * tracepoint did not show us. `pending` bytes of `direction` were moved by
  * the I/O that brings it to our notice. A UNIX socket has no counts: it is
@@ -219,14 +248,7 @@ static __noinline struct conn *adopt(struct sock *sk, struct tcp_sock *tcp, u32 
 			conn->evidence = EVIDENCE_TCP_STATE;
 		}
 		read_positions(sk, tcp, conn);
-		/*
-		 * What is not acknowledged was sent last. Otherwise the segment that
-		 * updated our send window last tells: an acknowledgement of what we
-		 * sent stands at the end of what we received, data before it.
-		 */
-		conn->last = LAST_RECEIVED;
-		if (tcp->write_seq != tcp->snd_una || tcp->rcv_nxt == tcp->snd_wl1)
-			conn->last = LAST_SENT;
+		conn->last = last_flow_of(tcp);
 		conn->flow[direction & 1].position -= pending;
 		conn->flow[direction & 1].seq -= pending;
 		if (conn->flow[SENT].position == 0 && conn->flow[RECEIVED].position == 0)

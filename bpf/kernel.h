@@ -113,6 +113,10 @@ struct tcp_ulp_ops;
 
 struct inet_connection_sock {
 	const struct tcp_ulp_ops *icsk_ulp_ops;
+	struct {
+		u8 pingpong;
+		u32 lrcvtime;
+	} icsk_ack;
 };
 
 struct tcp_sock {
@@ -126,6 +130,8 @@ struct tcp_sock {
 	u32 snd_wl1;
 	u64 bytes_acked;
 	u64 bytes_received;
+	u32 lsndtime;
+	u32 rcv_tstamp;
 };
 
 struct sockaddr_un {

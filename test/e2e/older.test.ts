@@ -1,6 +1,7 @@
 // Receivers that come and go while connections stay: what is older than a receiver is found again at its next turn, and what begins
 // after the ready message is seen from its first byte.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
@@ -9,7 +10,7 @@ import { startRawPair, type RawPeer } from '../traffic/raw.ts';
 import { asExpected, newRun, startClient, startServer, type ClientKind, type EchoServer } from '../traffic/traffic.ts';
 import { planRequests, type Exchange, type PlannedRequest } from '../traffic/truth.ts';
 import { compareTruth } from './compare.ts';
-import { assertBooks, kernelTestSkip, startReceiver, type ReceiverOptions, type Stopped } from './harness.ts';
+import { assertBooks, assertTruth, kernelTestSkip, startReceiver, type ReceiverOptions, type Stopped } from './harness.ts';
 import { targetOf } from './spans.ts';
 import { waitFor } from './wait.ts';
 
@@ -210,37 +211,69 @@ const states: readonly State[] = [
   ]),
 ];
 
-test('a body under way that looks like a request is none, however fast all went before', { skip }, async (t) => {
-  // Both ends in this process: the head goes out with the answer before it, within one tick of the kernel's coarse clock.
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => server.close());
-  const connections: { near: net.Socket; far: net.Socket }[] = [];
-  for (let i = 0; i < 20; i++) {
-    const accepted = once(server, 'connection') as Promise<[net.Socket]>;
-    const near = net.connect((server.address() as net.AddressInfo).port, '127.0.0.1').setNoDelay();
-    const [far] = await accepted;
-    far.setNoDelay();
-    connections.push({ near, far });
-    t.after(() => near.destroy());
-    const head = `POST /cut HTTP/1.1\r\nHost: raw\r\nContent-Length: ${requestLike.length}\r\n\r\n`;
-    far.once('data', () => far.write(responseLike));
-    near.write('GET /first HTTP/1.1\r\nHost: raw\r\n\r\n');
-    await once(near, 'data');
-    near.write(head);
-    await once(far, 'data');
-  }
-  const receiver = await startReceiver(t, only([process.pid]));
-  for (const { near, far } of connections) {
-    near.write(requestLike);
-    await once(far, 'data');
-    far.write(responseLike);
-    await once(near, 'data');
-  }
+/** Of the ends of a port's connections that have probed their peer while nothing moved, waits until each was answered. */
+async function waitForProbes(port: number, probing: 'sport' | 'dport', count: number): Promise<void> {
+  await waitFor(`${count} answers to keepalive probes`, () => {
+    const text = execFileSync('ss', ['-tino', 'state', 'established', `( ${probing} = :${port} )`], { encoding: 'utf8' });
+    // Milliseconds since: what the peer acknowledged long after we sent our last bytes answered a probe.
+    const since = (name: string): number[] =>
+      [...text.matchAll(new RegExp(`${name}:(\\d+)`, 'g'))].map((match) => Number(match[1]));
+    const [sent, acknowledged] = [since('lastsnd'), since('lastack')];
+    return sent.length === count && sent.every((ms, i) => ms - (acknowledged[i] ?? ms) > 500);
+  });
+}
+
+test('connections whose ends have probed each other while idle are picked up at their next exchange', { skip }, async (t) => {
+  // Node.js's client probes after a second, and so does the server if asked to.
+  const server = await startServer(t, 'node');
+  const client = await startClient(t, 'node', server);
+  const connections = 4;
+  const earlier = planRequests(newRun(), 16, 'plain').map((request) => ({ ...request, target: `${request.target}&probe=1` }));
+  await client.run(earlier, { connections });
+  await waitForProbes(server.port, 'dport', connections);
+  await waitForProbes(server.port, 'sport', connections);
+  const receiver = await startReceiver(t, only([server.pid, client.pid]));
+  const truth = await client.run(planRequests(newRun(), 48, 'plain'), { connections });
   const stopped = await receiver.stop();
-  assertBooks(stopped);
-  assert.equal(compareTruth([], stopped.spans, { silentPids: [process.pid] }), undefined);
+  assertTruth(stopped, truth);
 });
+
+for (const isProbed of [false, true]) {
+  const title = 'a body under way that looks like a request is none, however fast all went before';
+  test(isProbed ? `${title}, and however often the peer was probed` : title, { skip }, async (t) => {
+    // Both ends in this process: the head goes out with the answer before it, within one tick of the kernel's coarse clock.
+    const server = net.createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.after(() => server.close());
+    const { port } = server.address() as net.AddressInfo;
+    const connections: { near: net.Socket; far: net.Socket }[] = [];
+    for (let i = 0; i < 20; i++) {
+      const accepted = once(server, 'connection') as Promise<[net.Socket]>;
+      const near = net.connect(port, '127.0.0.1').setNoDelay().setKeepAlive(isProbed, 1000);
+      const [far] = await accepted;
+      far.setNoDelay();
+      connections.push({ near, far });
+      t.after(() => near.destroy());
+      const head = `POST /cut HTTP/1.1\r\nHost: raw\r\nContent-Length: ${requestLike.length}\r\n\r\n`;
+      far.once('data', () => far.write(responseLike));
+      near.write('GET /first HTTP/1.1\r\nHost: raw\r\n\r\n');
+      await once(near, 'data');
+      near.write(head);
+      await once(far, 'data');
+    }
+    if (isProbed) await waitForProbes(port, 'dport', connections.length);
+    const receiver = await startReceiver(t, only([process.pid]));
+    for (const { near, far } of connections) {
+      near.write(requestLike);
+      await once(far, 'data');
+      far.write(responseLike);
+      await once(near, 'data');
+    }
+    const stopped = await receiver.stop();
+    assertBooks(stopped);
+    assert.equal(compareTruth([], stopped.spans, { silentPids: [process.pid] }), undefined);
+  });
+}
 
 test('whatever begins after the ready message is seen, at every start', { skip }, async (t) => {
   const starts = 60;

@@ -8,6 +8,7 @@ const filler = (size) => Buffer.alloc(size, DECOY);
 const server = http.createServer({ keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0 }, (request, response) => {
   const query = new URL(request.url, 'http://any').searchParams;
   response.setHeader('server-pid', process.pid);
+  if (query.get('probe')) request.socket.setKeepAlive(true, 1000);
   const number = (name) => Number(query.get(name) ?? 0);
   const answer = () => {
     if (query.get('abort') === 'before') return request.socket.resetAndDestroy();
