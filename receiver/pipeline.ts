@@ -17,6 +17,7 @@ import type { ExportPath } from './export/fan-out.ts';
 import { Decoder } from './kernel/decode.ts';
 import type { ConnectionId } from './model/connection.ts';
 import type { ConnectionFilter, ConnectionsInspection } from './model/inspection.ts';
+import { connectionMetrics } from './model/connection-metrics.ts';
 import { httpMetrics } from './model/http-metrics.ts';
 import type { Span } from './model/span.ts';
 import type { CorrelationRule } from './model/trace.ts';
@@ -27,6 +28,7 @@ import { isOtlpExport } from './protocols/http1/otlp-export.ts';
 import { createHttp1 } from './protocols/http1/protocol.ts';
 import type { Ledger } from './telemetry/ledger.ts';
 import { HttpMetrics } from './telemetry/metrics/http-metrics.ts';
+import { MetricStore } from './telemetry/metrics/metric-store.ts';
 import type { Take } from './telemetry/metrics/services.ts';
 import type { IdSource } from './telemetry/random-ids.ts';
 import { createSampler } from './telemetry/sampling.ts';
@@ -135,7 +137,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
           }),
   });
   const isTraced = config.pipelines.some(({ signal }) => signal === 'traces');
-  const metrics = createMetrics();
+  const store = createStore();
+  const metrics = store === undefined ? undefined : createMetrics(store);
   const connections = new ConnectionTable({
     protocols: [createHttp1({ maxHeadSize: http.maxHeadSizeBytes })],
     controls: new Controls(options.controls, options.controlLayout),
@@ -181,24 +184,33 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     },
   });
 
-  function createMetrics(): HttpMetrics | undefined {
+  function createStore(): MetricStore | undefined {
     if (!config.pipelines.some(({ signal }) => signal === 'metrics')) return undefined;
     const { aggregation } = config.usm;
-    const enabled = httpMetrics.flatMap((definition) => {
-      const chosen = config.usm.metrics.find(({ name }) => name === definition.name);
-      return chosen === undefined ? [] : [{ definition, attributes: chosen.attributes }];
-    });
-    return new HttpMetrics({
-      metrics: enabled,
-      aggregation: { ...aggregation, seriesExpiry: aggregation.seriesExpiryMs * NS_PER_MS },
-      measure: createHttpDimensions({
-        knownMethods: http.knownMethods,
-        isServerAddressed: enabled.some(
-          ({ definition, attributes }) => definition.role === 'server' && attributes.some((name) => name.startsWith('server.')),
-        ),
+    return new MetricStore({
+      metrics: [...httpMetrics, ...connectionMetrics].flatMap((definition) => {
+        const chosen = config.usm.metrics.find(({ name }) => name === definition.name);
+        return chosen === undefined ? [] : [{ definition, attributes: chosen.attributes }];
       }),
+      aggregation: { ...aggregation, seriesExpiry: aggregation.seriesExpiryMs * NS_PER_MS },
       resourceOf: createServiceResources({ host: options.host, resourceOf: resources.resourceOf }),
       isAlive: processes.isAlive,
+      clock: options.clock,
+      random: options.random,
+    });
+  }
+
+  function createMetrics(store: MetricStore): HttpMetrics {
+    return new HttpMetrics({
+      store,
+      exemplars: config.usm.aggregation.exemplars,
+      measure: createHttpDimensions({
+        knownMethods: http.knownMethods,
+        isServerAddressed: config.usm.metrics.some(
+          ({ name, attributes }) =>
+            name.startsWith('http.server.') && attributes.some((attribute) => attribute.startsWith('server.')),
+        ),
+      }),
       imageOf: processes.lookup,
       present: (visit) => {
         const isWanted = (transaction: Transaction): boolean => filter.otlp || !isOtlpExport(transaction);
@@ -206,8 +218,6 @@ export function createPipeline(options: PipelineOptions): Pipeline {
           visit({ open: open.filter(isWanted), last: last !== undefined && isWanted(last) ? last : undefined });
         });
       },
-      clock: options.clock,
-      random: options.random,
     });
   }
 
@@ -239,11 +249,13 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     },
     needsSweep: () => connections.needsSweep(),
     beginCollection: () => {
-      metrics?.beginCollection();
+      store?.beginCollection(() => {
+        metrics?.countPresent();
+      });
     },
-    collectMetrics: (take, minPoints) => metrics?.collect(take, minPoints) ?? true,
-    metricPoints: () => metrics?.counters().points ?? 0,
-    metricTables: () => metrics?.counters() ?? { services: 0, series: 0 },
+    collectMetrics: (take, minPoints) => store?.collect(take, minPoints) ?? true,
+    metricPoints: () => store?.counters().points ?? 0,
+    metricTables: () => store?.counters() ?? { services: 0, series: 0 },
     openTransactions: () => connections.openTransactions,
     trackedConnections: () => connections.size,
     processCounters: () => processes.counters(),

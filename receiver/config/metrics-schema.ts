@@ -1,9 +1,11 @@
 // The keys of the `usm` block that are about metrics: which, how aggregated, how often.
-import { defaultAttributes, type HttpMetricDefinition, type HttpMetricName, httpMetrics } from '../model/http-metrics.ts';
+import { type ConnectionMetricName, connectionMetrics } from '../model/connection-metrics.ts';
+import { type HttpMetricName, httpMetrics } from '../model/http-metrics.ts';
+import { defaultAttributes, type MetricDefinition } from '../model/metric-definition.ts';
 import type { Schema } from './schema.ts';
 
 /** One metric, with the keys that metrics of Collector receivers have. */
-function metricSchema(metric: HttpMetricDefinition) {
+function metricSchema(metric: MetricDefinition) {
   return {
     type: 'object',
     additionalProperties: false,
@@ -16,15 +18,15 @@ function metricSchema(metric: HttpMetricDefinition) {
         items: { type: 'string', enum: metric.attributes.map(({ name }) => name) },
         maxItems: 16,
         default: defaultAttributes(metric),
-        description: 'Attributes that its series are told apart by. Those that the conventions require are always there.',
+        description: 'Attributes that its series are told apart by. Those that are required are always there.',
       },
     },
   } as const satisfies Schema;
 }
 
-const metricProperties = Object.fromEntries(httpMetrics.map((metric) => [metric.name, metricSchema(metric)])) as Readonly<
-  Record<HttpMetricName, ReturnType<typeof metricSchema>>
->;
+const metricProperties = Object.fromEntries(
+  [...httpMetrics, ...connectionMetrics].map((metric) => [metric.name, metricSchema(metric)]),
+) as Readonly<Record<HttpMetricName | ConnectionMetricName, ReturnType<typeof metricSchema>>>;
 
 export const metricsSchema = {
   type: 'object',
@@ -44,7 +46,8 @@ export const aggregationSchema = {
       type: 'string',
       enum: ['cumulative', 'delta'],
       default: 'cumulative',
-      description: 'Of histograms: since the start of a series, or since the last collection. Sums are always cumulative.',
+      description:
+        'Of histograms and counters: since the start of a series, or since the last collection. Sums that go up and down are always cumulative.',
     },
     histogram: {
       type: 'string',

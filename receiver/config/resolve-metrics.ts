@@ -1,4 +1,5 @@
 // The checked keys about metrics → which metrics there are, with which attributes, and how they are aggregated.
+import { connectionMetrics } from '../model/connection-metrics.ts';
 import { httpMetrics } from '../model/http-metrics.ts';
 import type { FromSchema } from './schema.ts';
 import type { usmSchema } from './usm-schema.ts';
@@ -9,7 +10,7 @@ type UsmBlock = FromSchema<typeof usmSchema>;
 /** Those that are switched on. */
 export function resolveMetrics(block: UsmBlock['metrics']): readonly MetricConfig[] {
   const metrics: MetricConfig[] = [];
-  for (const { name, attributes } of httpMetrics) {
+  for (const { name, attributes } of [...httpMetrics, ...connectionMetrics]) {
     const written = block[name];
     if (!written.enabled) continue;
     const chosen: readonly string[] = written.attributes;

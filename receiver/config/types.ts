@@ -1,5 +1,6 @@
 // The configuration as everything behind it sees it: resolved, defaults filled in, durations in milliseconds, sizes in bytes, frozen.
 // What a user writes is described once, in schema.ts, and in docs/configuration.md, which is made from it.
+import type { ConnectionMetricName } from '../model/connection-metrics.ts';
 import type { HttpMetricName } from '../model/http-metrics.ts';
 
 export interface ReceiverConfig {
@@ -121,7 +122,7 @@ export interface RedactionConfig {
 }
 
 export interface MetricConfig {
-  readonly name: HttpMetricName;
+  readonly name: HttpMetricName | ConnectionMetricName;
   /** Names of its attributes, the required ones among them. */
   readonly attributes: readonly string[];
 }

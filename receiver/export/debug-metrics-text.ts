@@ -85,7 +85,8 @@ export class DebugMetricEncoder implements RequestEncoder<ResourceMetric> {
     text += `     -> Name: ${name}\n     -> Description: ${description}\n     -> Unit: ${unit}\n`;
     switch (data.kind) {
       case 'sum':
-        text += '     -> DataType: Sum\n     -> IsMonotonic: false\n     -> AggregationTemporality: Cumulative\n';
+        text += `     -> DataType: Sum\n     -> IsMonotonic: ${String(data.isMonotonic)}\n`;
+        text += `     -> AggregationTemporality: ${capitalised(data.temporality)}\n`;
         for (const [index, point] of data.points.entries()) {
           text += `NumberDataPoints #${index}\n${pointHead(point)}${point.hasNoValue ? '' : `Value: ${point.value}\n`}`;
         }

@@ -44,7 +44,8 @@ export class MetricJsonEncoder implements RequestEncoder<ResourceMetric> {
     switch (data.kind) {
       case 'sum': {
         const points = data.points.map((point) => this.#numberPoint(point)).join(',');
-        return `${head},"sum":{"dataPoints":[${points}],"aggregationTemporality":${TEMPORALITY_CUMULATIVE}}}`;
+        const monotonic = data.isMonotonic ? ',"isMonotonic":true' : '';
+        return `${head},"sum":{"dataPoints":[${points}],"aggregationTemporality":${temporalityOf(data)}${monotonic}}}`;
       }
       case 'histogram': {
         const points = data.points.map((point) => this.#histogramPoint(point)).join(',');
@@ -96,7 +97,7 @@ export class MetricJsonEncoder implements RequestEncoder<ResourceMetric> {
   }
 }
 
-function temporalityOf(data: { readonly temporality: 'cumulative' | 'delta' }): number {
+function temporalityOf(data: Metric['data']): number {
   return data.temporality === 'delta' ? TEMPORALITY_DELTA : TEMPORALITY_CUMULATIVE;
 }
 

@@ -71,28 +71,34 @@ export class MetricRequestEncoder implements RequestEncoder<ResourceMetric> {
       case 'sum': {
         const start = writer.open(EXPECTED_METRIC_BYTES, 0x3a); // sum
         for (const point of data.points) this.#numberPoint(point);
-        writer.byte(0x10); // aggregation_temporality
-        writer.byte(TEMPORALITY_CUMULATIVE);
+        this.#temporality(data);
+        if (data.isMonotonic) {
+          writer.byte(0x18); // is_monotonic
+          writer.byte(1);
+        }
         writer.close(start, EXPECTED_METRIC_BYTES);
         return;
       }
       case 'histogram': {
         const start = writer.open(EXPECTED_METRIC_BYTES, 0x4a); // histogram
         for (const point of data.points) this.#histogramPoint(point);
-        writer.byte(0x10); // aggregation_temporality
-        writer.byte(data.temporality === 'delta' ? TEMPORALITY_DELTA : TEMPORALITY_CUMULATIVE);
+        this.#temporality(data);
         writer.close(start, EXPECTED_METRIC_BYTES);
         return;
       }
       case 'exponential_histogram': {
         const start = writer.open(EXPECTED_METRIC_BYTES, 0x52); // exponential_histogram
         for (const point of data.points) this.#exponentialPoint(point);
-        writer.byte(0x10); // aggregation_temporality
-        writer.byte(data.temporality === 'delta' ? TEMPORALITY_DELTA : TEMPORALITY_CUMULATIVE);
+        this.#temporality(data);
         writer.close(start, EXPECTED_METRIC_BYTES);
         return;
       }
     }
+  }
+
+  #temporality({ temporality }: Metric['data']): void {
+    this.#writer.byte(0x10); // aggregation_temporality
+    this.#writer.byte(temporality === 'delta' ? TEMPORALITY_DELTA : TEMPORALITY_CUMULATIVE);
   }
 
   #numberPoint(point: NumberPoint): void {

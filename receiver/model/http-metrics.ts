@@ -1,24 +1,12 @@
-// The HTTP metrics there are, as the semantic conventions define them (https://opentelemetry.io/docs/specs/semconv/http/http-metrics/). From this
-// one table come the configuration keys under `metrics:`, the instruments, and the tables of docs/telemetry.md.
+// The HTTP metrics there are, as the semantic conventions define them (https://opentelemetry.io/docs/specs/semconv/http/http-metrics/), and
+// what exchanges are told apart by in them.
+import type { MetricAttribute, MetricDefinition } from './metric-definition.ts';
 
-export type RequirementLevel = 'required' | 'conditionally_required' | 'recommended' | 'opt_in';
-
-export interface MetricAttribute {
-  readonly name: string;
-  readonly level: RequirementLevel;
-}
-
-export interface HttpMetricDefinition {
-  readonly name: string;
-  readonly description: string;
-  /** UCUM. */
-  readonly unit: string;
+export interface HttpMetricDefinition extends MetricDefinition {
   readonly role: 'server' | 'client';
   /** What one exchange adds to it, or what of the present it counts. */
   readonly measures: 'duration' | 'request_body_size' | 'response_body_size' | 'active_requests' | 'open_connections';
   readonly stability: 'stable' | 'development';
-  readonly isEnabledByDefault: boolean;
-  readonly attributes: readonly MetricAttribute[];
 }
 
 /** Seconds, as the conventions advise. */
@@ -144,11 +132,6 @@ export const httpMetrics = [
 ] as const satisfies readonly HttpMetricDefinition[];
 
 export type HttpMetricName = (typeof httpMetrics)[number]['name'];
-
-/** Attributes that a metric has unless the configuration says otherwise: all but the opt-in ones. */
-export function defaultAttributes(metric: HttpMetricDefinition): readonly string[] {
-  return metric.attributes.filter(({ level }) => level !== 'opt_in').map(({ name }) => name);
-}
 
 /** What exchanges are told apart by in metrics. One mutable object, filled anew for each exchange (hot path). */
 export interface HttpDimensions {

@@ -22,9 +22,14 @@ export interface Metric {
   readonly data: SumData | HistogramData | ExponentialHistogramData;
 }
 
-/** A sum that goes up and down: how many there are now. Always cumulative, as the specification's delta preference has it too. */
+/**
+ * A counter, if it is monotonic. Else it goes up and down: how many there are now, always cumulative, as the specification's delta preference
+ * has it too.
+ */
 export interface SumData {
   readonly kind: 'sum';
+  readonly isMonotonic: boolean;
+  readonly temporality: Temporality;
   readonly points: readonly NumberPoint[];
 }
 

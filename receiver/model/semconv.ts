@@ -19,3 +19,5 @@ export const ATTR_USM_EXCHANGE_ID = 'usm.exchange.id';
 export const ATTR_USM_CORRELATION_SOURCE = 'usm.correlation.source';
 /** How sure that is: {@link CorrelationConfidence}. Absent where nothing was joined. */
 export const ATTR_USM_CORRELATION_CONFIDENCE = 'usm.correlation.confidence';
+/** Which end of a TCP connection a process has: 'client', 'server' or 'unknown'. */
+export const ATTR_USM_CONNECTION_ROLE = 'usm.connection.role';

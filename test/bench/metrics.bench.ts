@@ -3,11 +3,13 @@
 import { createResources } from '../../receiver/attribution/resources.ts';
 import { createServiceResources } from '../../receiver/attribution/service-resources.ts';
 import { MetricRequestEncoder } from '../../receiver/export/otlp-metrics-protobuf.ts';
-import { defaultAttributes, httpMetrics } from '../../receiver/model/http-metrics.ts';
+import { httpMetrics } from '../../receiver/model/http-metrics.ts';
+import { defaultAttributes } from '../../receiver/model/metric-definition.ts';
 import type { ProcessImage } from '../../receiver/model/process.ts';
 import type { HttpRequest, Transaction } from '../../receiver/model/transaction.ts';
 import { createHttpDimensions } from '../../receiver/protocols/http1/dimensions.ts';
-import { HttpMetrics, type HttpMetricsOptions } from '../../receiver/telemetry/metrics/http-metrics.ts';
+import { HttpMetrics } from '../../receiver/telemetry/metrics/http-metrics.ts';
+import { MetricStore, type MetricStoreOptions } from '../../receiver/telemetry/metrics/metric-store.ts';
 import { imageOf } from '../attribution/image.ts';
 import { scope } from '../export/spans.ts';
 import { transactionOf } from '../protocols/http1/transaction.ts';
@@ -24,9 +26,14 @@ const knownMethods = ['CONNECT', 'DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'P
 const measure = createHttpDimensions({ knownMethods, isServerAddressed: false });
 const span = { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa0ba902b7' };
 
-function createMetrics(aggregation: Partial<HttpMetricsOptions['aggregation']> = {}, isEverythingOn = false): HttpMetrics {
+interface Metered {
+  readonly store: MetricStore;
+  readonly metrics: HttpMetrics;
+}
+
+function createMetrics(aggregation: Partial<MetricStoreOptions['aggregation']> = {}, isEverythingOn = false): Metered {
   const resources = createResources({ host, version: '0.0.0', maxProcesses: 32_768 });
-  return new HttpMetrics({
+  const store = new MetricStore({
     metrics: httpMetrics
       .filter(({ isEnabledByDefault }) => isEverythingOn || isEnabledByDefault)
       .map((definition) => ({ definition, attributes: defaultAttributes(definition) })),
@@ -35,18 +42,16 @@ function createMetrics(aggregation: Partial<HttpMetricsOptions['aggregation']> =
       histogram: 'explicit',
       maxSize: 160,
       cardinalityLimit: 2_000,
-      exemplars: true,
       seriesExpiry: 300e9,
       ...aggregation,
     },
-    measure,
     resourceOf: createServiceResources({ host, resourceOf: resources.resourceOf }),
     isAlive: () => true,
-    imageOf: () => undefined,
-    present: () => undefined,
     clock: { now: () => performance.now() * 1e6, toUnixNs: (time) => 1_795_178_096_000_000_000n + BigInt(Math.round(time)) },
     random: Math.random,
   });
+  const metrics = new HttpMetrics({ store, exemplars: true, measure, imageOf: () => undefined, present: () => undefined });
+  return { store, metrics };
 }
 
 /** A string like those of the parser: made from bytes, not a constant of the program. */
@@ -78,15 +83,15 @@ const cases: readonly [name: string, role: Transaction['role'], (i: number) => P
 ];
 const images: readonly ProcessImage[] = Array.from({ length: 4 }, (_, i) => imageOf({ pid: i + 1 }));
 
-function time(metrics: HttpMetrics, transactions: readonly Transaction[]): string {
+function time({ store, metrics }: Metered, transactions: readonly Transaction[]): string {
   const times: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     const start = process.cpuUsage();
     for (let i = 0; i < count; i++) metrics.record(transactions[i % DISTINCT] as Transaction, images[(i >> 6) & 3], span);
     const used = process.cpuUsage(start);
     times.push((used.user + used.system) / count);
-    metrics.beginCollection();
-    metrics.collect(() => undefined, Infinity);
+    store.beginCollection(() => undefined);
+    store.collect(() => undefined, Infinity);
   }
   times.sort((a, b) => a - b);
   return `${(times[ROUNDS >> 1] as number).toFixed(3)} µs (best ${(times[0] as number).toFixed(3)})`;
@@ -99,13 +104,13 @@ for (const [name, role, extra] of cases) {
     ['exponential', createMetrics({ histogram: 'exponential' })],
     ['all metrics', createMetrics({}, true)],
   ] as const;
-  console.log(`${name.padEnd(24)} ${columns.map(([title, metrics]) => `${title} ${time(metrics, transactions)}`).join('   ')}`);
+  console.log(`${name.padEnd(24)} ${columns.map(([title, metered]) => `${title} ${time(metered, transactions)}`).join('   ')}`);
 }
 
 for (const histogram of ['explicit', 'exponential'] as const) {
   globalThis.gc?.();
   const before = process.memoryUsage.rss();
-  const metrics = createMetrics({ histogram });
+  const { store, metrics } = createMetrics({ histogram });
   for (let service = 0; service < services; service++) {
     const image = imageOf({ pid: service + 1, executablePath: `/usr/bin/service-${service}`, args: [`service-${service}`] });
     for (let series = 0; series < seriesOfEach; series++) {
@@ -120,10 +125,10 @@ for (const histogram of ['explicit', 'exponential'] as const) {
   let bytes = 0;
   let longestMs = 0;
   const start = performance.now();
-  metrics.beginCollection();
+  store.beginCollection(() => undefined);
   for (let isDone = false; !isDone;) {
     const turn = performance.now();
-    isDone = metrics.collect((item) => {
+    isDone = store.collect((item) => {
       encoder.add(item);
     });
     bytes += encoder.finish().length;
@@ -134,7 +139,7 @@ for (const histogram of ['explicit', 'exponential'] as const) {
   const after = process.memoryUsage.rss();
   const mib = (value: number): string => `${(value / 1024 / 1024).toFixed(0)} MiB`;
   console.log(
-    `${histogram}: ${metrics.counters().series} series of ${services} services: RSS ${mib(after)} (+${mib(after - before)}), ` +
+    `${histogram}: ${store.counters().series} series of ${services} services: RSS ${mib(after)} (+${mib(after - before)}), ` +
       `collection ${tookMs.toFixed(0)} ms, ${longestMs.toFixed(0)} ms at once, ${mib(bytes)} of OTLP`,
   );
 }

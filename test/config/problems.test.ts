@@ -545,7 +545,7 @@ test('settings of metrics', () => {
   checkUsm([
     [
       'metrics: { http.server.duration: { enabled: true } }',
-      `'receivers::usm::metrics' has invalid keys: http.server.duration; valid keys are [http.client.open_connections http.client.request.body.size http.client.request.duration http.client.response.body.size http.server.active_requests http.server.request.body.size http.server.request.duration http.server.response.body.size]`,
+      `'receivers::usm::metrics' has invalid keys: http.server.duration; valid keys are [http.client.open_connections http.client.request.body.size http.client.request.duration http.client.response.body.size http.server.active_requests http.server.request.body.size http.server.request.duration http.server.response.body.size usm.connection.count usm.connection.failed_connects usm.connection.io usm.connection.resets usm.connection.retransmits usm.connection.rtt]`,
     ],
     [
       'metrics: { http.server.request.duration: { attributes: [http.route] } }',

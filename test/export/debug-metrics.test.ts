@@ -22,7 +22,13 @@ const duration: ResourceMetric = {
 };
 const connections: ResourceMetric = {
   resource: shop,
-  metric: { ...makeMetric({ kind: 'sum', points: [countPoint] }, 'http.client.open_connections'), unit: '{connection}' },
+  metric: {
+    ...makeMetric(
+      { kind: 'sum', isMonotonic: false, temporality: 'cumulative', points: [countPoint] },
+      'http.client.open_connections',
+    ),
+    unit: '{connection}',
+  },
 };
 
 test('basic has a line for each series: whose, what, how many, how long', () => {

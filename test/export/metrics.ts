@@ -94,6 +94,15 @@ export const everyMetric: readonly ResourceMetric[] = [
   },
   {
     resource: makeResource('pay'),
-    metric: makeMetric({ kind: 'sum', points: [countPoint, { ...countPoint, value: 0 }, { ...countPoint, hasNoValue: true }] }),
+    metric: makeMetric({
+      kind: 'sum',
+      isMonotonic: false,
+      temporality: 'cumulative',
+      points: [countPoint, { ...countPoint, value: 0 }, { ...countPoint, hasNoValue: true }],
+    }),
+  },
+  {
+    resource: makeResource('pay'),
+    metric: makeMetric({ kind: 'sum', isMonotonic: true, temporality: 'delta', points: [{ ...countPoint, value: 2 ** 40 + 1 }] }),
   },
 ];

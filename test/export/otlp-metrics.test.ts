@@ -4,7 +4,7 @@ import protobuf from 'protobufjs';
 import { MetricJsonEncoder } from '../../receiver/export/otlp-metrics-json.ts';
 import { MetricRequestEncoder } from '../../receiver/export/otlp-metrics-protobuf.ts';
 import type { ResourceMetric } from '../../receiver/model/metric.ts';
-import { everyMetric, histogramPoint, makeMetric } from './metrics.ts';
+import { countPoint, everyMetric, histogramPoint, makeMetric } from './metrics.ts';
 import { clock, makeResource, ORIGIN_UNIX_NS, scope } from './spans.ts';
 
 // Numbers and types of the fields, from opentelemetry-proto 1.11.
@@ -141,6 +141,24 @@ test('a histogram arrives with every field, its exemplars too', () => {
 test('JSON and protobuf say the same of metrics of every kind', () => {
   const { protobuf: decoded, json } = encodeAll(everyMetric);
   assert.deepEqual(decoded, json);
+});
+
+test('a counter says that it only grows, and what its values are counted from', () => {
+  const points = [{ ...countPoint, value: 2 ** 40 + 1 }];
+  const sums = [true, false].map((isMonotonic) => {
+    const temporality = isMonotonic ? 'delta' : 'cumulative';
+    const metric = makeMetric({ kind: 'sum', isMonotonic, temporality, points });
+    const { protobuf: decoded } = encodeAll([{ resource: makeResource('shop'), metric }]);
+    const request = decoded as { resourceMetrics: [{ scopeMetrics: [{ metrics: [{ sum: Record<string, Json> }] }] }] };
+    return request.resourceMetrics[0].scopeMetrics[0].metrics[0].sum;
+  });
+  assert.deepEqual(
+    sums.map(({ dataPoints, ...rest }) => [(dataPoints as { asInt: string }[]).map(({ asInt }) => asInt), rest]),
+    [
+      [['1099511627777'], { aggregationTemporality: 1, isMonotonic: true }],
+      [['1099511627777'], { aggregationTemporality: 2 }],
+    ],
+  );
 });
 
 test('a point of a series that ends has a flag, attributes and times, and nothing else', () => {

@@ -1,59 +1,32 @@
 // Hot path: record. Every HTTP exchange → the metrics of the service that it belongs to, and at each collection those → points
 // (https://opentelemetry.io/docs/specs/semconv/http/http-metrics/). What is counted, and when a series ends: docs/telemetry.md, Metrics.
-import { assert } from '../../errors.ts';
-import type { HttpDimensions } from '../../model/http-metrics.ts';
+import type { HttpDimensions, HttpMetricDefinition } from '../../model/http-metrics.ts';
 import type { ProcessId, ProcessImage } from '../../model/process.ts';
 import type { Present } from '../../model/protocol.ts';
-import type { Resource } from '../../model/resource.ts';
-import type { Nanoseconds, Transaction } from '../../model/transaction.ts';
+import type { Transaction } from '../../model/transaction.ts';
 import type { SpanIdentity } from './exemplar-store.ts';
-import type { Random } from './exemplars.ts';
 import { attributesOf, keyOf, type OtherAttributes } from './http-entries.ts';
-import { type Aggregation, createInstruments, type EnabledMetric, type Instruments } from './instruments.ts';
+import type { EnabledMetric, Instruments } from './instruments.ts';
+import { type MetricStore, seriesOf } from './metric-store.ts';
 import type { DistributionSeries } from './series.ts';
-import { type Service, Services, type Take } from './services.ts';
+import type { Service } from './services.ts';
 
 export interface HttpMetricsOptions {
-  readonly metrics: readonly EnabledMetric[];
-  readonly aggregation: Aggregation & {
-    readonly cardinalityLimit: number;
-    readonly exemplars: boolean;
-    readonly seriesExpiry: Nanoseconds;
-  };
+  readonly store: MetricStore;
+  /** Whether measurements carry their spans. */
+  readonly exemplars: boolean;
   /** Says what the exchange is told apart by. */
   readonly measure: (transaction: Transaction, out: HttpDimensions) => void;
-  readonly resourceOf: (image: ProcessImage | undefined) => Resource;
-  readonly isAlive: (image: ProcessImage) => boolean;
   readonly imageOf: (process: ProcessId) => ProcessImage | undefined;
   /** Calls back with the state of each connection. */
   readonly present: (visit: (present: Present) => void) => void;
-  readonly clock: { now(): Nanoseconds; toUnixNs(time: Nanoseconds): bigint };
-  readonly random: Random;
-  readonly maxServices?: number;
-  readonly maxSeries?: number;
 }
 
-export interface MetricCounters {
-  /** Exchanges. */
-  readonly recorded: number;
-  /** Points handed over in collections. */
-  readonly points: number;
-  readonly services: number;
-  readonly series: number;
-}
-
-/** Beyond this many, services share one resource. */
-const MAX_SERVICES = 8_192;
-/** Of all services together; about 1 kB each. */
-const MAX_SERIES = 200_000;
 const NANOSECONDS_PER_SECOND = 1e9;
-/** Some milliseconds of encoding: the ring goes on filling meanwhile. */
-const POINTS_PER_TURN = 512;
 
 export class HttpMetrics {
   readonly #options: HttpMetricsOptions;
-  readonly #instruments: Instruments;
-  readonly #services: Services;
+  readonly #store: MetricStore;
   readonly #server: RoleInstruments;
   readonly #client: RoleInstruments;
   /** Indexes of the counts; -1: switched off. */
@@ -70,28 +43,21 @@ export class HttpMetrics {
     serverPort: 0,
   };
   #recorded = 0;
-  #points = 0;
 
   constructor(options: HttpMetricsOptions) {
-    const { metrics, aggregation, random, resourceOf, isAlive, clock } = options;
+    const { instruments } = options.store;
     this.#options = options;
-    this.#instruments = createInstruments(metrics, aggregation, random);
-    const servicesOptions = {
-      instruments: this.#instruments,
-      resourceOf,
-      isAlive,
-      cardinalityLimit: aggregation.cardinalityLimit,
-      maxServices: options.maxServices ?? MAX_SERVICES,
-      maxSeries: options.maxSeries ?? MAX_SERIES,
-    };
-    this.#services = new Services(servicesOptions, clock.toUnixNs(clock.now()));
-    this.#server = roleInstruments(this.#instruments, 'server');
-    this.#client = roleInstruments(this.#instruments, 'client');
-    const countOf = (measures: string): number =>
-      this.#instruments.counts.findIndex(({ definition }) => definition.measures === measures);
-    this.#activeRequests = countOf('active_requests');
-    this.#openConnections = countOf('open_connections');
-    this.#takesExemplars = aggregation.exemplars;
+    this.#store = options.store;
+    this.#server = roleInstruments(instruments, 'server');
+    this.#client = roleInstruments(instruments, 'client');
+    this.#activeRequests = indexOf(instruments.counts, 'server', 'active_requests');
+    this.#openConnections = indexOf(instruments.counts, 'client', 'open_connections');
+    this.#takesExemplars = options.exemplars;
+  }
+
+  /** Exchanges. */
+  get recorded(): number {
+    return this.#recorded;
   }
 
   /** `image`: the process, undefined when nothing is known of it. `span`: one that is exported, by us or by the process itself. */
@@ -101,7 +67,7 @@ export class HttpMetrics {
     const instruments = isServer ? this.#server : this.#client;
     const dimensions = this.#dimensions;
     this.#options.measure(transaction, dimensions);
-    const service = this.#services.of(image);
+    const service = this.#store.serviceOf(image);
     const entry = service.entries.of(isServer, dimensions);
     const { end } = transaction;
     const exemplar = this.#takesExemplars ? span : undefined;
@@ -121,37 +87,12 @@ export class HttpMetrics {
     }
   }
 
-  /** Begins a collection, and counts what there is at this moment. */
-  beginCollection(): void {
-    if (this.#instruments.counts.length > 0) {
-      this.#services.resetCounts();
-      this.#options.present((present) => {
-        this.#count(present);
-      });
-    }
-    this.#services.beginRound();
-  }
-
-  /**
-   * Hands over the next part of what was measured so far, about as many points as fit into a turn of the event loop or `minPoints`. Points are
-   * valid during the call that they are handed over with. True when the collection is complete.
-   */
-  collect(take: Take, minPoints = POINTS_PER_TURN): boolean {
-    const { clock, aggregation } = this.#options;
-    const now = clock.now();
-    return this.#services.collect(now, clock.toUnixNs(now), now - aggregation.seriesExpiry, minPoints, (item, points) => {
-      this.#points += points;
-      take(item, points);
+  /** Counts what there is at this moment. */
+  countPresent(): void {
+    if (this.#activeRequests < 0 && this.#openConnections < 0) return;
+    this.#options.present((present) => {
+      this.#count(present);
     });
-  }
-
-  counters(): MetricCounters {
-    return {
-      recorded: this.#recorded,
-      points: this.#points,
-      services: this.#services.size,
-      series: this.#services.series,
-    };
   }
 
   #count({ open, last }: Present): void {
@@ -168,34 +109,32 @@ export class HttpMetrics {
   }
 
   #countOne(index: number, transaction: Transaction, others?: OtherAttributes): void {
-    const instrument = this.#instruments.counts[index];
+    const instrument = this.#store.instruments.counts[index];
     if (instrument === undefined) return;
-    this.#options.measure(transaction, this.#dimensions);
-    const service = this.#services.of(this.#options.imageOf(transaction.process));
-    const stream = service.counts[index];
-    assert(stream !== undefined, 'an instrument has a stream in each service');
-    const key = keyOf(this.#dimensions, instrument.attributes, others);
-    const known = stream.find(key);
-    const series =
-      known ?? stream.add(key, attributesOf(this.#dimensions, instrument.attributes, others), service.collectedUnixNs);
-    series.add();
+    const dimensions = this.#dimensions;
+    const { attributes } = instrument;
+    this.#options.measure(transaction, dimensions);
+    const service = this.#store.serviceOf(this.#options.imageOf(transaction.process));
+    seriesOf(
+      service.counts,
+      index,
+      keyOf(dimensions, attributes, others),
+      () => attributesOf(dimensions, attributes, others),
+      () => service.collectedUnixNs,
+    ).add();
   }
 
   /** Of the present dimensions. */
   #seriesOf(service: Service, index: number, transaction: Transaction): DistributionSeries {
-    const instrument = this.#instruments.distributions[index];
-    const stream = service.distributions[index];
-    assert(instrument !== undefined && stream !== undefined, 'an instrument has a stream in each service');
-    const key = keyOf(this.#dimensions, instrument.attributes);
-    const known = stream.find(key);
-    if (known !== undefined) return known;
-    return stream.add(key, attributesOf(this.#dimensions, instrument.attributes), this.#startOf(service, transaction));
-  }
-
-  /** A series begins with its first exchange, but never before one of the same name ended. */
-  #startOf({ collectedUnixNs }: Service, transaction: Transaction): bigint {
-    const startUnixNs = this.#options.clock.toUnixNs(transaction.start);
-    return startUnixNs > collectedUnixNs ? startUnixNs : collectedUnixNs;
+    const dimensions = this.#dimensions;
+    const attributes = this.#store.instruments.distributions[index]?.attributes ?? [];
+    return seriesOf(
+      service.distributions,
+      index,
+      keyOf(dimensions, attributes),
+      () => attributesOf(dimensions, attributes),
+      () => this.#store.startOf(service, transaction.start),
+    );
   }
 }
 
@@ -207,11 +146,18 @@ interface RoleInstruments {
 }
 
 function roleInstruments({ distributions }: Instruments, role: 'server' | 'client'): RoleInstruments {
-  const indexOf = (measures: string): number =>
-    distributions.findIndex(({ definition }) => definition.role === role && definition.measures === measures);
   return {
-    duration: indexOf('duration'),
-    requestBodySize: indexOf('request_body_size'),
-    responseBodySize: indexOf('response_body_size'),
+    duration: indexOf(distributions, role, 'duration'),
+    requestBodySize: indexOf(distributions, role, 'request_body_size'),
+    responseBodySize: indexOf(distributions, role, 'response_body_size'),
   };
+}
+
+/** -1: switched off. */
+function indexOf(
+  metrics: readonly EnabledMetric[],
+  role: 'server' | 'client',
+  measures: HttpMetricDefinition['measures'],
+): number {
+  return metrics.findIndex(({ definition }) => definition.role === role && definition.measures === measures);
 }

@@ -1,13 +1,13 @@
 // A metric that is switched on, with what decides how it is aggregated: definition + configuration → the series it is made of.
-import type { HttpMetricDefinition } from '../../model/http-metrics.ts';
-import { BODY_SIZE_BOUNDS, DURATION_BOUNDS } from '../../model/http-metrics.ts';
+import { type ConnectionMetricDefinition, RTT_BOUNDS } from '../../model/connection-metrics.ts';
+import { BODY_SIZE_BOUNDS, DURATION_BOUNDS, type HttpMetricDefinition } from '../../model/http-metrics.ts';
 import type { Metric, Temporality } from '../../model/metric.ts';
 import type { AttributeList } from '../../model/span.ts';
 import { ExemplarStore } from './exemplar-store.ts';
 import { AlignedReservoir, FixedSizeReservoir, type Random } from './exemplars.ts';
 import { ExplicitHistogram } from './explicit-histogram.ts';
 import { ExponentialHistogram, ExponentialIndex } from './exponential-histogram.ts';
-import { CountSeries, type DistributionSeries, type Series } from './series.ts';
+import { CountSeries, type DistributionSeries, type Series, SumSeries } from './series.ts';
 
 export interface Aggregation {
   readonly temporality: Temporality;
@@ -17,7 +17,7 @@ export interface Aggregation {
 }
 
 export interface EnabledMetric {
-  readonly definition: HttpMetricDefinition;
+  readonly definition: HttpMetricDefinition | ConnectionMetricDefinition;
   /** Names of its attributes. */
   readonly attributes: readonly string[];
 }
@@ -32,6 +32,7 @@ export interface Instrument<S extends Series> extends EnabledMetric {
 export interface Instruments {
   readonly distributions: readonly Instrument<DistributionSeries>[];
   readonly counts: readonly Instrument<CountSeries>[];
+  readonly sums: readonly Instrument<SumSeries>[];
 }
 
 export function createInstruments(metrics: readonly EnabledMetric[], aggregation: Aggregation, random: Random): Instruments {
@@ -39,20 +40,39 @@ export function createInstruments(metrics: readonly EnabledMetric[], aggregation
   const store = new ExemplarStore();
   const distributions: Instrument<DistributionSeries>[] = [];
   const counts: Instrument<CountSeries>[] = [];
+  const sums: Instrument<SumSeries>[] = [];
   for (const metric of metrics) {
-    const { measures } = metric.definition;
-    if (measures === 'active_requests' || measures === 'open_connections') {
-      counts.push(countInstrument(metric));
-      continue;
+    switch (metric.definition.measures) {
+      case 'active_requests':
+      case 'open_connections':
+      case 'connections':
+        counts.push(countInstrument(metric));
+        break;
+      case 'io':
+      case 'retransmits':
+      case 'resets':
+      case 'failed_connects':
+        sums.push(sumInstrument(metric, aggregation));
+        break;
+      case 'duration':
+        distributions.push(distribution(metric, DURATION_BOUNDS));
+        break;
+      case 'rtt':
+        distributions.push(distribution(metric, RTT_BOUNDS));
+        break;
+      case 'request_body_size':
+      case 'response_body_size':
+        distributions.push(distribution(metric, BODY_SIZE_BOUNDS));
+        break;
     }
-    const bounds = measures === 'duration' ? DURATION_BOUNDS : BODY_SIZE_BOUNDS;
-    distributions.push(
-      aggregation.histogram === 'explicit'
-        ? explicitInstrument(metric, aggregation, bounds, store, random)
-        : exponentialInstrument(metric, aggregation, index, store, random),
-    );
   }
-  return { distributions, counts };
+  return { distributions, counts, sums };
+
+  function distribution(metric: EnabledMetric, bounds: readonly number[]): Instrument<DistributionSeries> {
+    return aggregation.histogram === 'explicit'
+      ? explicitInstrument(metric, aggregation, bounds, store, random)
+      : exponentialInstrument(metric, aggregation, index, store, random);
+  }
 }
 
 function explicitInstrument(
@@ -68,7 +88,7 @@ function explicitInstrument(
     temporality,
     make: (attributes, startUnixNs) => new ExplicitHistogram(attributes, startUnixNs, bounds, makeReservoir),
     describe: (points) => ({
-      ...nameOf(metric.definition),
+      ...nameOf(metric),
       data: { kind: 'histogram', temporality, points },
     }),
   };
@@ -87,21 +107,31 @@ function exponentialInstrument(
     temporality,
     make: (attributes, startUnixNs) => new ExponentialHistogram(attributes, startUnixNs, maxSize, index, makeReservoir),
     describe: (points) => ({
-      ...nameOf(metric.definition),
+      ...nameOf(metric),
       data: { kind: 'exponential_histogram', temporality, points },
     }),
   };
 }
 
 function countInstrument(metric: EnabledMetric): Instrument<CountSeries> {
+  const temporality = 'cumulative';
   return {
     ...metric,
-    temporality: 'cumulative',
+    temporality,
     make: (attributes, startUnixNs) => new CountSeries(attributes, startUnixNs),
-    describe: (points) => ({ ...nameOf(metric.definition), data: { kind: 'sum', points } }),
+    describe: (points) => ({ ...nameOf(metric), data: { kind: 'sum', isMonotonic: false, temporality, points } }),
   };
 }
 
-function nameOf({ name, unit, description }: HttpMetricDefinition): Pick<Metric, 'name' | 'unit' | 'description'> {
+function sumInstrument(metric: EnabledMetric, { temporality }: Aggregation): Instrument<SumSeries> {
+  return {
+    ...metric,
+    temporality,
+    make: (attributes, startUnixNs) => new SumSeries(attributes, startUnixNs),
+    describe: (points) => ({ ...nameOf(metric), data: { kind: 'sum', isMonotonic: true, temporality, points } }),
+  };
+}
+
+function nameOf({ definition: { name, unit, description } }: EnabledMetric): Pick<Metric, 'name' | 'unit' | 'description'> {
   return { name, unit, description };
 }

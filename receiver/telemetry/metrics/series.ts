@@ -109,3 +109,31 @@ export class CountSeries implements Series, NumberPoint {
     this.value = 0;
   }
 }
+
+/** What only grows. */
+export class SumSeries implements Series, NumberPoint {
+  readonly attributes: AttributeList;
+  startUnixNs: bigint;
+  timeUnixNs: bigint;
+  hasNoValue = false;
+  isTouched = false;
+  touchedAt: Nanoseconds = 0;
+  value = 0;
+
+  constructor(attributes: AttributeList, startUnixNs: bigint) {
+    this.attributes = attributes;
+    this.startUnixNs = startUnixNs;
+    this.timeUnixNs = startUnixNs;
+  }
+
+  /** `amount`: an integer that is not negative. With 0 the series is there, and says so. */
+  add(amount: number): void {
+    this.value += amount;
+    this.isTouched = true;
+  }
+
+  reset(isDelta: boolean): void {
+    this.isTouched = false;
+    if (isDelta) this.value = 0;
+  }
+}

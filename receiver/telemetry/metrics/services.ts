@@ -6,7 +6,7 @@ import type { Resource } from '../../model/resource.ts';
 import type { Nanoseconds } from '../../model/transaction.ts';
 import { HttpEntries } from './http-entries.ts';
 import type { Instrument, Instruments } from './instruments.ts';
-import type { CountSeries, DistributionSeries, Series } from './series.ts';
+import type { CountSeries, DistributionSeries, Series, SumSeries } from './series.ts';
 import { type Collection, type SeriesBudget, Stream } from './stream.ts';
 
 /** Takes points of one metric; what they are views of is reset when this returns. */
@@ -33,6 +33,7 @@ export class Service {
   /** By instrument. */
   readonly distributions: readonly Stream<DistributionSeries>[];
   readonly counts: readonly Stream<CountSeries>[];
+  readonly sums: readonly Stream<SumSeries>[];
   readonly entries = new HttpEntries();
   /** Of its last collection, or of one before it was there. */
   collectedUnixNs: bigint;
@@ -42,7 +43,7 @@ export class Service {
   constructor(
     resource: Resource,
     nowUnixNs: bigint,
-    { distributions, counts }: Instruments,
+    { distributions, counts, sums }: Instruments,
     limit: number,
     budget: SeriesBudget,
   ) {
@@ -50,10 +51,12 @@ export class Service {
     this.collectedUnixNs = nowUnixNs;
     this.distributions = distributions.map((instrument) => new Stream(instrument, limit, budget));
     this.counts = counts.map((instrument) => new Stream(instrument, limit, budget));
+    this.sums = sums.map((instrument) => new Stream(instrument, limit, budget));
   }
 
   get isEmpty(): boolean {
-    return this.distributions.every((stream) => stream.isEmpty) && this.counts.every((stream) => stream.isEmpty);
+    const isEmpty = (stream: { readonly isEmpty: boolean }): boolean => stream.isEmpty;
+    return this.distributions.every(isEmpty) && this.counts.every(isEmpty) && this.sums.every(isEmpty);
   }
 }
 
@@ -133,7 +136,7 @@ export class Services {
   }
 
   #collectService(service: Service, collection: Collection, take: Take): void {
-    const { distributions, counts } = this.#options.instruments;
+    const { distributions, counts, sums } = this.#options.instruments;
     const isAlive = service.processes > 0;
     let hasEnded = false;
     for (const [index, stream] of service.distributions.entries()) {
@@ -145,6 +148,11 @@ export class Services {
       const series: CountSeries[] = [];
       stream.collect(collection, isAlive, series);
       takeAll(service, counts[index], series, take);
+    }
+    for (const [index, stream] of service.sums.entries()) {
+      const series: SumSeries[] = [];
+      stream.collect(collection, isAlive, series);
+      takeAll(service, sums[index], series, take);
     }
     if (hasEnded) service.entries.clear();
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { defaultAttributes, httpMetrics } from '../../../receiver/model/http-metrics.ts';
+import { httpMetrics } from '../../../receiver/model/http-metrics.ts';
+import { defaultAttributes } from '../../../receiver/model/metric-definition.ts';
 import type { Present } from '../../../receiver/model/protocol.ts';
 import type { Transaction } from '../../../receiver/model/transaction.ts';
 import { createHttpDescriber } from '../../../receiver/protocols/http1/describe.ts';
@@ -268,7 +269,7 @@ describe('cumulative', () => {
     const last = only(bench.collect());
     assert.equal(last.hasNoValue, true);
     assert.deepEqual(bench.collect(), []);
-    const { services, series } = bench.metrics.counters();
+    const { services, series } = bench.store.counters();
     assert.deepEqual([services, series], [0, 0]);
   });
 
@@ -446,15 +447,15 @@ test('a collection in parts hands over each service once, and a new one begins w
   }
   const names: string[] = [];
   const collect = (minPoints: number): boolean =>
-    bench.metrics.collect(({ resource }) => {
+    bench.store.collect(({ resource }) => {
       names.push(resource.serviceName);
     }, minPoints);
-  bench.metrics.beginCollection();
+  bench.store.beginCollection(() => undefined);
   assert.deepEqual([collect(3), collect(3), collect(3), collect(3)], [false, false, false, true]);
   assert.deepEqual(names.splice(0), ['s1', 's2', 's3', 's4', 's5', 's6', 's7', 's8', 's9', 's10']);
-  bench.metrics.beginCollection();
+  bench.store.beginCollection(() => undefined);
   collect(4);
-  bench.metrics.beginCollection();
+  bench.store.beginCollection(() => undefined);
   assert.equal(collect(Infinity), true);
   assert.equal(names.length, 14);
   assert.equal(collect(Infinity), true);

@@ -2,13 +2,15 @@
 import { createProcesses } from '../../../receiver/attribution/processes.ts';
 import { createResources } from '../../../receiver/attribution/resources.ts';
 import { createServiceResources } from '../../../receiver/attribution/service-resources.ts';
-import { defaultAttributes, httpMetrics } from '../../../receiver/model/http-metrics.ts';
+import { httpMetrics } from '../../../receiver/model/http-metrics.ts';
+import { defaultAttributes } from '../../../receiver/model/metric-definition.ts';
 import type { DistributionPoint, Exemplar, HistogramPoint, NumberPoint, Point } from '../../../receiver/model/metric.ts';
 import type { ProcessImage } from '../../../receiver/model/process.ts';
 import type { Present } from '../../../receiver/model/protocol.ts';
 import type { AttributeValue } from '../../../receiver/model/span.ts';
 import { createHttpDimensions } from '../../../receiver/protocols/http1/dimensions.ts';
-import { HttpMetrics, type HttpMetricsOptions } from '../../../receiver/telemetry/metrics/http-metrics.ts';
+import { HttpMetrics } from '../../../receiver/telemetry/metrics/http-metrics.ts';
+import { MetricStore, type MetricStoreOptions } from '../../../receiver/telemetry/metrics/metric-store.ts';
 
 export const WALL_NS = 1_795_178_096_000_000_000n;
 export const SECOND = 1e9;
@@ -31,7 +33,7 @@ export interface PlainPoint {
   readonly exemplars: readonly Exemplar[];
 }
 
-type Aggregation = Partial<HttpMetricsOptions['aggregation']>;
+type Aggregation = Partial<MetricStoreOptions['aggregation'] & { readonly exemplars: boolean }>;
 
 export interface BenchOptions {
   readonly aggregation?: Aggregation;
@@ -48,6 +50,7 @@ export class MetricsBench {
   present: Present[] = [];
   /** What the wall clock is corrected by. */
   skewNs = 0n;
+  readonly store: MetricStore;
   readonly metrics: HttpMetrics;
   readonly processes = createProcesses({ maxProcesses: 1_000, retentionNs: 0 });
   /** Of every call: how many points it had. */
@@ -56,7 +59,8 @@ export class MetricsBench {
   constructor({ aggregation, metrics, attributes, ...limits }: BenchOptions = {}) {
     const resources = createResources({ host, version: '1.2.3', maxProcesses: 1_000 });
     const isWanted = (name: string, isDefault: boolean): boolean => metrics?.includes(name) ?? isDefault;
-    this.metrics = new HttpMetrics({
+    const { exemplars = true, ...rest } = aggregation ?? {};
+    this.store = new MetricStore({
       metrics: httpMetrics
         .filter(({ name, isEnabledByDefault }) => isWanted(name, isEnabledByDefault))
         .map((definition) => ({ definition, attributes: attributes ?? defaultAttributes(definition) })),
@@ -65,23 +69,26 @@ export class MetricsBench {
         histogram: 'explicit',
         maxSize: 160,
         cardinalityLimit: 2_000,
-        exemplars: true,
         seriesExpiry: 300 * SECOND,
-        ...aggregation,
+        ...rest,
       },
-      measure: createHttpDimensions({ knownMethods: ['GET', 'POST'], isServerAddressed: attributes !== undefined }),
       resourceOf: createServiceResources({ host, resourceOf: resources.resourceOf }),
       isAlive: this.processes.isAlive,
-      imageOf: this.processes.lookup,
-      present: (visit) => {
-        for (const present of this.present) visit(present);
-      },
       clock: {
         now: () => this.now,
         toUnixNs: (time) => WALL_NS + this.skewNs + BigInt(Math.round(time)),
       },
       random: Math.random,
       ...limits,
+    });
+    this.metrics = new HttpMetrics({
+      store: this.store,
+      exemplars,
+      measure: createHttpDimensions({ knownMethods: ['GET', 'POST'], isServerAddressed: attributes !== undefined }),
+      imageOf: this.processes.lookup,
+      present: (visit) => {
+        for (const present of this.present) visit(present);
+      },
     });
   }
 
@@ -98,8 +105,10 @@ export class MetricsBench {
   collect(seconds = 60): PlainPoint[] {
     this.now += seconds * SECOND;
     const points: PlainPoint[] = [];
-    this.metrics.beginCollection();
-    this.metrics.collect(({ resource, metric }, count) => {
+    this.store.beginCollection(() => {
+      this.metrics.countPresent();
+    });
+    this.store.collect(({ resource, metric }, count) => {
       this.pieces.push(count);
       for (const point of metric.data.points) {
         const { startUnixNs, timeUnixNs, attributes, hasNoValue } = point as Point;
