@@ -6,6 +6,7 @@
 #ifndef USM_CONNECTION_H
 #define USM_CONNECTION_H
 
+#include <bpf/bpf_core_read.h>
 #include "emit.h"
 
 /* The ring refused a record: nothing more of this connection is copied until the ring has room, and the next record
