@@ -198,6 +198,15 @@ struct context_place {
 	__u32 flags; /* place_flag */
 };
 
+/* One thread, as the iterator of threads.bpf.c writes it. */
+struct thread_entry {
+	__u64 start_time; /* of its process, since boot */
+	__u64 thread_pointer; /* 0: none, or not known */
+	__u32 tgid;
+	__u32 tid;
+	__u8 comm[16];
+};
+
 /* User space writes, the kernel reads: what need not be copied. One slot per connection, valid while cookie matches. */
 struct control {
 	__u64 cookie;
@@ -240,6 +249,7 @@ _Static_assert(sizeof(struct process_exit_event) == 32, "process_exit_event");
 _Static_assert(sizeof(struct context_event) == 72, "context_event");
 _Static_assert(__builtin_offsetof(struct context_event, attributes) == 68, "a record in a context_event");
 _Static_assert(sizeof(struct context_place) == 48, "context_place");
+_Static_assert(sizeof(struct thread_entry) == 40, "thread_entry");
 _Static_assert(sizeof(struct control) == 64, "control");
 
 #endif

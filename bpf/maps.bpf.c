@@ -57,6 +57,7 @@ struct wire_types {
 	struct process_exit_event process_exit;
 	struct context_event context;
 	enum place_flag place;
+	struct thread_entry thread;
 	enum event_kind kind;
 	enum io_flag flag;
 	enum missing_reason missing;

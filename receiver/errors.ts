@@ -82,6 +82,10 @@ export const errorCodes = {
     meaning: 'The command `inspect` could not ask a running receiver.',
     remedy: 'configure the zpages extension, name it in service::extensions, and give its address with --endpoint',
   },
+  USM_DOCTOR: {
+    meaning: 'The command `doctor` could not examine a process.',
+    remedy: 'give the id that the process has in the pid namespace of this command',
+  },
   USM_SHUTDOWN_TIMEOUT: {
     meaning:
       'The receiver did not stop within `shutdown_timeout` and was ended. What was still queued is lost; the kernel removes its programs.',

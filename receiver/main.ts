@@ -32,6 +32,13 @@ async function main(): Promise<void> {
       process.stdout.write(await inspect(command, fetch));
       return;
     }
+    case 'doctor': {
+      const { doctor } = await import('./doctor.ts');
+      const { text, exitCode } = doctor(command, { arch: process.arch, ownPid: process.pid });
+      process.stdout.write(text);
+      process.exitCode = exitCode;
+      return;
+    }
     case 'validate':
       await load(command);
       return;

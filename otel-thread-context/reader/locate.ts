@@ -14,6 +14,8 @@ export interface Step {
   /** 'note': of interest, but neither a success nor a failure. */
   readonly outcome: 'found' | 'missing' | 'refused' | 'note';
   readonly detail: string;
+  /** What is in the way, for programs: of a step that is missing or refused. */
+  readonly reason?: string;
 }
 
 export type LocateOutcome =
@@ -41,23 +43,32 @@ const MAX_FILE_BYTES = 256 * 1024 * 1024;
 export function locate(observed: ObservedProcess, cache: ImageCache): Location {
   const process = withinBudget(observed, MAX_FILE_BYTES);
   const steps: Step[] = [];
-  const note = (name: Step['name'], outcome: Step['outcome'], detail: string): void => {
+  const note = (name: Step['name'], outcome: Step['outcome'], detail: string, reason?: string): void => {
     // Names of files come from others, and go to terminals and logs.
-    steps.push({ name, outcome, detail: detail.replace(/\p{Cc}/gu, '?') });
+    steps.push({ name, outcome, detail: detail.replace(/\p{Cc}/gu, '?'), ...(reason === undefined ? undefined : { reason }) });
   };
   const end = (outcome: LocateOutcome, context?: ProcessContext, schema?: ThreadSchema) => ({ outcome, context, schema, steps });
 
   const listing = process.readMaps();
   if (!listing || listing.length === 0) {
-    note('mappings', 'missing', 'the list of mappings cannot be read: the process has ended, or reading it is not permitted');
+    note(
+      'mappings',
+      'missing',
+      'the list of mappings cannot be read: the process has ended, or reading it is not permitted',
+      'unreadable',
+    );
     return end({ kind: 'not_published' });
   }
   const mappings = parseMappings(listing);
+  note('mappings', 'found', `${mappings.length} with a name`);
 
   const context = findProcessContext(process.readMemory, mappings);
   if (context.kind !== 'context') {
-    if (context.kind === 'absent') note('process context', 'missing', 'no mapping is named OTEL_CTX');
-    else note('process context', 'refused', `at ${hexAddress(context.address)}: ${context.detail} (${context.reason})`);
+    if (context.kind === 'absent') note('process context', 'missing', 'no mapping is named OTEL_CTX', 'absent');
+    else {
+      const { address, detail, reason } = context;
+      note('process context', 'refused', `at ${hexAddress(address)}: ${detail} (${reason})`, reason);
+    }
     return end({ kind: 'not_published' });
   }
   const published = `at ${hexAddress(context.address)}, published at ${context.publishedAt} ns`;
@@ -65,11 +76,11 @@ export function locate(observed: ObservedProcess, cache: ImageCache): Location {
 
   const schema = threadSchema(context);
   if (schema.kind === 'absent') {
-    note('schema', 'missing', 'the process context has no threadlocal.schema_version');
+    note('schema', 'missing', 'the process context has no threadlocal.schema_version', 'absent');
     return end({ kind: 'not_published' }, context);
   }
   if (schema.kind === 'unsupported') {
-    note('schema', 'refused', `${schema.version} is not known here`);
+    note('schema', 'refused', `${schema.version} is not known here`, 'unknown');
     return end({ kind: 'unsupported' }, context);
   }
   const misplaced = schema.isMisplaced ? ', among the attributes of the resource, where it does not belong' : '';
@@ -80,7 +91,9 @@ export function locate(observed: ObservedProcess, cache: ImageCache): Location {
   }
 
   const loaded = loadedObjects(process, mappings, cache);
-  note('program', loaded.main ? 'found' : 'missing', describeProgram(loaded.main, loaded.objects.length, loaded.libc));
+  const program = describeProgram(loaded.main, loaded.objects.length, loaded.libc);
+  if (loaded.main) note('program', 'found', program);
+  else note('program', 'missing', program, 'absent');
   for (const skipped of loaded.skipped) note('program', 'note', `skipped ${skipped}`);
 
   const { symbol } = schema.form;
@@ -88,7 +101,7 @@ export function locate(observed: ObservedProcess, cache: ImageCache): Location {
     const objection = objectionTo(definition, symbol.size);
     const { table, value } = definition.symbol;
     const where = `${symbol.name} in .${table} of ${definition.object.mapping.name}`;
-    if (objection !== undefined) note('symbol', 'refused', `${where}: ${objection}`);
+    if (objection !== undefined) note('symbol', 'refused', `${where}: ${objection}`, 'objection');
     else note('symbol', 'found', `${where}, ${hexAddress(value)} bytes into its thread-local storage`);
     return objection === undefined;
   });
@@ -98,13 +111,17 @@ export function locate(observed: ObservedProcess, cache: ImageCache): Location {
       'symbol',
       'missing',
       `no object that can be read defines ${symbol.name} as a thread-local variable of ${symbol.size} bytes`,
+      'absent',
     );
     return end({ kind: 'unresolved' }, context, schema);
   }
 
   const slots = threadSlots(process, loaded, definitions);
-  for (const slot of slots) note('slot', slot.location.model === 'unresolved' ? 'refused' : 'found', describeSlot(slot));
-  if (slots.length === 0) note('slot', 'missing', 'no loaded object reaches the symbol');
+  for (const slot of slots) {
+    if (slot.location.model === 'unresolved') note('slot', 'refused', describeSlot(slot), slot.location.reason);
+    else note('slot', 'found', describeSlot(slot));
+  }
+  if (slots.length === 0) note('slot', 'missing', 'no loaded object reaches the symbol', 'absent');
   const resolved = slots.filter(({ location }) => location.model !== 'unresolved');
   return end(resolved.length > 0 ? { kind: 'located', slots: resolved } : { kind: 'unresolved' }, context, schema);
 }

@@ -3,10 +3,8 @@
 import { ImageCache, locate, type Location, openProcess, threadSymbols } from '../../otel-thread-context/reader/index.ts';
 import type { Clock } from '../clock.ts';
 import type { ProcessInstance } from '../model/thread-context.ts';
+import { startTicks, ticksOf } from './process-start.ts';
 import { ThreadContexts, type ThreadContextsOptions } from './thread-contexts.ts';
-
-/** Of the start time in /proc/PID/stat: 1/100 s on all machines that we run on. */
-const NS_PER_TICK = 10_000_000n;
 
 /** As many as the kernel side keeps. */
 const MAX_PROCESSES = 32_768;
@@ -35,7 +33,7 @@ export function createContextLocator(
 ): (instance: ProcessInstance) => Location | undefined {
   const cache = new ImageCache(threadSymbols);
   return ({ pid, startTime }) => {
-    if (startTicks(readText(`/proc/${String(pid)}/stat`) ?? '') !== startTime / NS_PER_TICK) return undefined;
+    if (startTicks(readText(`/proc/${String(pid)}/stat`) ?? '') !== ticksOf(startTime)) return undefined;
     const process = openProcess(pid);
     try {
       return locate(process, cache);
@@ -43,10 +41,4 @@ export function createContextLocator(
       process.close();
     }
   };
-}
-
-/** Field 22 of proc_pid_stat(5); the name in field 2 may hold anything. */
-export function startTicks(stat: string): bigint | undefined {
-  const field = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
-  return /^\d+$/.test(field) ? BigInt(field) : undefined;
 }

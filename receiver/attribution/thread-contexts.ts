@@ -1,8 +1,9 @@
 // Processes as they appear → where their threads have their contexts, told to the kernel side. Looking is not free, most processes publish nothing, and
 // one that does may begin late: so each is looked at when it appears and then ever more rarely, one at a time, between other work. OTEP 4947.
-import type { Location, ThreadSlot } from '../../otel-thread-context/reader/index.ts';
+import type { Location } from '../../otel-thread-context/reader/index.ts';
 import type { ProcessId } from '../model/process.ts';
 import type { ContextPlace, ProcessInstance } from '../model/thread-context.ts';
+import { type Machine, placementOf } from './context-place.ts';
 
 export interface ThreadContextsOptions {
   /** Looks at the process; undefined when it has ended, or is not the one with this id where we look. Never throws. */
@@ -13,7 +14,7 @@ export interface ThreadContextsOptions {
     delete(pid: number): void;
   };
   /** Of programs on this machine: others run in an emulator, whose threads these are. */
-  readonly machine: ThreadSlot['object']['image']['elf']['machine'];
+  readonly machine: Machine;
   /** Milliseconds, never going back. */
   readonly nowMs: () => number;
   readonly maxProcesses: number;
@@ -141,19 +142,17 @@ export class ThreadContexts {
     this.#enqueue(entry, Math.min(entry.delay + 1, DELAYS_MS.length - 1));
   }
 
-  #apply(entry: Entry, { outcome, schema }: Location): void {
+  #apply(entry: Entry, location: Location): void {
     const { places, machine } = this.#options;
-    entry.keyMap = schema?.keyMap ?? NO_KEYS;
-    const slots = outcome.kind === 'located' && schema?.form.kind === 'record_pointer' ? outcome.slots : [];
-    const [slot] = slots;
-    // With two variables nobody knows which of them a thread uses.
-    const place = slots.length === 1 && slot?.object.image.elf.machine === machine ? placeOf(slot) : undefined;
-    if (place === undefined) {
-      if (outcome.kind !== 'not_published') this.#counters.unresolved++;
+    entry.keyMap = location.schema?.keyMap ?? NO_KEYS;
+    const placement = placementOf(location, machine);
+    if (placement.kind !== 'place') {
+      if (placement.kind === 'refused') this.#counters.unresolved++;
       if (entry.place !== undefined) places.delete(entry.instance.pid);
       entry.place = undefined;
       return;
     }
+    const { place } = placement;
     if (entry.place !== undefined && isSame(entry.place, place)) return;
     try {
       places.set(entry.instance, place);
@@ -186,21 +185,6 @@ export class ThreadContexts {
     this.#entries.delete(entry.instance.pid);
     if (entry.place !== undefined) this.#options.places.delete(entry.instance.pid);
   }
-}
-
-function placeOf({ location }: ThreadSlot): ContextPlace | undefined {
-  if (location.model === 'static') return { kind: 'static', offset: location.offset };
-  if (location.model === 'unresolved') return undefined;
-  const { offset, moduleId, generation, dtv } = location;
-  return {
-    kind: 'module',
-    offset,
-    moduleId,
-    generation: dtv.hasGeneration ? generation : 0,
-    dtvOffset: dtv.pointerOffset,
-    countOffset: dtv.countOffset,
-    entrySize: dtv.entrySize,
-  };
 }
 
 function isSame(a: ContextPlace, b: ContextPlace): boolean {

@@ -2,21 +2,24 @@
 // https://github.com/open-telemetry/opentelemetry-collector/blob/main/otelcol/command.go
 import { ReceiverError } from '../errors.ts';
 import { nearMatch } from '../config/near-match.ts';
+import { type DoctorCommand, parseDoctor } from './doctor-arguments.ts';
 import { type InspectCommand, parseInspect } from './inspect-arguments.ts';
 
 export type Command =
   | { readonly kind: 'run' | 'validate'; readonly sources: readonly string[]; readonly sets: readonly string[] }
+  | DoctorCommand
   | InspectCommand
   | { readonly kind: 'components' | 'help' | 'version' };
 
-const subcommands = ['components', 'help', 'inspect', 'validate'] as const;
+const subcommands = ['components', 'doctor', 'help', 'inspect', 'validate'] as const;
 const valueFlags = ['--config', '--set', '--feature-gates'] as const;
 const allFlags = [...valueFlags, '--help', '--version'] as const;
 
 export function parseArguments(args: readonly string[]): Command {
-  // Its flags are its own.
-  if (args[0] === 'inspect' && !args.some((argument) => argument === '-h' || argument === '--help'))
-    return parseInspect(args.slice(1));
+  // Their flags are their own.
+  const isHelp = args.some((argument) => argument === '-h' || argument === '--help');
+  if (args[0] === 'inspect' && !isHelp) return parseInspect(args.slice(1));
+  if (args[0] === 'doctor' && !isHelp) return parseDoctor(args.slice(1));
   const sources: string[] = [];
   const sets: string[] = [];
   let kind: Command['kind'] | undefined;
@@ -37,7 +40,7 @@ export function parseArguments(args: readonly string[]): Command {
     }
   }
   if (information !== undefined) return { kind: information };
-  if (kind === 'inspect') throw usage('"inspect" comes first, and its flags behind it');
+  if (kind === 'inspect' || kind === 'doctor') throw usage(`"${kind}" comes first, and its flags behind it`);
   if (kind === 'components' || kind === 'help') {
     if (sources.length + sets.length > 0) throw usage(`"${kind}" takes no --config and no --set`);
     return { kind };
@@ -76,6 +79,7 @@ Usage:
 
 Commands:
   components   Print the components of this build as YAML
+  doctor       Tell step by step what can be read of a process, and what is in the way; needs no running receiver
   inspect      Ask a running receiver, which has the zpages extension, where its transactions are
   validate     Check the configuration without running; prints nothing and exits 0 when it is good
   help         Print this text
@@ -85,6 +89,12 @@ Flags:
   --set KEY=VALUE   Set one key over all --config, for example --set=exporters.debug.verbosity=detailed. May be repeated
   -h, --help        Print this text
   -v, --version     Print the version
+
+Flags of doctor:
+  --pid N           Of this process; may be repeated. Exits 0 when something can be read of each, 2 when not
+  --all             Of all processes. Exits 2 when one of them has something to read that can't be read
+  --json            Print JSON
+  --values          Also the values of attributes, which are the application's data
 
 Flags of inspect:
   --endpoint ADDRESS  Of the zpages extension (default localhost:55679)

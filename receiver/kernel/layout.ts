@@ -190,6 +190,15 @@ export const contextPlace = {
   flags: 44,
 } as const;
 
+export const threadEntry = {
+  sizeOf: 40,
+  startTime: 0,
+  threadPointer: 8,
+  tgid: 16,
+  tid: 20,
+  comm: 24,
+} as const;
+
 export const control = {
   sizeOf: 64,
   cookie: 0,

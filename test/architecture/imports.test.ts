@@ -59,6 +59,7 @@ const rules: readonly Rule[] = [
   { of: 'receiver/receiver.ts', files: everything, packages: ['node:'] },
   { of: 'receiver/operations.ts', files: everything, packages: ['node:'] },
   { of: 'receiver/self-observation.ts', files: everything, packages: [] },
+  { of: 'receiver/doctor.ts', files: everything, packages: ['node:'] },
   { of: 'receiver/main.ts', files: everything, packages: ['node:'] },
   { of: 'receiver/index.ts', files: everything, packages: [] },
   // These know nothing of the receiver.

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { createContextLocator, startTicks } from '../../receiver/attribution/context-locator.ts';
+import { createContextLocator } from '../../receiver/attribution/context-locator.ts';
+import { startTicks } from '../../receiver/attribution/process-start.ts';
 
 const readText = (path: string): string => readFileSync(path, 'utf8');
 
