@@ -17,6 +17,11 @@ bool IsIterator(const bpf_program* program) {
   return bpf_program__expected_attach_type(program) == BPF_TRACE_ITER;
 }
 
+/** A program for places in files, which nobody but the caller knows. */
+bool IsProbe(const bpf_program* program) {
+  return std::strcmp(bpf_program__section_name(program), "uprobe") == 0;
+}
+
 bool IsPerCpu(bpf_map_type type) {
   return type == BPF_MAP_TYPE_PERCPU_ARRAY || type == BPF_MAP_TYPE_PERCPU_HASH ||
          type == BPF_MAP_TYPE_LRU_PERCPU_HASH || type == BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE;
@@ -105,8 +110,9 @@ std::vector<AttachFailure> BpfSession::Attach(const std::vector<std::string>& na
   bpf_object__for_each_program(program, object_.get()) {
     const std::string name = bpf_program__name(program);
     const bool is_named = std::find(names.begin(), names.end(), name) != names.end();
+    const bool is_attachable = !IsIterator(program) && !IsProbe(program);
     const bool is_wanted =
-        names.empty() ? bpf_program__autoload(program) && !IsIterator(program) : is_named;
+        names.empty() ? bpf_program__autoload(program) && is_attachable : is_named;
     if (!is_wanted || links_.count(name) != 0) continue;
     LinkHandle link(bpf_program__attach(program));
     if (link) {
@@ -118,6 +124,30 @@ std::vector<AttachFailure> BpfSession::Attach(const std::vector<std::string>& na
   }
   return failures;
 }
+
+Status BpfSession::AttachProbe(const std::string& name, const std::string& file, uint64_t offset,
+                               uint64_t cookie, uint32_t* id) {
+  const std::string operation = Quoted("attach program", name) + " to " + Quoted("file", file) +
+                                " at " + std::to_string(offset);
+  LogScope log;
+  const bpf_program* program = bpf_object__find_program_by_name(object_.get(), name.c_str());
+  if (program == nullptr)
+    return Status::Failed(ENOENT, operation, "the object has no such program");
+  if (!IsProbe(program)) return Status::Failed(EINVAL, operation, "it is not a probe");
+  LIBBPF_OPTS(bpf_uprobe_opts, options, .bpf_cookie = cookie);
+  constexpr pid_t kAllProcesses = -1;
+  LinkHandle link(
+      bpf_program__attach_uprobe_opts(program, kAllProcesses, file.c_str(), offset, &options));
+  if (!link) {
+    const int error = errno;
+    return Status::Failed(error, operation, log.Take());
+  }
+  *id = ++last_probe_;
+  probes_.emplace(*id, std::move(link));
+  return Status::Ok();
+}
+
+void BpfSession::DetachProbe(uint32_t id) { probes_.erase(id); }
 
 Status BpfSession::Iterate(const std::string& name, const std::string& map_name, size_t limit,
                            std::vector<uint8_t>* output) {
@@ -196,6 +226,7 @@ int BpfSession::map_fd(size_t index) const {
 
 void BpfSession::Close() {
   links_.clear();
+  probes_.clear();
   maps_.clear();
   object_.reset();
 }

@@ -58,9 +58,15 @@ class BpfSession {
   /** Opens, prepares and loads. Either all of it happens or nothing stays. */
   Status Open(const OpenOptions& options);
 
-  /** Attaches the named programs, or without names all but iterators. Those that fail are listed.
-   */
+  /** Attaches the named programs, or without names all but iterators and probes. Those that fail
+   * are listed. */
   std::vector<AttachFailure> Attach(const std::vector<std::string>& names);
+
+  /** Has a program run before the instruction at `offset` of the file, in all processes that map it
+   * now or later. On success `id` is what DetachProbe takes. */
+  Status AttachProbe(const std::string& program, const std::string& file, uint64_t offset,
+                     uint64_t cookie, uint32_t* id);
+  void DetachProbe(uint32_t id);
 
   /** Runs an iterator program to its end and collects its output. `map`: what it walks, or ''. */
   Status Iterate(const std::string& program, const std::string& map, size_t limit,
@@ -83,6 +89,8 @@ class BpfSession {
   ObjectHandle object_;
   // After object_, so that they are destroyed before it.
   std::map<std::string, LinkHandle> links_;
+  std::map<uint32_t, LinkHandle> probes_;
+  uint32_t last_probe_ = 0;
   std::vector<bpf_map*> maps_;
 };
 

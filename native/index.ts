@@ -90,7 +90,7 @@ export class BpfObject {
   }
 
   /**
-   * Attaches the named programs, or all but iterators. What is attached already stays so. All are tried; if some fail, the error
+   * Attaches the named programs, or all but iterators and probes. What is attached already stays so. All are tried; if some fail, the error
    * lists them and gives the first one's reason, and the others stay attached.
    */
   attach(programs: readonly string[] = []): void {
@@ -102,6 +102,22 @@ export class BpfObject {
         failures.map((failure) => failure.program),
       );
     }
+  }
+
+  /**
+   * Has a program of SEC("uprobe") run before the instruction at `offset` (bytes from the beginning of the file), in every process
+   * that has the file mapped, now or later; `cookie` (64 bits) is what bpf_get_attach_cookie() gives it. The path is looked up once:
+   * whatever takes the file's name afterwards is another file. A file that is not mapped yet is not looked into, so what stands at
+   * `offset` is the caller's to know. Blocks for as long as the kernel needs to patch the processes, milliseconds.
+   */
+  attachProbe(program: string, file: string, offset: number, cookie: bigint): Probe {
+    const operation = `attach program '${program}' to file '${file}'`;
+    if (!Number.isSafeInteger(offset) || offset < 0) throw invalid(operation, `${String(offset)} is no offset`);
+    if (cookie !== BigInt.asUintN(64, cookie)) throw invalid(operation, `the cookie ${String(cookie)} has more than 64 bits`);
+    const id = check(this.#open().attachProbe(program, file, offset, cookie));
+    return new Probe(() => {
+      if (!this.#isClosed) this.#session.detachProbe(id);
+    });
   }
 
   /** Runs an iterator program over all its objects and returns what it wrote (64 MiB at most). `map`: for iterators over a map. */
@@ -157,6 +173,22 @@ export class BpfObject {
     if (map === undefined)
       throw new NativeError({ errno: 2, operation: `find map '${name}'`, log: 'the object has no such map' });
     return map;
+  }
+}
+
+/** A program at an instruction of a file. */
+export class Probe {
+  #detach: (() => void) | undefined;
+
+  /** Use {@link BpfObject.attachProbe}. */
+  constructor(detach: () => void) {
+    this.#detach = detach;
+  }
+
+  /** Detaches. May be called twice; closing the object does it too. */
+  close(): void {
+    this.#detach?.();
+    this.#detach = undefined;
   }
 }
 
