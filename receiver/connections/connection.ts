@@ -30,7 +30,7 @@ export interface ConnectionContext {
   readonly books: Books;
   /** The kernel copies this much of one direction before it wants to hear that it was followed (WINDOW_SIZE of bpf/config.h). */
   readonly windowSize: number;
-  onRequest(exchange: Exchange): void;
+  onRequest(exchange: Exchange, connection: Connection): void;
   /** A transaction that has ended, at `connection`. */
   onTransaction(transaction: Transaction, connection: Connection): void;
   /** Nothing more is wanted of this connection. */
@@ -46,6 +46,8 @@ function formatEndpoint({ address, port }: Endpoint): string {
 const MAX_STRANGE_TURNS = 16;
 
 export class Connection implements ConversationSink {
+  /** The other end, where that is observed too and not over. */
+  otherEnd: Connection | undefined;
   #info: ConnectionInfo;
   readonly #context: ConnectionContext;
   #start: ConversationStart;
@@ -56,7 +58,8 @@ export class Connection implements ConversationSink {
   /** The request side is what this socket sends (client) or receives (server); undefined until the role is known. */
   #isRequestSent: boolean | undefined;
   #isIgnored = false;
-  readonly #waiting = new WaitingEvents();
+  /** Undefined where nothing has waited lately, as on most connections ever: an idle one shall be small. */
+  #waiting: WaitingEvents | undefined;
   /** Older than the receiver, or its first bytes are unknown; and nothing proven yet. */
   #isStrange: boolean;
   #strangeTurns = 0;
@@ -87,7 +90,7 @@ export class Connection implements ConversationSink {
 
   /** Time of the first event that waits. */
   get waitingSince(): Nanoseconds | undefined {
-    return this.#waiting.since;
+    return this.#waiting?.since;
   }
 
   /** The exchange whose request this end sent or received from `position` on, if it is one of the latest. */
@@ -109,11 +112,11 @@ export class Connection implements ConversationSink {
     this.#lastTime = event.time;
     if (event.isResumed) this.resumed();
     if (this.#isRequestSent === undefined && !this.#resolveRole(event)) return;
-    if (this.#waiting.isEmpty && !this.#isBlocked(event)) {
+    if ((this.#waiting?.isEmpty ?? true) && !this.#isBlocked(event)) {
       this.#deliver(event);
       return;
     }
-    if (!this.#waiting.add(event)) {
+    if (!(this.#waiting ??= new WaitingEvents()).add(event)) {
       this.release();
       this.#handOver(event);
       return;
@@ -130,23 +133,24 @@ export class Connection implements ConversationSink {
     this.#lastTime = event.time;
     const flow = event.isSent ? this.#sent : this.#received;
     if (this.#isRequestSent === undefined) this.#passOverWaiting();
-    else if (this.#waiting.first(event.isSent) !== undefined) this.release();
+    else if (this.#waiting?.first(event.isSent) !== undefined) this.release();
     else {
+      const waiting = this.#waiting;
       // What stood before this walk when it was made will not be told of by it.
-      for (let other = this.#waiting.first(!event.isSent); other !== undefined; other = this.#waiting.first(!event.isSent)) {
+      for (let other = waiting?.first(!event.isSent); other !== undefined; other = waiting?.first(!event.isSent)) {
         if (other.otherPosition > event.position) break;
-        this.#handOver(this.#waiting.take(!event.isSent) as IoEvent);
+        this.#handOver(waiting?.take(!event.isSent) as IoEvent);
       }
     }
     this.#walk(event, flow);
-    if (!this.#waiting.isEmpty) this.#releaseReady();
+    if (this.#waiting?.isEmpty === false) this.#releaseReady();
   }
 
   /** One direction ends at `position`: nothing more is received, or sent. */
   end(isSent: boolean, time: Nanoseconds, position: number): void {
     this.#lastTime = time;
-    if (this.#waiting.isEmpty) this.#end(isSent, time, position);
-    else this.#waiting.addEnd({ isSent, time, position });
+    if (this.#waiting?.isEmpty ?? true) this.#end(isSent, time, position);
+    else this.#waiting?.addEnd({ isSent, time, position });
   }
 
   /** The connection is over; the kernel's final positions account for what moved unseen. */
@@ -187,7 +191,7 @@ export class Connection implements ConversationSink {
       received: { position: this.#received.position, stepped_to: this.#received.steppedTo },
       sent: { position: this.#sent.position, stepped_to: this.#sent.steppedTo },
       waiting_ms: since === undefined ? undefined : Math.round((now - since) / 1e6),
-      waiting_bytes: this.#waiting.bytes,
+      waiting_bytes: this.#waiting?.bytes ?? 0,
       lost_bytes: this.#lostBytes,
       last_loss: this.#lastLoss,
       conversation,
@@ -197,15 +201,18 @@ export class Connection implements ConversationSink {
   /** Gives the conversation the time: what it holds in doubt may be settled by silence. */
   settle(now: Nanoseconds): void {
     if (!this.#isIgnored) this.#conversation?.settle?.(now);
+    if (this.#waiting?.isUnused === true) this.#waiting = undefined;
   }
 
   /** Hands over what waits, ready or not. What waits for the role goes on waiting: nobody knows yet whose it is. */
   release(): void {
     if (this.#isRequestSent === undefined) return;
+    const waiting = this.#waiting;
+    if (waiting === undefined) return;
     this.#releaseReady();
     // What they wait for counts as missing from now on. One direction at most is left.
     for (const isSent of [true, false]) {
-      for (let event = this.#waiting.take(isSent); event !== undefined; event = this.#waiting.take(isSent)) this.#handOver(event);
+      for (let event = waiting.take(isSent); event !== undefined; event = waiting.take(isSent)) this.#handOver(event);
     }
     this.#releaseEnds();
   }
@@ -226,7 +233,7 @@ export class Connection implements ConversationSink {
   }
 
   requested(exchange: Exchange): void {
-    this.#context.onRequest(exchange);
+    this.#context.onRequest(exchange, this);
   }
 
   seen(): void {
@@ -379,23 +386,25 @@ export class Connection implements ConversationSink {
 
   /** Hands over what waits for nothing any more. */
   #releaseReady(): void {
+    const waiting = this.#waiting;
+    if (waiting === undefined) return;
     for (;;) {
-      const sent = this.#waiting.first(true);
-      const received = this.#waiting.first(false);
+      const sent = waiting.first(true);
+      const received = waiting.first(false);
       if (sent === undefined && received === undefined) break;
       if (sent !== undefined && received !== undefined) {
         // The first of both directions are here: what is before them has come, or is missing.
         const isSentFirst = received.otherPosition > sent.position;
         // Another thread's call that moved bytes earlier returned later.
         if (isSentFirst) sent.time = Math.min(sent.time, received.time);
-        this.#waiting.take(isSentFirst);
+        waiting.take(isSentFirst);
         if (isSentFirst && this.#isRequestSent === true) this.#deliver(sent);
         else this.#handOver(isSentFirst ? sent : received, isSentFirst ? received.position : sent.position);
         continue;
       }
       const next = (sent ?? received) as IoEvent;
       if (this.#isBlocked(next)) return;
-      this.#waiting.take(next.isSent);
+      waiting.take(next.isSent);
       this.#deliver(next);
     }
     this.#releaseEnds();
@@ -422,7 +431,7 @@ export class Connection implements ConversationSink {
   }
 
   #releaseEnds(): void {
-    for (let end = this.#waiting.takeEnd(); end !== undefined; end = this.#waiting.takeEnd())
+    for (let end = this.#waiting?.takeEnd(); end !== undefined; end = this.#waiting?.takeEnd())
       this.#end(end.isSent, end.time, end.position);
   }
 
@@ -468,10 +477,11 @@ export class Connection implements ConversationSink {
 
   /** For sockets whose role the kernel could not tell: the side that speaks HTTP requests is the client's. False: wait for more. */
   #resolveRole(event: IoEvent): boolean {
-    const bytes = this.#waiting.bytesBefore(event);
+    const waiting = (this.#waiting ??= new WaitingEvents());
+    const bytes = waiting.bytesBefore(event);
     const role = event.captured === 0 ? 'undecided' : recogniseRole(this.#context.protocols, event.isSent, bytes);
     if (role === 'client' || role === 'server') return this.#adoptRole(role);
-    if (role === 'undecided' && this.#waiting.add(event)) return false;
+    if (role === 'undecided' && waiting.add(event)) return false;
     // Neither: it stays unknown which end asks, but also that anything is asked.
     if (event.isSent !== this.#isLastSent) this.#strangeTurns++;
     if (this.#start === 'beginning' || this.#strangeTurns > MAX_STRANGE_TURNS) this.giveUp('not_http');
@@ -490,10 +500,12 @@ export class Connection implements ConversationSink {
   }
 
   #passOverWaiting(): void {
+    const waiting = this.#waiting;
+    if (waiting === undefined) return;
     for (const isSent of [true, false]) {
-      for (let event = this.#waiting.take(isSent); event !== undefined; event = this.#waiting.take(isSent)) this.#passOver(event);
+      for (let event = waiting.take(isSent); event !== undefined; event = waiting.take(isSent)) this.#passOver(event);
     }
-    while (this.#waiting.takeEnd() !== undefined);
+    while (waiting.takeEnd() !== undefined);
   }
 
   #passOver(event: IoEvent): void {

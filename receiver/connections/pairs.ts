@@ -1,6 +1,5 @@
 // Both ends of one connection, when both are observed: which exchange of the client's end a server's transaction is the other side of.
 // The ends know each other by their pair, and the exchange by its request's position, never by addresses.
-import type { ConnectionId } from '../model/connection.ts';
 import type { Exchange } from '../model/exchange.ts';
 import type { Nanoseconds, Transaction } from '../model/transaction.ts';
 import type { Connection } from './connection.ts';
@@ -17,8 +16,8 @@ interface Waiting {
 }
 
 export class Pairs {
-  readonly #ends = new Map<string, Connection>();
-  readonly #others = new Map<ConnectionId, Connection>();
+  /** By pair: one end whose other end has not shown. */
+  readonly #single = new Map<string, Connection>();
   readonly #onTransaction: (transaction: Transaction) => void;
   /** In the order in which they ended. */
   #waiting: Waiting[] = [];
@@ -36,35 +35,36 @@ export class Pairs {
   open(connection: Connection): void {
     const { pair } = connection.info;
     if (pair === '') return;
-    const other = this.#ends.get(pair);
+    const other = this.#single.get(pair);
     if (other === undefined) {
-      this.#ends.set(pair, connection);
+      this.#single.set(pair, connection);
       return;
     }
-    this.#others.set(connection.info.id, other);
-    this.#others.set(other.info.id, connection);
+    this.#single.delete(pair);
+    connection.otherEnd = other;
+    other.otherEnd = connection;
   }
 
   /** One end is over: the other one will not have another. */
   forget(connection: Connection): void {
-    const other = this.#others.get(connection.info.id);
-    const first = this.#ends.get(connection.info.pair);
-    if (first === connection || (first !== undefined && first === other)) this.#ends.delete(connection.info.pair);
-    if (other === undefined) return;
-    this.#others.delete(connection.info.id);
-    this.#others.delete(other.info.id);
+    const { otherEnd } = connection;
+    if (otherEnd === undefined) {
+      if (this.#single.get(connection.info.pair) === connection) this.#single.delete(connection.info.pair);
+      return;
+    }
+    connection.otherEnd = undefined;
+    otherEnd.otherEnd = undefined;
   }
 
-  /** A request's head is complete: a server's normally after the one at its client's end. */
-  requested(exchange: Exchange): void {
-    const other = this.#others.get(exchange.connection.id);
-    if (other?.info.role !== 'client' || exchange.connection.role !== 'server') return;
-    exchange.otherEnd ??= other.exchangeAt(exchange.position);
+  /** A request's head is complete at `connection`: a server's normally after the one at its client's end. */
+  requested(exchange: Exchange, { otherEnd }: Connection): void {
+    if (exchange.otherEnd !== undefined || exchange.connection.role !== 'server') return;
+    if (otherEnd?.info.role === 'client') exchange.otherEnd = otherEnd.exchangeAt(exchange.position);
   }
 
   /** Hands the transaction on, at once or when its other end has had its time to show. */
   take(transaction: Transaction, connection: Connection): void {
-    this.requested(transaction.exchange);
+    this.requested(transaction.exchange, connection);
     if (this.#mustWait(transaction, connection)) this.#waiting.push({ transaction, connection });
     else this.#onTransaction(transaction);
   }
@@ -75,7 +75,7 @@ export class Pairs {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const { transaction, connection } of waiting) {
-      this.requested(transaction.exchange);
+      this.requested(transaction.exchange, connection);
       if (transaction.end + MAX_WAIT_NS > now && this.#mustWait(transaction, connection)) {
         this.#waiting.push({ transaction, connection });
       } else {
@@ -87,8 +87,8 @@ export class Pairs {
   close(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const { transaction } of waiting) {
-      this.requested(transaction.exchange);
+    for (const { transaction, connection } of waiting) {
+      this.requested(transaction.exchange, connection);
       this.#onTransaction(transaction);
     }
   }
@@ -98,9 +98,9 @@ export class Pairs {
     const { exchange, role, requestPosition, request } = transaction;
     // What the wire says goes before what the other end says.
     if (role === 'client' || exchange.otherEnd !== undefined || request.traceparent !== undefined) return false;
-    const other = this.#others.get(connection.info.id);
-    if (other === undefined) return requestPosition === 0 && connection.info.pair !== '';
-    const followed = other.requestPosition;
+    const { otherEnd } = connection;
+    if (otherEnd === undefined) return requestPosition === 0 && connection.info.pair !== '';
+    const followed = otherEnd.requestPosition;
     return followed === undefined || followed <= requestPosition;
   }
 }

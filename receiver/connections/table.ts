@@ -76,8 +76,8 @@ export class ConnectionTable {
       controls: options.controls,
       books: options.books,
       windowSize: options.windowSize,
-      onRequest: (exchange) => {
-        this.#pairs.requested(exchange);
+      onRequest: (exchange, connection) => {
+        this.#pairs.requested(exchange, connection);
         options.onRequest(exchange);
       },
       onTransaction: (transaction, connection) => {

@@ -34,6 +34,11 @@ export class WaitingEvents {
     return this.#sent.length === 0 && this.#received.length === 0;
   }
 
+  /** Nothing is kept, not even an end. */
+  get isUnused(): boolean {
+    return this.isEmpty && this.#ends.length === 0;
+  }
+
   /** The first of a direction. */
   first(isSent: boolean): IoEvent | undefined {
     return isSent ? this.#sent[0] : this.#received[0];

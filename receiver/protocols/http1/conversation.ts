@@ -44,10 +44,13 @@ type Pairing =
   /** A request came at the client's turn; a response must answer it at the beginning of an I/O. */
   | 'candidate';
 
-/** Where heads are read. One pair serves all conversations: what a head says is used before the next one is read. */
-export interface Heads {
+/** What one protocol's conversations share. */
+export interface Shared {
+  /** Where heads are read: what a head says is used before the next one is read. */
   readonly request: Head;
   readonly response: Head;
+  /** Stands for both readers of each conversation that sleeps; never read with. */
+  readonly asleep: MessageReader;
 }
 
 const STATUS_SWITCHING = 101;
@@ -60,8 +63,10 @@ export class Http1Conversation implements Conversation {
   readonly #connection: ConnectionInfo;
   readonly #sink: ConversationSink;
   readonly #options: Http1Options;
-  readonly #request: MessageReader;
-  readonly #response: MessageReader;
+  readonly #shared: Shared;
+  /** While this sleeps, both are the shared one. */
+  #request: MessageReader;
+  #response: MessageReader;
   readonly #matcher: Matcher;
   #pairing: Pairing = 'opening';
   /** The request side was followed from a proven place: its figures stand, whatever becomes of the pairing. */
@@ -88,12 +93,19 @@ export class Http1Conversation implements Conversation {
   #contexts: MessageContexts | undefined;
   #responseEnd: Nanoseconds | undefined;
 
-  constructor(connection: ConnectionInfo, start: ConversationStart, sink: ConversationSink, options: Http1Options, heads: Heads) {
+  constructor(
+    connection: ConnectionInfo,
+    start: ConversationStart,
+    sink: ConversationSink,
+    options: Http1Options,
+    shared: Shared,
+  ) {
     this.#connection = connection;
     this.#sink = sink;
     this.#options = options;
-    this.#request = new MessageReader('request', heads.request, options.maxHeadSize);
-    this.#response = new MessageReader('response', heads.response, options.maxHeadSize);
+    this.#shared = shared;
+    this.#request = new MessageReader('request', shared.request, options.maxHeadSize);
+    this.#response = new MessageReader('response', shared.response, options.maxHeadSize);
     this.#matcher = new Matcher(sink, options.maxPipelined);
     this.#isResponseBeginning = start === 'beginning';
     if (start === 'beginning') return;
@@ -121,6 +133,7 @@ export class Http1Conversation implements Conversation {
       this.#sink.skipped(to - from);
       return;
     }
+    this.#wake();
     if (side === 'request') {
       this.#request.arrive(position, from, to - from, otherPosition, time, process);
       this.#requestData(bytes, from, to, isIoStart);
@@ -148,6 +161,7 @@ export class Http1Conversation implements Conversation {
       this.#sink.skipped(size);
       return;
     }
+    this.#wake();
     // Unseen response bytes may be an interim response, behind which the client has no turn: see #responseUnpaired.
     if (side === 'request' || this.#request.phase !== 'lost') this.#lastSide = side;
     if (side === 'response') {
@@ -182,11 +196,13 @@ export class Http1Conversation implements Conversation {
 
   unordered(): void {
     if (this.#isOver) return;
+    this.#wake();
     this.#matcher.forgetTurns();
     if (this.#matcher.isInDoubt) this.#loseAll();
   }
 
   chunksWalked(side: Side, position: number, end: number, bodyBytes: number, remaining: number, time: Nanoseconds): void {
+    this.#wake();
     const reader = side === 'request' ? this.#request : this.#response;
     if (this.#isOver || !reader.takeChunkWalk(position, end, bodyBytes, remaining)) {
       this.missing(side, position, end, 'capture_window', time, reader.startProcess ?? this.#connection.openedBy);
@@ -199,6 +215,7 @@ export class Http1Conversation implements Conversation {
 
   end(side: Side, time: Nanoseconds): void {
     if (this.#isOver || side === 'request' || this.#responseEnd !== undefined) return;
+    this.#wake();
     // Other exchanges that this leaves unanswered wait for close(), which knows the cause; they end here.
     this.#responseEnd = time;
     if (this.#response.phase === 'until_end') this.#endUntilEnd(time);
@@ -206,6 +223,7 @@ export class Http1Conversation implements Conversation {
 
   close(cause: Abort, time: Nanoseconds): void {
     if (this.#isOver) return;
+    this.#wake();
     // A reset, or a client that leaves without having seen the end, says nothing of the body being whole.
     const isCut = cause === 'connection_reset' || (cause === 'process_exited' && this.#connection.role === 'client');
     if (this.#response.phase === 'until_end' && !isCut) this.#endUntilEnd(time);
@@ -226,7 +244,7 @@ export class Http1Conversation implements Conversation {
   }
 
   present(now: Nanoseconds): Present {
-    return this.#matcher.present(now);
+    return this.#matcher.present(now, this.#connection);
   }
 
   inspect(now: Nanoseconds): ConversationInspection {
@@ -241,15 +259,35 @@ export class Http1Conversation implements Conversation {
 
   settle(now: Nanoseconds): void {
     this.#matcher.settleAfterSilence(now);
+    if (this.#isIdle()) this.#sleep();
   }
 
   abandon(reason: 'open_at_exit' | 'bytes_lost' = 'open_at_exit'): void {
     if (this.#isOver) return;
+    this.#wake();
     // What the end of the response side has ended is over, though close() has not come.
     if (this.#responseEnd !== undefined && reason === 'open_at_exit') this.#abort('connection_closed', undefined);
     this.#matcher.settle();
     this.#matcher.dropAll(reason);
     this.#finish(true);
+  }
+
+  /** Both sides are between messages, for some time. */
+  #isIdle(): boolean {
+    if (this.#request === this.#shared.asleep || this.#isOver) return false;
+    return this.#matcher.isIdle && this.#request.isIdle && this.#response.isIdle;
+  }
+
+  /** Most connections of a host are idle, and readers are half of what one takes. Between messages they know nothing that the next data do not. */
+  #sleep(): void {
+    this.#request = this.#response = this.#shared.asleep;
+  }
+
+  #wake(): void {
+    const { asleep, request, response } = this.#shared;
+    if (this.#request !== asleep) return;
+    this.#request = new MessageReader('request', request, this.#options.maxHeadSize);
+    this.#response = new MessageReader('response', response, this.#options.maxHeadSize);
   }
 
   // The request side

@@ -70,6 +70,29 @@ export function openExchange(
   };
 }
 
+/** What is still known of the last exchange of an idle connection, for those who ask what connections are for. */
+export function pastExchange(connection: ConnectionInfo, request: HttpRequest, process: ProcessId): HttpExchange {
+  return {
+    connection,
+    position: 0,
+    otherPosition: 0,
+    start: 0,
+    process,
+    isOver: true,
+    otherEnd: undefined,
+    servedBy: undefined,
+    requestContext: undefined,
+    responseContext: undefined,
+    spanContext: undefined,
+    request,
+    isHead: false,
+    isConnect: false,
+    maySwitch: false,
+    statusCode: 0,
+    answeredBy: undefined,
+  };
+}
+
 export function toTransaction(
   exchange: HttpExchange,
   end: Nanoseconds,

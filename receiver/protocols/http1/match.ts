@@ -2,9 +2,11 @@
 // Nothing is "seen" before the connection is proven to be HTTP. After lost bytes that order itself is in doubt, because requests may
 // have been pipelined in the hole: then finished transactions are held until the client has shown that it waits for each answer.
 import { type ConversationInspection, MAX_EXCHANGES } from '../../model/inspection.ts';
+import type { ConnectionInfo } from '../../model/connection.ts';
+import type { ProcessId } from '../../model/process.ts';
 import type { ConversationSink, NotExportedReason, Present } from '../../model/protocol.ts';
-import type { Abort, Nanoseconds, Transaction } from '../../model/transaction.ts';
-import { type HttpExchange, toTransaction } from './exchange.ts';
+import type { Abort, HttpRequest, Nanoseconds, Transaction } from '../../model/transaction.ts';
+import { type HttpExchange, pastExchange, toTransaction } from './exchange.ts';
 
 /** In doubt, silence of this length after the last answer tells as much as the next request does, unless an answer takes as long. */
 const SETTLE_NS = 5e9;
@@ -24,11 +26,12 @@ export class Matcher {
   readonly #limit: number;
   readonly #waiting: HttpExchange[] = [];
   readonly #held: Transaction[] = [];
-  /** The last one that ended: the other end of the connection may still ask for it. */
+  /** The last one that ended, as long as the other end of the connection may still ask for it. */
   #last: HttpExchange | undefined;
   #lastEnd: Nanoseconds = 0;
-  /** Nobody asks for the last one any more: of an idle connection nothing is kept but the request. */
-  #isLastStripped = false;
+  /** Of an idle connection, what is kept of its last exchange. */
+  #pastRequest: HttpRequest | undefined;
+  #pastProcess: ProcessId | undefined;
   #heldSince: Nanoseconds = 0;
   #cleanTurns = 0;
   #turns = 0;
@@ -75,11 +78,15 @@ export class Matcher {
     return this.#waiting[this.#waiting.length - 1];
   }
 
-  present(now: Nanoseconds): Present {
+  present(now: Nanoseconds, connection: ConnectionInfo): Present {
     if (!this.#isConfirmed) return { open: [], last: undefined };
+    const last =
+      this.#pastRequest === undefined || this.#pastProcess === undefined
+        ? this.#last
+        : pastExchange(connection, this.#pastRequest, this.#pastProcess);
     return {
       open: this.#waiting.map((exchange) => toTransaction(exchange, now, undefined, undefined)),
-      last: this.#last && toTransaction(this.#last, now, undefined, undefined),
+      last: last && toTransaction(last, now, undefined, undefined),
     };
   }
 
@@ -107,8 +114,12 @@ export class Matcher {
   }
 
   at(position: number): HttpExchange | undefined {
-    if (this.#last?.position === position && !this.#isLastStripped) return this.#last;
-    return this.#waiting.find((exchange) => exchange.position === position);
+    if (this.#last?.position === position) return this.#last;
+    for (let i = 0; i < this.#waiting.length; i++) {
+      const exchange = this.#waiting[i];
+      if (exchange?.position === position) return exchange;
+    }
+    return undefined;
   }
 
   doubt(): void {
@@ -156,7 +167,7 @@ export class Matcher {
     exchange.isOver = true;
     this.#last = exchange;
     this.#lastEnd = end;
-    this.#isLastStripped = false;
+    this.#pastRequest = this.#pastProcess = undefined;
     const transaction = toTransaction(exchange, end, responseBodySize, abort);
     if (!this.#isInDoubt) {
       this.#sink.transaction(transaction);
@@ -175,18 +186,20 @@ export class Matcher {
   }
 
   settleAfterSilence(now: Nanoseconds): void {
-    if (this.#last !== undefined && !this.#isLastStripped && now - this.#lastEnd >= LAST_NS) this.#strip(this.#last);
+    if (this.#last !== undefined && now - this.#lastEnd >= LAST_NS) {
+      this.#pastRequest = this.#last.request;
+      this.#pastProcess = this.#last.process;
+      this.#last = undefined;
+      // An array that has held something goes on owning room for more.
+      if (this.#waiting.length === 0) this.#waiting.length = 0;
+      if (this.#held.length === 0) this.#held.length = 0;
+    }
     if (this.#held.length > 0 && now - this.#heldSince >= SETTLE_NS) this.settle();
   }
 
-  #strip(last: HttpExchange): void {
-    if (this.#held.some(({ exchange }) => exchange === last)) return;
-    this.#isLastStripped = true;
-    last.spanContext = undefined;
-    last.otherEnd = undefined;
-    last.servedBy = undefined;
-    last.requestContext = undefined;
-    last.responseContext = undefined;
+  /** Nothing is under way, and nobody asks for what was. */
+  get isIdle(): boolean {
+    return this.#last === undefined && this.#waiting.length === 0 && this.#held.length === 0;
   }
 
   /** The oldest request ends without a Transaction. */

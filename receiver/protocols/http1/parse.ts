@@ -97,6 +97,11 @@ export class MessageReader {
     return this.#phase;
   }
 
+  /** Between messages, with all figures taken. */
+  get isIdle(): boolean {
+    return this.#phase === 'boundary' && this.parsed === 0 && this.skipped === 0;
+  }
+
   /** Stream position behind the last byte taken by {@link read} or {@link skip}. */
   get takenTo(): number {
     return this.#base + this.at;

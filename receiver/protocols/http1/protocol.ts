@@ -1,19 +1,25 @@
 // HTTP/1.0 and HTTP/1.1 as a protocol of the registry: what one side's first bytes must be, and a conversation per connection.
 // RFC 9110 and 9112.
 import type { Protocol } from '../../model/protocol.ts';
-import { type Heads, Http1Conversation, type Http1Options } from './conversation.ts';
+import { Http1Conversation, type Http1Options, type Shared } from './conversation.ts';
 import { Head } from './head.ts';
+import { MessageReader } from './parse.ts';
 import { recogniseStart } from './start-line.ts';
 
 const DEFAULTS: Http1Options = { maxHeadSize: 32 * 1024, maxPipelined: 1000, stepOverThreshold: 16 * 1024 };
 
 export function createHttp1(options: Partial<Http1Options> = {}): Protocol {
   const complete: Http1Options = { ...DEFAULTS, ...options };
-  const heads: Heads = { request: new Head('request'), response: new Head('response') };
+  const request = new Head('request');
+  const shared: Shared = {
+    request,
+    response: new Head('response'),
+    asleep: new MessageReader('request', request, complete.maxHeadSize),
+  };
   return {
     name: 'http1',
     recognise: (side, bytes, from, to) => recogniseStart(side, bytes, from, to, complete.maxHeadSize),
-    open: (connection, start, sink) => new Http1Conversation(connection, start, sink, complete, heads),
+    open: (connection, start, sink) => new Http1Conversation(connection, start, sink, complete, shared),
   };
 }
 

@@ -88,6 +88,32 @@ describe('a conversation', () => {
     assert.equal(talk.recorder.transactions.length, 0);
   });
 
+  test('that is idle still tells what it is for, until the next exchange, which goes on as before', () => {
+    const talk = new Talk('beginning');
+    talk.exchange(1);
+    assert.equal(talk.conversation.exchangeAt(0)?.process, owner);
+    talk.conversation.settle?.(1 + SECOND);
+    assert.equal(talk.conversation.exchangeAt(0), undefined);
+    const { open, last } = talk.conversation.present(2 * SECOND);
+    assert.deepEqual([open, last?.request.method, last?.process, last?.connection.id], [[], 'GET', owner, 1]);
+    const { request, response } = talk.conversation.inspect(2 * SECOND);
+    assert.deepEqual([request.phase, response.phase], ['boundary', 'boundary']);
+    talk.say('request', 'GET /n', 2 * SECOND);
+    talk.conversation.settle?.(9 * SECOND);
+    talk.say('request', 'ext HTTP/1.1\r\n\r\n', 9 * SECOND);
+    talk.say('response', 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', 9 * SECOND);
+    assert.deepEqual(
+      talk.recorder.transactions.map(({ request: { target }, requestPosition, start }) => [target, requestPosition, start]),
+      [
+        ['/', 0, 1],
+        ['/next', 18, 2 * SECOND],
+      ],
+    );
+    talk.conversation.settle?.(20 * SECOND);
+    talk.conversation.close('connection_closed', 21 * SECOND);
+    assert.equal(talk.recorder.figures.get('parsed'), talk.recorder.accounted);
+  });
+
   test('that is closed takes what still comes as skipped, and closes once', () => {
     const talk = new Talk('beginning');
     talk.exchange(1);

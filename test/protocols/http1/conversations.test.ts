@@ -41,6 +41,14 @@ for (const script of scripts) {
       assertBalanced(outcome);
     });
 
+    test('byte by byte, with two seconds of silence after each', () => {
+      const whole = essence(play(script, script.steps));
+      const naps = script.steps.flatMap(bytewise).flatMap((step): Step[] => [step, { kind: 'nap', time: step.time }]);
+      const outcome = play(script, naps);
+      assert.equal(essence(outcome), whole);
+      assertBalanced(outcome);
+    });
+
     test('with any chunk lost, nothing wrong', { skip: script.skipped.includes('loss') }, () => {
       const expected = play(script, script.steps).recorder.transactions;
       for (const [index, step] of script.steps.entries()) {

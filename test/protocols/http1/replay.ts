@@ -17,7 +17,7 @@
 //   ---
 //   what comes out: transactions in order, then figures by name (abandon is implied where there is no close)
 //
-// In bytes: \r \n \t \\ \xNN, and {N*text} for text repeated N times. Time is the number of the line's event, from 1; `settle` is 2 s later.
+// In bytes: \r \n \t \\ \xNN, and {N*text} for text repeated N times. Time is the number of the line's event, from 1; `settle` is 6 s later.
 import { readdirSync, readFileSync } from 'node:fs';
 import type { ConnectionInfo } from '../../../receiver/model/connection.ts';
 import type { ProcessId } from '../../../receiver/model/process.ts';
@@ -52,7 +52,8 @@ export type Step =
     }
   | { readonly kind: 'end'; readonly side: Side; readonly time: number }
   | { readonly kind: 'close'; readonly cause: Abort; readonly time: number }
-  | { readonly kind: 'settle' | 'abandon'; readonly time: number };
+  /** nap: two seconds of silence, which settle nothing. */
+  | { readonly kind: 'settle' | 'nap' | 'abandon'; readonly time: number };
 
 export interface Script {
   readonly file: URL;
@@ -257,6 +258,7 @@ export function play(script: Script, steps: readonly Step[]): Outcome {
     } else if (step.kind === 'end') conversation.end(step.side, step.time);
     else if (step.kind === 'close') conversation.close(step.cause, step.time);
     else if (step.kind === 'settle') conversation.settle?.(step.time + 6e9);
+    else if (step.kind === 'nap') conversation.settle?.(step.time + 2e9);
     else conversation.abandon();
   }
   conversation.abandon();
