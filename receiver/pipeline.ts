@@ -4,6 +4,7 @@
 import { createCorrelation } from './attribution/correlation.ts';
 import { isOwnClient, type OwnServers } from './attribution/own-servers.ts';
 import { createProcesses, type ProcessCounters } from './attribution/processes.ts';
+import { publishedAttributes } from './attribution/published-resource.ts';
 import { createResources, type HostInfo } from './attribution/resources.ts';
 import { createServiceResources } from './attribution/service-resources.ts';
 import { Serving } from './attribution/serving.ts';
@@ -61,7 +62,7 @@ export interface PipelineOptions {
   readonly cpus: number;
   /** Where the receiver is a server itself; undefined: nowhere. */
   readonly ownServers?: OwnServers;
-  /** Where processes publish the spans of their threads; undefined: nobody wants to know. */
+  /** What processes publish of themselves and of their threads; undefined: nobody wants to know. */
   readonly threadContexts?: ThreadContexts | undefined;
   /** The ring was full: `count` events never came, and their connections were shed. */
   readonly onEventsDropped: (count: number) => void;
@@ -149,6 +150,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       serving.requested(exchange);
     },
     onTransaction: observe,
+  });
+  threadContexts?.listen((process, resource) => {
+    if (config.usm.processContext.isEnabled) processes.onPublished(process, publishedAttributes(resource));
   });
   const decoder = new Decoder(options.buffer, options.clock.originMonotonicNs, options.cpus, {
     io: (event) => {

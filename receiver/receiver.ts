@@ -7,6 +7,7 @@ import { capabilities, limitAllocator } from '../native/index.ts';
 import { createThreadContexts } from './attribution/context-locator.ts';
 import { readHost } from './attribution/host.ts';
 import { parseNetworkNamespace } from './attribution/own-servers.ts';
+import type { ThreadContexts } from './attribution/thread-contexts.ts';
 import { version } from './cli/version.ts';
 import type { Clock } from './clock.ts';
 import type { ExporterConfig, PipelineConfig, ReceiverConfig } from './config/types.ts';
@@ -139,9 +140,7 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
     buffer,
     cpus: capabilities().possibleCpus,
     ownServers: { ports: operations.ports, networkNamespace: parseNetworkNamespace(readLink('/proc/self/ns/net')) },
-    threadContexts: config.usm.threadContext.isEnabled
-      ? createThreadContexts(kernel.contextPlaces, readText, os.arch(), clock)
-      : undefined,
+    threadContexts: createContexts(config, kernel, clock),
     onEventsDropped: (count) => {
       logger.warnLimited(
         'ring_full',
@@ -356,6 +355,11 @@ class RunningReceiver implements Receiver {
     const exporters = [...exportPath.counters(), ...metricsPath.counters()];
     logger.info('Ledger', { ...report, exporters, kernel: nonZero(counters) });
   }
+}
+
+function createContexts({ usm }: ReceiverConfig, kernel: KernelSession, clock: Clock): ThreadContexts | undefined {
+  if (!usm.threadContext.isEnabled && !usm.processContext.isEnabled) return undefined;
+  return createThreadContexts(usm.threadContext.isEnabled ? kernel.contextPlaces : undefined, readText, os.arch(), clock);
 }
 
 function createOverloadGuard(config: ReceiverConfig, kernel: KernelSession, logger: Logger): OverloadGuard | undefined {

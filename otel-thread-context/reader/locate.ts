@@ -39,8 +39,11 @@ export interface Location {
 /** Of files that were not known before, in one call; the largest programs there are need a tenth. */
 const MAX_FILE_BYTES = 256 * 1024 * 1024;
 
-/** Never throws for what the process does or holds; costs a few milliseconds for a process whose files are in the cache. */
-export function locate(observed: ObservedProcess, cache: ImageCache): Location {
+/**
+ * Never throws for what the process does or holds; costs a few milliseconds for a process whose files are in the cache. `until: 'process context'` ends
+ * with that step, and opens no file of the process.
+ */
+export function locate(observed: ObservedProcess, cache: ImageCache, until: 'process context' | 'slot' = 'slot'): Location {
   const process = withinBudget(observed, MAX_FILE_BYTES);
   const steps: Step[] = [];
   const note = (name: Step['name'], outcome: Step['outcome'], detail: string, reason?: string): void => {
@@ -73,6 +76,7 @@ export function locate(observed: ObservedProcess, cache: ImageCache): Location {
   }
   const published = `at ${hexAddress(context.address)}, published at ${context.publishedAt} ns`;
   note('process context', 'found', `${published}, ${context.resource.size} resource attributes`);
+  if (until === 'process context') return end({ kind: 'not_published' }, context);
 
   const schema = threadSchema(context);
   if (schema.kind === 'absent') {

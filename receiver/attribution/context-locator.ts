@@ -10,16 +10,16 @@ import { ThreadContexts, type ThreadContextsOptions } from './thread-contexts.ts
 const MAX_PROCESSES = 32_768;
 const NS_PER_MS = 1e6;
 
-/** `arch`: of this machine, as Node.js calls it. */
+/** `places` undefined: only what processes publish of themselves is looked for. `arch`: of this machine, as Node.js calls it. */
 export function createThreadContexts(
-  places: ThreadContextsOptions['places'],
+  places: ThreadContextsOptions['places'] | undefined,
   readText: (path: string) => string | undefined,
   arch: string,
   clock: Clock,
 ): ThreadContexts {
   return new ThreadContexts({
-    locate: createContextLocator(readText),
-    places,
+    locate: createContextLocator(readText, places === undefined ? 'process context' : 'slot'),
+    places: places ?? nowhere,
     machine: arch === 'arm64' ? 'aarch64' : 'x86-64',
     nowMs: () => clock.now() / NS_PER_MS,
     maxProcesses: MAX_PROCESSES,
@@ -27,16 +27,19 @@ export function createThreadContexts(
   });
 }
 
+const nowhere: ThreadContextsOptions['places'] = { set: () => undefined, delete: () => undefined };
+
 /** `readText`: a file of procfs, undefined when it cannot be read. */
 export function createContextLocator(
   readText: (path: string) => string | undefined,
+  until: Parameters<typeof locate>[2] = 'slot',
 ): (instance: ProcessInstance) => Location | undefined {
   const cache = new ImageCache(threadSymbols);
   return ({ pid, startTime }) => {
     if (startTicks(readText(`/proc/${String(pid)}/stat`) ?? '') !== ticksOf(startTime)) return undefined;
     const process = openProcess(pid);
     try {
-      return locate(process, cache);
+      return locate(process, cache, until);
     } finally {
       process.close();
     }

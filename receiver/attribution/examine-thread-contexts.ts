@@ -38,12 +38,12 @@ export function createThreadContextExamination({ machine, showsValues }: Examine
     try {
       const location = locate(process, cache);
       const placement = placementOf(location, machine);
-      const findings: Finding[] = location.steps.map((step) => ({
-        step: step.name,
-        outcome: step.outcome,
-        detail: step.detail,
-        remedy: remedyFor(step),
-      }));
+      const findings: Finding[] = location.steps.flatMap((step) => {
+        const { name, outcome, detail } = step;
+        const finding: Finding = { step: name, outcome, detail, remedy: remedyFor(step) };
+        const isContext = name === 'process context' && location.context !== undefined;
+        return isContext ? [finding, resourceFinding(location.context)] : [finding];
+      });
       if (location.outcome.kind === 'located') findings.push(placementFinding(placement));
       const slot = location.outcome.kind === 'located' ? location.outcome.slots[0] : undefined;
       const threads = placement.kind === 'place' && slot !== undefined ? examined.threads : undefined;
@@ -68,6 +68,15 @@ export function createThreadContextExamination({ machine, showsValues }: Examine
       process.close();
     }
   };
+}
+
+function resourceFinding({ resource }: ProcessContext): Finding {
+  const names = ['service.namespace', 'service.name', 'service.version', 'service.instance.id'] as const;
+  const told = names.flatMap((name) => {
+    const value = resource.get(name);
+    return typeof value === 'string' ? [`${name} ${JSON.stringify(value)}`] : [];
+  });
+  return { step: 'resource', outcome: 'note', detail: told.length === 0 ? 'says nothing of the service' : told.join(', ') };
 }
 
 function placementFinding(placement: Placement): Finding {

@@ -1,9 +1,11 @@
 // Process events from the kernel → who a ProcessId is. The ended ones are kept for a while: their spans may still be on the way.
 import type { ProcessId, ProcessImage } from '../model/process.ts';
+import type { AttributeValue } from '../model/span.ts';
 import type { Nanoseconds } from '../model/transaction.ts';
 
 /** How long an ended process is remembered: longer than a transaction may wait for its last bytes in the receiver. */
 const DEFAULT_RETENTION_NS = 60e9;
+const NOTHING: ReadonlyMap<string, AttributeValue> = new Map();
 
 export interface ProcessesOptions {
   /** Live and ended ones together. */
@@ -16,6 +18,8 @@ export interface ProcessCounters {
   readonly images: number;
   /** Exits of processes that are known here. */
   readonly exits: number;
+  /** Changes of what their SDKs have published of them. */
+  readonly published: number;
   /** Ended ones removed before their time, to make room. */
   readonly evictedExited: number;
   /** Live ones removed to make room: their next transactions have no process. */
@@ -28,6 +32,8 @@ export interface Processes {
   /** At the first observed I/O of a process, and after each exec. */
   readonly onImage: (image: ProcessImage) => void;
   readonly onExit: (process: ProcessId, time: Nanoseconds) => void;
+  /** What its SDK has published of it: from now on it is another image, that says so. */
+  readonly onPublished: (process: ProcessId, attributes: ReadonlyMap<string, AttributeValue>) => void;
   readonly lookup: (process: ProcessId) => ProcessImage | undefined;
   /** Its process has not ended, and has executed nothing else since. */
   readonly isAlive: (image: ProcessImage) => boolean;
@@ -50,7 +56,7 @@ export function createProcesses(options: ProcessesOptions): Processes {
   // Both in the order in which their entries came in. A Set, because its first element is found and removed without moving the others.
   const live = new Set<Entry>();
   const ended = new Set<Entry>();
-  const counters = { images: 0, exits: 0, evictedExited: 0, evictedLive: 0, unknown: 0 };
+  const counters = { images: 0, exits: 0, published: 0, evictedExited: 0, evictedLive: 0, unknown: 0 };
   /** The latest time that an exit told. */
   let latest: Nanoseconds = 0;
 
@@ -130,6 +136,13 @@ export function createProcesses(options: ProcessesOptions): Processes {
       live.add(entry);
     },
 
+    onPublished(process, published) {
+      const entry = find(process);
+      if (entry === undefined || isSameAttributes(entry.image.published ?? NOTHING, published)) return;
+      counters.published++;
+      entry.image = { ...entry.image, published };
+    },
+
     onExit(process, time) {
       if (time > latest) latest = time;
       expire();
@@ -156,6 +169,12 @@ export function createProcesses(options: ProcessesOptions): Processes {
 
     counters: () => ({ ...counters }),
   };
+}
+
+function isSameAttributes(a: ReadonlyMap<string, AttributeValue>, b: ReadonlyMap<string, AttributeValue>): boolean {
+  if (a.size !== b.size) return false;
+  for (const [name, value] of a) if (String(b.get(name)) !== String(value)) return false;
+  return true;
 }
 
 /** The name of a thread may change at any time and says nothing here. */

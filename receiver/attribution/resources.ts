@@ -32,6 +32,7 @@ export type { HostInfo } from './host.ts';
 /** The namespace that the semantic conventions set for service.instance.id. */
 const INSTANCE_NAMESPACE = '4d63009a-8d0f-11ee-aad7-4c796ed8e320';
 const SDK_NAME = 'usm';
+const NOTHING: ReadonlyMap<string, AttributeValue> = new Map();
 export const OS_TYPE_LINUX = 'linux';
 
 export interface ResourcesOptions {
@@ -73,6 +74,7 @@ export function createResources(options: ResourcesOptions): Resources {
 
 function makeResource(image: ProcessImage, { host, version }: ResourcesOptions): Resource {
   const told = parseResourceAttributes(image.environment.get('OTEL_RESOURCE_ATTRIBUTES') ?? '');
+  const published = image.published ?? NOTHING;
   const name = serviceName(image, told);
   const container = containerOf(image.cgroupPath);
   const executable = executableName(image);
@@ -87,16 +89,17 @@ function makeResource(image: ProcessImage, { host, version }: ResourcesOptions):
   if (container.id !== undefined) attributes.set(ATTR_CONTAINER_ID, container.id);
   if (container.podUid !== undefined) attributes.set(ATTR_K8S_POD_UID, container.podUid);
   if (told !== undefined) for (const [key, value] of told) attributes.set(key, value);
+  for (const [key, value] of published) attributes.set(key, value);
 
-  // What no environment can change: OTEL_SERVICE_NAME goes before service.name, and these are facts.
+  // What nobody can change: the name has an order of its own, and these are facts.
   attributes.set(ATTR_SERVICE_NAME, name);
   attributes.set(ATTR_PROCESS_PID, image.pid);
   if (executable !== '') attributes.set(ATTR_PROCESS_EXECUTABLE_NAME, executable);
   if (image.executablePath !== '') attributes.set(ATTR_PROCESS_EXECUTABLE_PATH, image.executablePath);
   attributes.set(ATTR_TELEMETRY_SDK_NAME, SDK_NAME);
   attributes.set(ATTR_TELEMETRY_SDK_VERSION, version);
-  // The observed program's, as far as its executable tells.
-  const language = interpreterOf(executable)?.language;
+  // The observed program's, as far as its SDK or its executable tells.
+  const language = published.get(ATTR_TELEMETRY_SDK_LANGUAGE) ?? interpreterOf(executable)?.language;
   if (language === undefined) attributes.delete(ATTR_TELEMETRY_SDK_LANGUAGE);
   else attributes.set(ATTR_TELEMETRY_SDK_LANGUAGE, language);
   return { attributes, serviceName: name };

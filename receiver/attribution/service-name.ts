@@ -1,4 +1,5 @@
-// Process → the name of the service that it is: what it was told (OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES), else what it runs.
+// Process → the name of the service that it is: what its SDK has published, what it was told (OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES), else what
+// it runs.
 // For an interpreter that is the script, module or jar; everything else is its executable, whatever it writes into its title.
 import type { ProcessImage } from '../model/process.ts';
 import type { Interpreter, Program } from './interpreters.ts';
@@ -21,6 +22,8 @@ const uwsgiOptions: readonly string[] = ['--module', '-w', '--wsgi', '--wsgi-fil
 
 /** `attributes`: those of OTEL_RESOURCE_ATTRIBUTES. */
 export function serviceName(image: ProcessImage, attributes: ReadonlyMap<string, string> | undefined): string {
+  const published = image.published?.get('service.name');
+  if (typeof published === 'string') return published;
   const told = image.environment.get('OTEL_SERVICE_NAME')?.trim();
   if (told !== undefined && told !== '') return told;
   return attributes?.get('service.name') ?? programName(image);

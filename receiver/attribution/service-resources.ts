@@ -39,12 +39,10 @@ export function createServiceResources({
     for (const [name, value] of ofProcess) {
       if (!OF_PROCESSES.some((prefix) => name.startsWith(prefix))) attributes.set(name, value);
     }
-    // What the service was told to be called itself stays. Ours would be one process's.
+    // What the service was told to be called itself stays. Ours would be one process's, and so is what its SDK publishes.
     const told = parseResourceAttributes(image.environment.get('OTEL_RESOURCE_ATTRIBUTES') ?? '');
-    if (told?.has(ATTR_SERVICE_INSTANCE_ID) !== true) {
-      attributes.delete(ATTR_SERVICE_INSTANCE_ID);
-      attributes.set(ATTR_SERVICE_INSTANCE_ID, instanceId(attributes));
-    }
+    attributes.delete(ATTR_SERVICE_INSTANCE_ID);
+    attributes.set(ATTR_SERVICE_INSTANCE_ID, told?.get(ATTR_SERVICE_INSTANCE_ID) ?? instanceId(attributes));
     return { attributes, serviceName };
   };
 }

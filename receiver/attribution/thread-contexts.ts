@@ -1,6 +1,6 @@
-// Processes as they appear → where their threads have their contexts, told to the kernel side. Looking is not free, most processes publish nothing, and
+// Processes as they appear → what they publish of themselves, and where their threads have their contexts, told to the kernel side. Looking is not free, most processes publish nothing, and
 // one that does may begin late: so each is looked at when it appears and then ever more rarely, one at a time, between other work. OTEP 4947.
-import type { Location } from '../../otel-thread-context/reader/index.ts';
+import type { Location, ProcessContext } from '../../otel-thread-context/reader/index.ts';
 import type { ProcessId } from '../model/process.ts';
 import type { ContextPlace, ProcessInstance } from '../model/thread-context.ts';
 import { type Machine, placementOf } from './context-place.ts';
@@ -41,7 +41,11 @@ interface Entry {
   lookedMs: number;
   place: ContextPlace | undefined;
   keyMap: readonly string[];
+  /** The time of the process context that was taken last. */
+  publishedAt: bigint;
 }
+
+export type OnProcessContext = (process: ProcessId, resource: ProcessContext['resource']) => void;
 
 /** Until a process is looked at for the first time, and again: an SDK takes a while to start, and libraries come later still. */
 const DELAYS_MS = [0, 1_000, 5_000, 30_000, 120_000, 600_000];
@@ -50,6 +54,7 @@ const REST = 9;
 /** One whose records have keys that its key map never gets is looked at no more often. */
 const MIN_INTERVAL_MS = 1_000;
 const NO_KEYS: readonly string[] = [];
+const NOTHING: ProcessContext['resource'] = new Map();
 
 export class ThreadContexts {
   readonly #options: ThreadContextsOptions;
@@ -57,6 +62,7 @@ export class ThreadContexts {
   /** By delay, so that in each the first is due first. */
   readonly #queues = DELAYS_MS.map(() => new Set<Entry>());
   readonly #counters = { looks: 0, located: 0, unresolved: 0, evicted: 0 };
+  #onProcessContext: OnProcessContext = () => undefined;
   #restsUntilMs = 0;
   #isLooking = false;
   #isClosed = false;
@@ -65,14 +71,29 @@ export class ThreadContexts {
     this.#options = options;
   }
 
+  /** Calls back with the Resource that a process has published, whenever it is another one. One listener. */
+  listen(onProcessContext: OnProcessContext): void {
+    this.#onProcessContext = onProcessContext;
+  }
+
   /** A process runs this program now; told again, it changes nothing. */
   started(instance: ProcessInstance): void {
     const known = this.#entries.get(instance.pid);
     if (known !== undefined) {
       if (known.instance.startTime === instance.startTime && known.instance.execId === instance.execId) return;
       this.#forget(known);
+      // Another program in the same process, which may look the same, and has published nothing yet.
+      if (known.publishedAt !== 0n) this.#tell(known, NOTHING);
     }
-    const entry: Entry = { instance, delay: 0, dueMs: 0, lookedMs: -Infinity, place: undefined, keyMap: NO_KEYS };
+    const entry: Entry = {
+      instance,
+      delay: 0,
+      dueMs: 0,
+      lookedMs: -Infinity,
+      place: undefined,
+      keyMap: NO_KEYS,
+      publishedAt: 0n,
+    };
     this.#entries.set(instance.pid, entry);
     this.#enqueue(entry, 0);
     if (this.#entries.size <= this.#options.maxProcesses) return;
@@ -145,6 +166,12 @@ export class ThreadContexts {
   #apply(entry: Entry, location: Location): void {
     const { places, machine } = this.#options;
     entry.keyMap = location.schema?.keyMap ?? NO_KEYS;
+    const { context } = location;
+    // What was published once stays when it is withdrawn: an SDK that shuts down may do so, and the last spans are still to come.
+    if (context !== undefined && context.publishedAt !== entry.publishedAt) {
+      entry.publishedAt = context.publishedAt;
+      this.#tell(entry, context.resource);
+    }
     const placement = placementOf(location, machine);
     if (placement.kind !== 'place') {
       if (placement.kind === 'refused') this.#counters.unresolved++;
@@ -162,6 +189,10 @@ export class ThreadContexts {
     }
     entry.place = place;
     this.#counters.located++;
+  }
+
+  #tell({ instance: { pid, startTime } }: Entry, resource: ProcessContext['resource']): void {
+    this.#onProcessContext({ pid, startTime: Number(startTime) }, resource);
   }
 
   #due(now: number): Entry | undefined {

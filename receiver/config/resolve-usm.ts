@@ -44,6 +44,7 @@ export function resolveUsm(
     overload: { enabled: overload.enabled, maxShare: overload.max_share },
     sampling: resolveSampling(block.sampling, at('sampling'), problems),
     correlation: { sdkDuplicates: correlation.sdk_duplicates },
+    processContext: { isEnabled: block.process_context.enabled },
     threadContext: { isEnabled: block.thread_context.enabled, attributes: block.thread_context.attributes },
     redaction: { queryKeys: redaction.query_keys },
     metrics: resolveMetrics(block.metrics),

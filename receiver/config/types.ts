@@ -31,6 +31,7 @@ export interface UsmConfig {
   readonly capture: CaptureConfig;
   readonly overload: OverloadConfig;
   readonly correlation: CorrelationConfig;
+  readonly processContext: ProcessContextConfig;
   readonly threadContext: ThreadContextConfig;
   readonly sampling: SamplingConfig;
   readonly redaction: RedactionConfig;
@@ -100,6 +101,10 @@ export interface OverloadConfig {
 
 export interface CorrelationConfig {
   readonly sdkDuplicates: 'suppress' | 'internal' | 'keep';
+}
+
+export interface ProcessContextConfig {
+  readonly isEnabled: boolean;
 }
 
 export interface ThreadContextConfig {

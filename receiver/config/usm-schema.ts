@@ -182,6 +182,19 @@ export const usmSchema = {
         },
       },
     },
+    process_context: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      description: 'What SDKs publish of their process (OTEP 4719): who it is, in the Resource of their own spans.',
+      properties: {
+        enabled: {
+          type: 'boolean',
+          default: true,
+          description: 'Processes are searched for it, and the Resource of our spans and metrics says the same.',
+        },
+      },
+    },
     thread_context: {
       type: 'object',
       additionalProperties: false,

@@ -1,4 +1,5 @@
 // Who moved the bytes: a process image on this host, as the kernel named it at the I/O itself.
+import type { AttributeValue } from './span.ts';
 
 /** A process: thread group id in the initial pid namespace and the start of its leader, which together are never reused. */
 export interface ProcessId {
@@ -21,4 +22,6 @@ export interface ProcessImage extends ProcessId {
   readonly args: readonly string[];
   /** NAME=value pairs whose name begins with OTEL_; everything else was dropped at decode. */
   readonly environment: ReadonlyMap<string, string>;
+  /** Attributes that its SDK has published of it since (OTEP 4719). Whenever they change, the image is another object. */
+  readonly published?: ReadonlyMap<string, AttributeValue>;
 }

@@ -12,7 +12,7 @@ test('a process is found by its pid and start time, and by nothing less', () => 
   assert.equal(processes.lookup({ pid: 1, startTime: 5 }), a);
   assert.equal(processes.lookup({ pid: 1, startTime: 6 }), undefined);
   assert.equal(processes.lookup({ pid: 2, startTime: 5 }), undefined);
-  assert.deepEqual(processes.counters(), { images: 1, exits: 0, evictedExited: 0, evictedLive: 0, unknown: 2 });
+  assert.deepEqual(processes.counters(), { images: 1, exits: 0, published: 0, evictedExited: 0, evictedLive: 0, unknown: 2 });
 });
 
 test('exec gives a process another image', () => {
@@ -121,4 +121,25 @@ test('the bound holds when all are live and in use, and when pids are used again
   }
   const found = all.filter((each) => processes.lookup(each) !== undefined);
   assert.ok(found.length <= 100 && found.length > 50, String(found.length));
+});
+
+test('what a process publishes makes it another image, as long as it runs the same program', () => {
+  const processes = createProcesses({ maxProcesses: 10 });
+  const first = image(1);
+  const published = new Map([['service.name', 'cart']]);
+  processes.onPublished(first, published);
+  assert.equal(processes.lookup(first), undefined, 'of a process that is not known');
+  processes.onImage(first);
+  processes.onPublished(first, published);
+  const after = processes.lookup(first);
+  assert.deepEqual(after, { ...first, published });
+  assert.deepEqual([processes.isAlive(first), processes.isAlive(after)], [false, true]);
+  processes.onPublished(first, new Map(published));
+  processes.onImage(image(1));
+  assert.equal(processes.lookup(first), after, 'told again, it changes nothing');
+  processes.onPublished(first, new Map([['service.name', 'shop']]));
+  assert.equal(processes.lookup(first)?.published?.get('service.name'), 'shop');
+  assert.equal(processes.counters().published, 2);
+  processes.onImage(image(1, 1, '/bin/b'));
+  assert.equal(processes.lookup(first)?.published, undefined, 'another program has published nothing');
 });

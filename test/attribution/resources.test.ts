@@ -135,3 +135,45 @@ test('the one not used for longest makes room', () => {
   assert.equal(resourceOf(a), ofA, 'a was used after b');
   assert.notEqual(resourceOf(b), ofB, 'b made room');
 });
+
+test('what the SDK publishes goes before the environment, and cannot change facts', () => {
+  const environment = {
+    OTEL_SERVICE_NAME: 'told',
+    OTEL_RESOURCE_ATTRIBUTES: 'service.version=1,service.instance.id=told-0,deployment.environment.name=test',
+  };
+  const published = new Map<string, string | number>([
+    ['service.name', 'cart'],
+    ['service.version', '2'],
+    ['service.instance.id', '627cc493-f310-47de-96bd-71410b7dec09'],
+    ['host.name', 'node-7'],
+    ['process.pid', 1],
+    ['process.runtime.name', 'cpython'],
+    ['telemetry.sdk.name', 'opentelemetry'],
+    ['telemetry.sdk.language', 'python'],
+  ]);
+  const image = imageOf({ environment, published });
+  assert.equal(resources().resourceOf(image).serviceName, 'cart');
+  assert.deepEqual(attributesOf(image), {
+    'service.name': 'cart',
+    'service.version': '2',
+    'service.instance.id': '627cc493-f310-47de-96bd-71410b7dec09',
+    'deployment.environment.name': 'test',
+    'host.name': 'node-7',
+    'host.id': host.id,
+    'host.arch': 'amd64',
+    'os.type': 'linux',
+    'process.pid': 4242,
+    'process.executable.name': 'shop',
+    'process.executable.path': '/usr/bin/shop',
+    'process.runtime.name': 'cpython',
+    'telemetry.sdk.name': 'usm',
+    'telemetry.sdk.version': '1.2.3',
+    'telemetry.sdk.language': 'python',
+  });
+});
+
+test('an SDK that publishes no name leaves the order below as it is', () => {
+  const published = new Map([['service.version', '2']]);
+  assert.equal(attributesOf(imageOf({ published }))['service.name'], 'shop');
+  assert.equal(attributesOf(imageOf({ environment: { OTEL_SERVICE_NAME: 'told' }, published }))['service.name'], 'told');
+});

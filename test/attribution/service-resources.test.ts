@@ -52,4 +52,24 @@ test('workers are equal, whatever their order of being seen; services, hosts and
 test('an instance id that the service was told stays', () => {
   const environment = { OTEL_RESOURCE_ATTRIBUTES: 'service.instance.id=pod-7' };
   assert.equal(attributesOf(imageOf({ environment }))['service.instance.id'], 'pod-7');
+  const published = new Map([['service.instance.id', 'of-one-process']]);
+  assert.equal(attributesOf(imageOf({ environment, published }))['service.instance.id'], 'pod-7');
+});
+
+test('workers whose SDKs publish an instance id each are one service', () => {
+  const one = imageOf({
+    published: new Map([
+      ['service.name', 'cart'],
+      ['service.instance.id', 'a'],
+    ]),
+  });
+  const other = imageOf({
+    pid: 2,
+    published: new Map([
+      ['service.name', 'cart'],
+      ['service.instance.id', 'b'],
+    ]),
+  });
+  assert.equal(attributesOf(one)['service.name'], 'cart');
+  assert.deepEqual(attributesOf(one), attributesOf(other));
 });

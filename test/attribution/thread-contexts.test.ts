@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Location } from '../../otel-thread-context/reader/index.ts';
 import { ThreadContexts } from '../../receiver/attribution/thread-contexts.ts';
+import type { ProcessId } from '../../receiver/model/process.ts';
 import type { ContextPlace, ProcessInstance } from '../../receiver/model/thread-context.ts';
 
 type Slots = Extract<Location['outcome'], { readonly kind: 'located' }>['slots'];
@@ -165,6 +166,41 @@ test('late publication is found, and told once', () => {
   bench.answer = notPublished;
   bench.turn(156_000);
   assert.equal(bench.places.size, 0, 'what is not published any more is taken back');
+});
+
+test('the Resource that a process publishes is told whenever it is published anew, and is gone with the program', () => {
+  const bench = new Bench();
+  const told: (readonly [ProcessId, readonly (readonly [string, unknown])[]])[] = [];
+  bench.contexts.listen((process, resource) => void told.push([process, [...resource]]));
+  const publishing = (publishedAt: bigint, name: string): Location => ({
+    ...notPublished,
+    context: {
+      kind: 'context',
+      address: 4096,
+      publishedAt,
+      resource: new Map([['service.name', name]]),
+      attributes: new Map(),
+    },
+  });
+  bench.start(1);
+  bench.turn();
+  assert.deepEqual(told, []);
+  bench.answer = publishing(7n, 'cart');
+  bench.turn(1_000);
+  bench.turn(6_000);
+  bench.answer = notPublished;
+  bench.turn(36_000);
+  bench.answer = publishing(8n, 'shop');
+  bench.turn(156_000);
+  const process = { pid: 1, startTime: 5 };
+  assert.deepEqual(told.splice(0), [
+    [process, [['service.name', 'cart']]],
+    [process, [['service.name', 'shop']]],
+  ]);
+  bench.start(1, 2);
+  assert.deepEqual(told.splice(0), [[process, []]]);
+  bench.start(1, 3);
+  assert.deepEqual(told, []);
 });
 
 test('an exec, an exit and a process that is not there end it', () => {

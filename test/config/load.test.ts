@@ -79,6 +79,7 @@ test('a receiver without settings has all defaults', () => {
       capture: { ringBufferSizeBytes: 8 * 1024 * 1024, maxConnections: 65536, drainIntervalMs: 5 },
       overload: { enabled: true, maxShare: 0.95 },
       correlation: { sdkDuplicates: 'suppress' },
+      processContext: { isEnabled: true },
       threadContext: { isEnabled: false, attributes: [] },
       sampling: { ratio: undefined, keepErrors: false, keepSlowerThanMs: undefined },
       redaction: {
@@ -271,6 +272,7 @@ receivers:
     capture: { ring_buffer_size: 1048576, max_connections: 10, drain_interval: 1.5ms }
     overload: { enabled: false, max_share: 0.5 }
     correlation: { sdk_duplicates: keep }
+    process_context: { enabled: false }
     thread_context: { enabled: true, attributes: [enduser.id] }
     sampling: { ratio: 0.1, keep_errors: true, keep_slower_than: 1.5s }
     redaction: { query_keys: [] }
@@ -310,6 +312,7 @@ service: { pipelines: { traces: { receivers: [usm/edge], exporters: [debug] } } 
     capture: { ringBufferSizeBytes: 1048576, maxConnections: 10, drainIntervalMs: 1.5 },
     overload: { enabled: false, maxShare: 0.5 },
     correlation: { sdkDuplicates: 'keep' },
+    processContext: { isEnabled: false },
     threadContext: { isEnabled: true, attributes: ['enduser.id'] },
     sampling: { ratio: 0.1, keepErrors: true, keepSlowerThanMs: 1500 },
     redaction: { queryKeys: [] },

@@ -30,11 +30,14 @@ static int id_key;
 
 static void publish(const char *service)
 {
-	const struct otel_thread_context_process_attribute resource[] = { { "service.name", service } };
+	char instance[32];
+	const struct otel_thread_context_process_attribute resource[] = { { "service.name", service },
+									  { "service.instance.id", instance } };
 	const struct otel_thread_context_process process = { .size = sizeof(process),
 							     .resource = resource,
-							     .resource_count = 1 };
+							     .resource_count = 2 };
 
+	snprintf(instance, sizeof(instance), "instance-%d", (int)getpid());
 	id_key = otel_thread_context_process_register_key("request.id");
 	if (id_key < 0 || otel_thread_context_process_publish(&process))
 		exit(2);
