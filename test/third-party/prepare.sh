@@ -31,6 +31,11 @@ rust)
 	inputs='Cargo.toml Cargo.lock src/main.rs'
 	variant=$(cargo --version)
 	;;
+node)
+	need npm
+	inputs='package.json package-lock.json'
+	variant=$(uname -m)
+	;;
 *)
 	echo "prepare.sh: unknown language '$language'" >&2
 	exit 2
@@ -56,6 +61,11 @@ if [ ! -d "$folder" ]; then
 		fetch cargo build --quiet --locked --target-dir "$unfinished/target"
 		mv "$unfinished/target/debug/libdd-peer" "$unfinished"
 		rm -rf "$unfinished/target"
+		;;
+	node)
+		cp $inputs "$unfinished"
+		cd "$unfinished"
+		fetch npm ci --no-audit --no-fund --loglevel=error
 		;;
 	esac
 	mv "$unfinished" "$folder"
