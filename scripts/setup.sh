@@ -9,6 +9,8 @@ build_packages=(clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libuv1-dev g
 test_packages=(clang-format nginx-light curl wrk iproute2 python3 golang-go procps)
 # Other libcs, linkers and architectures, for the programs whose thread context is read.
 test_packages+=(musl-tools lld gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
+# For the tracers of other people (test/third-party), which it fetches.
+test_packages+=(python3-pip)
 
 go_needed=1.26.8
 
@@ -26,8 +28,9 @@ is_installed() {
 install_packages() {
 	local missing=() package
 	for package in "${packages[@]}"; do
-		# Go may have come from somewhere else than Debian.
+		# Go and pip may have come from somewhere else than Debian.
 		[[ "$package" == golang-go ]] && command -v go >/dev/null && continue
+		[[ "$package" == python3-pip ]] && python3 -m pip --version >/dev/null 2>&1 && continue
 		is_installed "$package" || missing+=("$package")
 	done
 	((${#missing[@]})) || return 0

@@ -25,7 +25,7 @@ run() {
 # Tests that attach BPF programs or load the machine disturb each other's timing: one file at a time.
 is_serial() {
 	case $1 in
-	test/e2e/* | test/native/* | test/peers/* | test/traffic/* | test/kernel/* | test/scripts/*) return 0 ;;
+	test/e2e/* | test/native/* | test/peers/* | test/traffic/* | test/kernel/* | test/scripts/* | test/third-party/*) return 0 ;;
 	*) grep -q "support/kernel.ts'" "$1" ;;
 	esac
 }
@@ -56,6 +56,10 @@ if grep -q 'KERNEL TEST SKIPPED' "$log"; then
 	else
 		echo 'test: WARNING: tests on the kernel were skipped; they need root, BTF and Linux 6.3' >&2
 	fi
+fi
+
+if grep -q 'THIRD-PARTY TEST SKIPPED' "$log"; then
+	grep -o 'THIRD-PARTY TEST SKIPPED.*' "$log" | sort -u | sed 's/^/test: WARNING: /' >&2
 fi
 
 if ((${#failed[@]})); then

@@ -25,6 +25,11 @@ for (const name of readdirSync(examples)) {
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
     const [code] = (await once(child, 'close')) as [number];
+    // What it needs of other people's packages cannot be had here.
+    if (code === 3) {
+      t.skip(`THIRD-PARTY TEST SKIPPED: ${stderr.trim()}`);
+      return;
+    }
     assert.equal(code, 0, stderr);
     const expected = readFileSync(path.join(examples, name, 'expected.txt'), 'utf8');
     const pattern = expected

@@ -135,7 +135,9 @@ function faultOf(mode: Mode, number: number, { client, server }: Pair, truth: Tr
   if (mode === 'both' || mode === 'server') {
     return parentIn(truth.server.get(number), server) === names.server ? undefined : 'the server is not below its own span';
   }
-  return server.parentSpanId === client.spanId && server.traceId === client.traceId ? undefined : 'the server is not below the client';
+  return server.parentSpanId === client.spanId && server.traceId === client.traceId
+    ? undefined
+    : 'the server is not below the client';
 }
 
 /** Of the tracer's spans that those of the receiver must be below. */
@@ -161,6 +163,10 @@ export function assertWritten(stopped: Stopped, peers: Peers, mode: Mode | 'mixe
       faults.push(`${its} ${number}: ${fault}: ${text}`);
     }
   }
-  assert.deepEqual([faults.length, faults.slice(0, 3)], [0, []], `${faults.slice(0, 3).join('\n')}\n${JSON.stringify(stopped.ledger)}`);
+  assert.deepEqual(
+    [faults.length, faults.slice(0, 3)],
+    [0, []],
+    `${faults.slice(0, 3).join('\n')}\n${JSON.stringify(stopped.ledger)}`,
+  );
   assert.equal(pairs.size, 0, 'spans of no request');
 }
