@@ -22,6 +22,13 @@ enum buffer_kind {
 #define syscall_argument2(regs) ((regs)->si)
 #define syscall_argument3(regs) ((regs)->dx)
 #define thread_pointer(task) ((task)->thread.fsbase)
+/* Of a function of the C ABI, at its entry and at its end. */
+#define stack_pointer(regs) ((regs)->sp)
+#define argument1(regs) ((regs)->di)
+#define argument2(regs) ((regs)->si)
+#define argument3(regs) ((regs)->dx)
+#define argument4(regs) ((regs)->cx)
+#define call_result(regs) ((regs)->ax)
 #define TS_COMPAT 2
 static __always_inline bool is_compat(struct task_struct *task)
 {
@@ -47,6 +54,12 @@ enum {
 #define syscall_argument3(regs) ((regs)->user_regs.regs[2])
 /* 0 in a first thread that was not switched away from yet: it sets the register itself. */
 #define thread_pointer(task) ((task)->thread.uw.tp_value)
+#define stack_pointer(regs) ((regs)->user_regs.sp)
+#define argument1(regs) ((regs)->user_regs.regs[0])
+#define argument2(regs) ((regs)->user_regs.regs[1])
+#define argument3(regs) ((regs)->user_regs.regs[2])
+#define argument4(regs) ((regs)->user_regs.regs[3])
+#define call_result(regs) ((regs)->user_regs.regs[0])
 #define TIF_32BIT (1ul << 22)
 static __always_inline bool is_compat(struct task_struct *task)
 {

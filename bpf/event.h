@@ -23,6 +23,7 @@ enum event_kind {
 	EVENT_PROCESS = 5,
 	EVENT_PROCESS_EXIT = 6,
 	EVENT_CONTEXT = 7,
+	EVENT_SECURE = 8,
 };
 
 /* Low half of event_header.flags of an io_event; the high half is a missing_reason. */
@@ -31,6 +32,11 @@ enum io_flag {
 	IO_START = 2, /* position is the first byte of a system call's data */
 	IO_UNORDERED = 4, /* concurrent I/O of one direction: the position is not proven */
 	IO_RESUMED = 8, /* events of this connection were lost before this one; also of a walk_event and an end_event */
+};
+
+/* event_header.flags of a connection_event. */
+enum open_flag {
+	OPEN_SECURE = 1, /* it carries TLS: plaintext comes from sessions, if at all */
 };
 
 /* Why the bytes of an io_event were not copied. */
@@ -62,6 +68,28 @@ enum role_evidence {
 	EVIDENCE_LISTENER = 2,
 	EVIDENCE_UNIX_ADDRESS = 3,
 	EVIDENCE_CONNECT = 4, /* connect(2) chose the port */
+};
+
+enum tls_library {
+	TLS_OPENSSL = 1,
+	TLS_GO = 2,
+	TLS_GNUTLS = 3,
+};
+
+/* How it is known which socket a TLS session belongs to. */
+enum tls_evidence {
+	TLS_EVIDENCE_CONTRADICTION = 0,
+	TLS_EVIDENCE_NESTED = 1, /* I/O within the library's call, on the same thread */
+	TLS_EVIDENCE_CIPHERTEXT = 2, /* what the library made is what was sent */
+	TLS_EVIDENCE_DESCRIPTOR = 3, /* the library's object names it, at every call */
+	TLS_EVIDENCE_IGNORED = 4, /* known, and not wanted */
+};
+
+/* What a probe of a TLS library is: attach cookies, with a tls_library in bits 8 to 15. */
+enum probe_flag {
+	PROBE_SENT = 1, /* it takes plaintext, else it gives it */
+	PROBE_COUNT_POINTER = 2, /* the count is where the fourth argument points, else it is the result */
+	PROBE_IN_MEMORY = 4, /* the library does no I/O: what happens within its calls is no evidence */
 };
 
 /* For connections that are older than us: which way the last bytes went. */
@@ -142,6 +170,19 @@ struct walk_event {
 	__u64 end; /* where it stands now */
 	__u64 next; /* next chunk-size line: at `end`, or beyond when a chunk is under way */
 	__u64 body; /* payload of all chunks walked, the one under way included */
+};
+
+/* Which connection a TLS session belongs to. Its plaintext comes in io_events whose cookie is the session. */
+struct secure_event {
+	struct event_header header;
+	__u64 session;
+	__u64 cookie; /* 0: the evidence contradicts itself */
+	__u64 start_time;
+	__u32 tgid;
+	__u32 tid;
+	__u8 library; /* tls_library */
+	__u8 evidence; /* tls_evidence */
+	__u8 pad[6];
 };
 
 /* A process in its own words, at its first observed I/O after fork or exec. */
@@ -236,7 +277,9 @@ enum counter {
 	COUNTER_CONTEXT_FAULT = 15, /* the memory of the thread could not be read */
 	COUNTER_CONTEXT_HALF_SET = 16, /* one id without the other */
 	COUNTER_CONTEXT_IMPLAUSIBLE = 17, /* an odd address, or more attributes than a record holds */
-	COUNTER_COUNT = 18,
+	COUNTER_TLS_CONTRADICTION = 18, /* sessions that cannot be bound */
+	COUNTER_TLS_SESSIONS_FULL = 19,
+	COUNTER_COUNT = 20,
 };
 
 _Static_assert(sizeof(struct event_header) == 16, "event_header");
@@ -247,6 +290,7 @@ _Static_assert(sizeof(struct walk_event) == 56, "walk_event");
 _Static_assert(sizeof(struct process_event) == 72, "process_event");
 _Static_assert(sizeof(struct process_exit_event) == 32, "process_exit_event");
 _Static_assert(sizeof(struct context_event) == 72, "context_event");
+_Static_assert(sizeof(struct secure_event) == 56, "secure_event");
 _Static_assert(__builtin_offsetof(struct context_event, attributes) == 68, "a record in a context_event");
 _Static_assert(sizeof(struct context_place) == 48, "context_place");
 _Static_assert(sizeof(struct thread_entry) == 40, "thread_entry");

@@ -10,6 +10,7 @@
 #include "meeting.h"
 #include "overload.h"
 #include "thread_context.h"
+#include "tls_binding.h"
 #include "transfer.h"
 
 /*
@@ -67,8 +68,11 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 	else if (!is_unix_stream(sk))
 		return 0;
 	conn = bpf_sk_storage_get(&conns, sk, 0, 0);
-	if (conn && (conn->flags & CONN_IGNORED))
+	if (conn && (conn->flags & CONN_IGNORED)) {
+		if (unlikely(conn->flags & CONN_TLS) && result > 0)
+			secure_io(conn, bpf_get_current_task_btf(), result, direction);
 		return 0;
+	}
 	if (unlikely(direction == RECEIVED && (msg_flags & (MSG_PEEK | MSG_ERRQUEUE | MSG_OOB))))
 		return 0;
 	if (unlikely(result <= 0))
@@ -87,9 +91,13 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 			count(COUNTER_ULP, 1);
 			return 0;
 		}
+		if (!(conn->flags & CONN_DECIDED) && tcp)
+			recognise_tls(conn, task, size);
 		if (!meet(sk, conn, task, time))
 			return 0;
 	}
+	if (unlikely(conn->flags & CONN_TLS))
+		return secure_io(conn, task, size, direction);
 
 	flow = &conn->flow[direction];
 	other = &conn->flow[!direction];
@@ -97,7 +105,7 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 	end = start + size;
 	other_position = position_now(sk, tcp, other, !direction);
 
-	read_wishes(conn, direction, &wishes);
+	read_wishes(conn->cookie, direction, &wishes);
 	if (unlikely(wishes.ignore)) {
 		__sync_fetch_and_or(&conn->flags, CONN_IGNORED);
 		return 0;

@@ -272,11 +272,12 @@ struct bpf_iter__bpf_sk_storage_map {
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long di, si, dx, r10, r8, r9, orig_ax;
+	unsigned long di, si, dx, cx, ax, r10, r8, r9, orig_ax, sp;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct user_pt_regs {
 	u64 regs[31];
+	u64 sp;
 };
 struct pt_regs {
 	struct user_pt_regs user_regs;

@@ -9,6 +9,7 @@
 #include "compat.h"
 #include "connection.h"
 #include "filter.h"
+#include "tls.h"
 
 /* Our own connect(2): in our context, before the other end knows. */
 static __always_inline void connecting(struct sock *sk)
@@ -49,12 +50,31 @@ static __always_inline void established(struct sock *sk, struct tcp_sock *tcp, u
 	conn->flags |= CONN_FROM_START;
 }
 
+/* The socket is gone, and its session with it: the same object on another socket is another session. */
+static __always_inline void close_sessions(const struct conn *conn)
+{
+	struct tls_key key = { .object = conn->tls_object, .tgid = conn->tls_tgid };
+	struct tls_key socket = { .object = conn->cookie };
+	struct tls_session *session;
+
+	if (!(conn->flags & CONN_TLS))
+		return;
+	if (conn->tls_object) {
+		session = bpf_map_lookup_elem(&tls_sessions, &key);
+		if (session && session->cookie == conn->cookie)
+			bpf_map_delete_elem(&tls_sessions, &key);
+	}
+	bpf_map_delete_elem(&tls_sessions, &socket);
+}
+
 static __always_inline void ended(struct sock *sk, u8 cause)
 {
 	struct conn *conn = bpf_sk_storage_get(&conns, sk, 0, 0);
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct end_event event = { .cause = cause };
 
+	if (conn && cause == END_CLOSED)
+		close_sessions(conn);
 	if (!conn || (conn->flags & CONN_IGNORED) || !(conn->flags & CONN_DECIDED))
 		return;
 	event.error = BPF_CORE_READ(sk, sk_err);

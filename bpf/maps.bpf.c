@@ -2,6 +2,7 @@
 /* The one definition of every map and every knob. */
 #include "compat.h"
 #include "emit.h"
+#include "tls.h"
 
 struct conns_map conns SEC(".maps");
 struct controls_map controls SEC(".maps");
@@ -16,6 +17,9 @@ struct sequences_map sequences SEC(".maps");
 struct cursors_map cursors SEC(".maps");
 struct places_map context_places SEC(".maps");
 struct generation_map place_changes SEC(".maps");
+struct tls_sessions_map tls_sessions SEC(".maps");
+struct tls_threads_map tls_threads SEC(".maps");
+struct tls_records_map tls_records SEC(".maps");
 struct ports_map local_ports SEC(".maps");
 struct ports_map remote_ports SEC(".maps");
 struct addresses_map addresses SEC(".maps");
@@ -37,6 +41,7 @@ const volatile u64 any_cgroup = 0;
 
 u32 self_tgid = 0;
 u32 is_seeded = 0;
+u64 tls_session_count = 0;
 u64 registers_offset = 0;
 
 /* A map of its own, which user space has mapped. */
@@ -56,15 +61,20 @@ struct wire_types {
 	struct process_event process;
 	struct process_exit_event process_exit;
 	struct context_event context;
+	struct secure_event secure;
 	enum place_flag place;
 	struct thread_entry thread;
 	enum event_kind kind;
 	enum io_flag flag;
+	enum open_flag open;
 	enum missing_reason missing;
 	enum end_cause cause;
 	enum conn_role role;
 	enum role_evidence evidence;
 	enum last_flow last;
+	enum tls_library library;
+	enum tls_evidence tls_evidence;
+	enum probe_flag probe;
 	enum counter counter;
 	enum bound bound;
 };

@@ -34,6 +34,7 @@ enum conn_flag {
 	CONN_SHED = 8, /* the ring was full, or it is left out: nothing is copied until that is over */
 	CONN_WALK_RECEIVED = 16,
 	CONN_WALK_SENT = 32,
+	CONN_TLS = 128, /* it carries TLS: only who speaks, and when it ends, is of interest (tls_binding.h) */
 	CONN_LEFT_OUT = 64, /* shed for the share (overload.h), whatever it was shed for before */
 };
 
@@ -62,6 +63,10 @@ struct conn {
 	u32 contextless; /* generation of the places at which the process had none */
 	struct flow flow[2];
 	struct walk walk[2];
+	/* The TLS session that has proven to be its own: tls_key. */
+	u64 tls_object;
+	u32 tls_tgid;
+	u32 pad;
 };
 
 _Static_assert(__builtin_offsetof(struct conn, walk) <= 56 + 64, "two cache lines");

@@ -79,7 +79,7 @@ static __noinline int announce(struct sock *sk, struct conn *conn, u64 time)
 		event->peer_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
 		read_addresses(sk, event->local_address, event->peer_address);
 	}
-	fill_header(&event->header, EVENT_CONNECTION, 0, time);
+	fill_header(&event->header, EVENT_CONNECTION, conn->flags & CONN_TLS ? OPEN_SECURE : 0, time);
 	event->cookie = conn->cookie;
 	event->sent_position = conn->flow[SENT].position;
 	event->received_position = conn->flow[RECEIVED].position;

@@ -6,34 +6,7 @@
 #include "capture.h"
 #include "connection.h"
 #include "walk.h"
-
-/* What user space wants of this direction; nothing while it has not spoken. */
-struct wishes {
-	u64 until;
-	u64 parsed;
-	u64 walk;
-	bool ignore;
-};
-
-static __always_inline void read_wishes(struct conn *conn, u32 direction, struct wishes *wishes)
-{
-	u32 slot = conn->cookie % MAX_CONTROLS;
-	volatile struct control *control = bpf_map_lookup_elem(&controls, &slot);
-
-	wishes->until = wishes->parsed = wishes->walk = 0;
-	wishes->ignore = false;
-	if (!control || likely(control->cookie != conn->cookie))
-		return;
-	wishes->until = control->until[direction];
-	wishes->parsed = control->parsed[direction];
-	wishes->walk = control->walk[direction];
-	wishes->ignore = control->ignore;
-	/* The slot may have changed hands as we read. Cookies never come back, so this is proof. */
-	if (control->cookie != conn->cookie) {
-		wishes->until = wishes->parsed = wishes->walk = 0;
-		wishes->ignore = false;
-	}
-}
+#include "wishes.h"
 
 /* One I/O, ready to be sent. */
 struct moved {

@@ -16,6 +16,7 @@ export const eventKind = {
   process: 5,
   processExit: 6,
   context: 7,
+  secure: 8,
 } as const;
 
 export const ioFlag = {
@@ -23,6 +24,10 @@ export const ioFlag = {
   start: 2,
   unordered: 4,
   resumed: 8,
+} as const;
+
+export const openFlag = {
+  secure: 1,
 } as const;
 
 export const missingReason = {
@@ -53,6 +58,26 @@ export const roleEvidence = {
   listener: 2,
   unixAddress: 3,
   connect: 4,
+} as const;
+
+export const tlsLibrary = {
+  openssl: 1,
+  go: 2,
+  gnutls: 3,
+} as const;
+
+export const tlsEvidence = {
+  contradiction: 0,
+  nested: 1,
+  ciphertext: 2,
+  descriptor: 3,
+  ignored: 4,
+} as const;
+
+export const probeFlag = {
+  sent: 1,
+  countPointer: 2,
+  inMemory: 4,
 } as const;
 
 export const lastFlow = {
@@ -134,6 +159,19 @@ export const walkEvent = {
   end: 32,
   next: 40,
   body: 48,
+} as const;
+
+export const secureEvent = {
+  sizeOf: 56,
+  header: 0,
+  session: 16,
+  cookie: 24,
+  startTime: 32,
+  tgid: 40,
+  tid: 44,
+  library: 48,
+  evidence: 49,
+  pad: 50,
 } as const;
 
 export const processEvent = {
@@ -227,5 +265,7 @@ export const counter = {
   contextFault: 15,
   contextHalfSet: 16,
   contextImplausible: 17,
-  count: 18,
+  tlsContradiction: 18,
+  tlsSessionsFull: 19,
+  count: 20,
 } as const;

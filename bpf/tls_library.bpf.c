@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Calls into a TLS library that has one object per connection (OpenSSL,
+ * GnuTLS): what is written and read in plaintext. Where the probes stand is
+ * chosen by user space (receiver/tls); the attach cookie says what each is.
+ */
+#include "kernel.h"
+#include <bpf/bpf_helpers.h>
+#include "compat.h"
+#include "tls.h"
+
+/* The arguments are those of SSL_write(): object, buffer, size, and perhaps where the count is to go. */
+static __always_inline int enter(struct pt_regs *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	u64 flags = bpf_get_attach_cookie(ctx);
+	u64 stack = stack_pointer(ctx);
+	struct tls_thread *thread;
+	struct tls_frame *frame;
+	u32 depth;
+
+	if (task->tgid == self_tgid)
+		return 0;
+	thread = bpf_task_storage_get(&tls_threads, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!thread) {
+		tls_count(COUNTER_STORAGE_FULL, 1);
+		return 0;
+	}
+	depth = live_depth(thread, stack);
+	if (depth >= MAX_TLS_FRAMES) {
+		thread->depth = 0;
+		return 0;
+	}
+	frame = &thread->frames[depth % MAX_TLS_FRAMES];
+	frame->object = argument1(ctx);
+	frame->buffer = argument2(ctx);
+	frame->count = flags & PROBE_COUNT_POINTER ? argument4(ctx) : 0;
+	frame->stack = stack;
+	frame->time = 0;
+	frame->flags = flags;
+	thread->depth = depth + 1;
+	return 0;
+}
+
+static __always_inline int leave(struct pt_regs *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct tls_thread *thread = bpf_task_storage_get(&tls_threads, task, 0, 0);
+	u64 stack = stack_pointer(ctx);
+	struct tls_session *session;
+	struct tls_frame *frame;
+	struct tls_key key = {};
+	int result = call_result(ctx);
+	u64 size = result;
+	u32 depth;
+
+	if (!thread)
+		return 0;
+	/* What is deeper has ended; this call's own frame is not below its own stack pointer. */
+	depth = live_depth(thread, stack - 1);
+	thread->depth = depth;
+	if (depth == 0)
+		return 0;
+	frame = &thread->frames[(depth - 1) % MAX_TLS_FRAMES];
+	if (frame->stack != stack)
+		return 0;
+	thread->depth = depth - 1;
+	if (result <= 0)
+		return 0;
+	if (frame->count && bpf_probe_read_user(&size, sizeof(size), (void *)frame->count))
+		return 0;
+	key.object = frame->object;
+	key.tgid = task->tgid;
+	session = tls_session_of(&key, frame->flags >> 8 & 0xff);
+	return tls_tell(session, frame->flags & PROBE_SENT ? SENT : RECEIVED, frame->buffer, size, frame->time);
+}
+
+/* BIO_write(bio, data, size) within a call: the first record of what is to be sent, by which its send will be known. */
+static __always_inline int made_record(struct pt_regs *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct tls_thread *thread = bpf_task_storage_get(&tls_threads, task, 0, 0);
+	struct tls_record_key record = {};
+	struct tls_session *session;
+	struct tls_key key = {};
+	u32 depth;
+
+	if (!thread)
+		return 0;
+	depth = live_depth(thread, stack_pointer(ctx));
+	if (depth == 0 || (s32)argument3(ctx) < (s32)sizeof(record.words))
+		return 0;
+	key.object = thread->frames[(depth - 1) % MAX_TLS_FRAMES].object;
+	key.tgid = record.tgid = task->tgid;
+	session = bpf_map_lookup_elem(&tls_sessions, &key);
+	if (session && (session->cookie || session->flags))
+		return 0;
+	if (bpf_probe_read_user(record.words, sizeof(record.words), (void *)argument2(ctx)) ||
+	    !is_tls_record((u8 *)record.words))
+		return 0;
+	bpf_map_update_elem(&tls_records, &record, &key.object, BPF_ANY);
+	return 0;
+}
+
+/* The object is freed, cleared, or gets another socket. */
+static __always_inline int forget(struct pt_regs *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct tls_key key = { .object = argument1(ctx), .tgid = task->tgid };
+	struct tls_session *session = bpf_map_lookup_elem(&tls_sessions, &key);
+
+	if (!session)
+		return 0;
+	if (!(session->flags & (TLS_IGNORED | TLS_CONTESTED)))
+		tell_session_end(session);
+	bpf_map_delete_elem(&tls_sessions, &key);
+	return 0;
+}
+
+SEC("uprobe")
+int tls_enter(struct pt_regs *ctx)
+{
+	return enter(ctx);
+}
+
+SEC("uprobe")
+int tls_leave(struct pt_regs *ctx)
+{
+	return leave(ctx);
+}
+
+SEC("uprobe")
+int tls_record(struct pt_regs *ctx)
+{
+	return made_record(ctx);
+}
+
+SEC("uprobe")
+int tls_forget(struct pt_regs *ctx)
+{
+	return forget(ctx);
+}
