@@ -164,6 +164,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     end: (event) => {
       connections.end(event);
     },
+    secured: (event) => {
+      connections.secured(event);
+    },
     walked: (event) => {
       connections.walked(event);
     },

@@ -1,5 +1,5 @@
 // ConnectionId -> Connection: opens, feeds, closes and bounds them.
-import type { ConnectionId } from '../model/connection.ts';
+import { type ConnectionId, isSession } from '../model/connection.ts';
 import type { ConnectionFilter, ConnectionInspection, ConnectionsInspection } from '../model/inspection.ts';
 import type { Exchange } from '../model/exchange.ts';
 import type { Books, ShedReason } from '../model/books.ts';
@@ -9,7 +9,8 @@ import type { Abort, Nanoseconds, Transaction } from '../model/transaction.ts';
 import { Connection, type ConnectionContext } from './connection.ts';
 import type { Controls } from './controls.ts';
 import { Pairs } from './pairs.ts';
-import type { EndEvent, IoEvent, OpenEvent, WalkEvent } from '../model/stream-event.ts';
+import { TlsSessions } from './tls-sessions.ts';
+import type { EndEvent, IoEvent, OpenEvent, SecuredEvent, WalkEvent } from '../model/stream-event.ts';
 
 export interface ConnectionTableOptions {
   readonly protocols: readonly Protocol[];
@@ -17,6 +18,8 @@ export interface ConnectionTableOptions {
   readonly books: Books;
   readonly windowSize: number;
   readonly maxConnections: number;
+  /** Since when all plaintext that this process carries in TLS is seen; undefined or absent: not yet. */
+  readonly readableSince?: (process: ProcessId) => Nanoseconds | undefined;
   /** A request's head is complete; its {@link Exchange.otherEnd} is set where it can be. */
   readonly onRequest: (exchange: Exchange) => void;
   readonly onTransaction: (transaction: Transaction) => void;
@@ -55,13 +58,16 @@ export class ConnectionTable {
   readonly #pairs: Pairs;
   readonly #maxConnections: number;
   /** Given up, and why; the oldest are forgotten. */
-  readonly #ignored = new Map<ConnectionId, GiveUpReason | ShedReason>();
+  readonly #ignored = new Map<ConnectionId, GiveUpReason | ShedReason | 'tls_unbound'>();
   readonly #holding = new Set<Connection>();
   readonly #ended = new Set<ConnectionId>();
   /** In the order in which their ends were told. */
   readonly #closing = new Map<Connection, Closing>();
   /** Unknown to the kernel at a time up to which not all events had been handed in. */
   readonly #gone = new Map<Connection, Nanoseconds>();
+  readonly #sessions: TlsSessions;
+  /** Connections that carried TLS and are over, in the order in which their ends were told. */
+  readonly #endedCarriers = new Map<ConnectionId, Nanoseconds>();
   #settledAt: Nanoseconds = 0;
   /** When events were last found missing. */
   #lossAt: Nanoseconds = -Infinity;
@@ -71,6 +77,11 @@ export class ConnectionTable {
   constructor(options: ConnectionTableOptions) {
     this.#maxConnections = options.maxConnections;
     this.#pairs = new Pairs(options.onTransaction);
+    this.#sessions = new TlsSessions({
+      books: options.books,
+      maxCarriers: options.maxConnections,
+      readableSince: options.readableSince ?? (() => undefined),
+    });
     this.#context = {
       protocols: options.protocols,
       controls: options.controls,
@@ -133,15 +144,36 @@ export class ConnectionTable {
     const { books } = this.#context;
     const { id } = event.info;
     // Two threads that do the first I/O at once may both tell of it, or one may be overtaken by the other's bytes.
-    if (this.#connections.has(id) || this.#ignored.has(id)) return;
+    if (this.#connections.has(id) || this.#ignored.has(id) || this.#sessions.isCarrier(id)) return;
     books.connectionSeen();
+    if (event.isSecure && this.#sessions.carry(event)) return;
     if (this.#connections.size >= this.#maxConnections) {
       books.connectionShed('too_many_connections');
       this.#forget(id, 'too_many_connections');
       return;
     }
+    this.#add(event);
+  }
+
+  /** It is known which connection a TLS session belongs to, or that it will never be. */
+  secured(event: SecuredEvent): void {
+    const { session } = event;
+    const bound = this.#sessions.bind(event);
+    if (bound === undefined) {
+      const connection = this.#connections.get(session);
+      connection?.abandon('bytes_lost');
+      if (connection !== undefined) this.#release(connection);
+      this.#forget(session, 'tls_unbound');
+      return;
+    }
+    if (this.#connections.has(session) || this.#ignored.has(session)) return;
+    this.#add(bound.open);
+    for (const held of bound.events) this.io(held);
+  }
+
+  #add(event: OpenEvent): void {
     const connection = new Connection(event, this.#context);
-    this.#connections.set(id, connection);
+    this.#connections.set(event.info.id, connection);
     this.#pairs.open(connection);
   }
 
@@ -172,7 +204,15 @@ export class ConnectionTable {
 
   end(event: EndEvent): void {
     const connection = this.#connections.get(event.connection);
+    if (this.#sessions.isCarrier(event.connection)) {
+      this.#endCarrier(event);
+      return;
+    }
     if (connection === undefined) {
+      if (isSession(event.connection)) {
+        this.#sessions.drop(event.connection);
+        this.#noteEnded(event.connection);
+      }
       if (event.cause === 'closed' && this.#ignored.delete(event.connection)) this.#context.controls.release(event.connection);
       return;
     }
@@ -209,6 +249,11 @@ export class ConnectionTable {
       if (time + LINGER_NS > now) break;
       this.#finishGone(connection, time);
     }
+    for (const [id, time] of this.#endedCarriers) {
+      if (time + LINGER_NS > now) break;
+      this.#endedCarriers.delete(id);
+      this.#sessions.forgetCarrier(id);
+    }
     if (now - this.#settledAt >= SETTLE_INTERVAL_NS) {
       this.#settledAt = now;
       for (const connection of this.#connections.values()) connection.settle(now);
@@ -227,14 +272,17 @@ export class ConnectionTable {
    */
   sweep(live: ReadonlySet<ConnectionId>, time: Nanoseconds): void {
     for (const [id, connection] of this.#connections) {
-      if (live.has(id) || connection.lastTime > time || this.#gone.has(connection)) continue;
+      if (live.has(connection.info.security?.carrier ?? id) || connection.lastTime > time || this.#gone.has(connection)) continue;
       this.#gone.set(connection, time);
+    }
+    for (const id of this.#sessions.missing((carrier) => live.has(carrier), time)) {
+      if (!this.#endedCarriers.has(id)) this.#endedCarriers.set(id, time);
     }
   }
 
   /** True while there is a connection whose end {@link sweep} may have to find: of any, the event may be lost. */
   needsSweep(): boolean {
-    return this.#connections.size > 0;
+    return this.#connections.size > 0 || this.#sessions.carriers > 0;
   }
 
   /** The receiver stops, and all events have been handed in: what lingers is finished, what is open is counted. */
@@ -242,6 +290,7 @@ export class ConnectionTable {
     for (const [connection, closing] of this.#closing) this.#finish(connection, closing);
     for (const [connection, time] of this.#gone) this.#finishGone(connection, time);
     for (const connection of this.#connections.values()) connection.abandon();
+    this.#sessions.close();
     this.#pairs.close();
     this.#connections.clear();
     this.#holding.clear();
@@ -263,10 +312,28 @@ export class ConnectionTable {
     if (this.#connections.get(id) !== connection) return;
     this.#connections.delete(id);
     this.#context.controls.release(id);
+    this.#noteEnded(id);
+    connection.close(cause, time, receivedPosition, sentPosition);
+    this.#release(connection);
+    this.#pairs.forget(connection);
+  }
+
+  #noteEnded(id: ConnectionId): void {
     this.#ended.add(id);
     evict(this.#ended, MAX_ENDED);
-    connection.close(cause, time, receivedPosition, sentPosition);
-    this.#pairs.forget(connection);
+  }
+
+  /** Of a TLS session: its carrier may carry another one. */
+  #release({ info: { id, security } }: Connection): void {
+    if (security !== undefined) this.#sessions.release(id, security.carrier);
+  }
+
+  /** The plaintext ends as its carrier does; where it stood then only its own events tell. */
+  #endCarrier(event: EndEvent): void {
+    const session = this.#sessions.sessionOf(event.connection);
+    if (event.cause === 'closed') this.#endedCarriers.set(event.connection, event.time);
+    if (session === undefined || !this.#connections.has(session)) return;
+    this.end({ ...event, connection: session, receivedPosition: 0, sentPosition: 0 });
   }
 
   #finishGone(connection: Connection, time: Nanoseconds): void {
@@ -282,6 +349,10 @@ export class ConnectionTable {
   /** An event of a connection that we do not know: given up already, over, or its beginning was lost. */
   #strange(event: IoEvent): void {
     const { books } = this.#context;
+    if (isSession(event.connection) && !this.#ignored.has(event.connection) && !this.#ended.has(event.connection)) {
+      if (!this.#sessions.hold(event)) this.#forget(event.connection, 'tls_unbound');
+      return;
+    }
     books.bytesSeen(event.size);
     if (this.#ignored.has(event.connection)) {
       books.bytesSkipped(event.size);
@@ -296,7 +367,7 @@ export class ConnectionTable {
     this.#forget(event.connection, 'ring_full');
   }
 
-  #forget(id: ConnectionId, reason: GiveUpReason | ShedReason): void {
+  #forget(id: ConnectionId, reason: GiveUpReason | ShedReason | 'tls_unbound'): void {
     const connection = this.#connections.get(id);
     if (connection !== undefined) this.#pairs.forget(connection);
     this.#connections.delete(id);

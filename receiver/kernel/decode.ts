@@ -1,11 +1,11 @@
 // Record -> Event (hot path): the bytes that the ring gave become calls of one handler. Layout: bpf/event.h, through layout.ts.
 // More than 400 lines: one method for each kind of record, and all read the same buffer.
 import { RECORD_HEADER_SIZE } from '../../native/index.ts';
-import type { ConnectionId, ConnectionInfo, Endpoint, Role, RoleEvidence } from '../model/connection.ts';
+import type { ConnectionId, ConnectionInfo, Endpoint, Role, RoleEvidence, TlsLibrary } from '../model/connection.ts';
 import type { ProcessId, ProcessImage } from '../model/process.ts';
 import type { LossReason } from '../model/protocol.ts';
 import type { ProcessInstance } from '../model/thread-context.ts';
-import type { EndEvent, IoEvent, OpenEvent, WalkEvent } from '../model/stream-event.ts';
+import type { EndEvent, IoEvent, OpenEvent, SecuredEvent, WalkEvent } from '../model/stream-event.ts';
 import { IoContexts } from './io-contexts.ts';
 import { formatIpv6 } from './ipv6.ts';
 import { tcpPair, unixPair } from './pair.ts';
@@ -18,8 +18,10 @@ import {
   eventKind,
   ioEvent,
   ioFlag,
+  openFlag,
   processEvent,
   processExitEvent,
+  secureEvent,
   walkEvent,
 } from './layout.ts';
 
@@ -29,6 +31,7 @@ export interface EventHandler {
   open(event: OpenEvent): void;
   end(event: EndEvent): void;
   walked(event: WalkEvent): void;
+  secured(event: SecuredEvent): void;
   /** Told before an end or a walk: records of this connection before it were refused. An IoEvent says so itself. */
   resumed(connection: ConnectionId): void;
   processStarted(image: ProcessImage, instance: ProcessInstance): void;
@@ -51,6 +54,8 @@ const LOSS_REASONS: readonly (LossReason | undefined)[] = [
 const ROLES: readonly Role[] = ['unknown', 'client', 'server'];
 const EVIDENCE: readonly RoleEvidence[] = ['none', 'tcp_state', 'listener', 'unix_address', 'connect'];
 const LAST_FLOWS = ['unknown', 'sent', 'received'] as const;
+const TLS_LIBRARIES: readonly (TlsLibrary | undefined)[] = [undefined, 'openssl', 'go', 'gnutls'];
+const TLS_EVIDENCE = ['contradiction', 'nested_io', 'ciphertext', 'descriptor', 'ignored'] as const;
 const END_CAUSES = ['closed', 'eof', 'shutdown', 'closed', 'error'] as const;
 /** Size of a record of each kind without what may follow; 0: a kind that is not ours. */
 const SMALLEST = Uint16Array.of(
@@ -62,6 +67,7 @@ const SMALLEST = Uint16Array.of(
   processEvent.sizeOf,
   processExitEvent.sizeOf,
   contextEvent.sizeOf,
+  secureEvent.sizeOf,
 );
 const UNIX_PATH_SIZE = connectionEvent.peerPath - connectionEvent.localPath;
 const AF_UNIX = 1;
@@ -179,6 +185,9 @@ export class Decoder {
       case eventKind.context:
         this.#contexts.take(at, length);
         return;
+      case eventKind.secure:
+        this.#handler.secured(this.#decodeSecured(at));
+        return;
       case eventKind.processExit:
         this.#handler.processExited(
           this.#process(this.#u32(at + processExitEvent.tgid), this.#u64(at + processExitEvent.startTime)),
@@ -264,6 +273,19 @@ export class Decoder {
       sentPosition: this.#u64(at + connectionEvent.sentPosition),
       receivedPosition: this.#u64(at + connectionEvent.receivedPosition),
       lastFlow: LAST_FLOWS[this.#bytes[at + connectionEvent.last] ?? 0] ?? 'unknown',
+      isSecure: ((this.#bytes[at + eventHeader.flags] ?? 0) & openFlag.secure) !== 0,
+      time: this.#time(at),
+    };
+  }
+
+  #decodeSecured(at: number): SecuredEvent {
+    return {
+      session: this.#u64(at + secureEvent.session),
+      carrier: this.#u64(at + secureEvent.cookie),
+      process: this.#process(this.#u32(at + secureEvent.tgid), this.#u64(at + secureEvent.startTime)),
+      library: TLS_LIBRARIES[this.#bytes[at + secureEvent.library] ?? 0] ?? 'openssl',
+      evidence: TLS_EVIDENCE[this.#bytes[at + secureEvent.evidence] ?? 0] ?? 'contradiction',
+      time: this.#time(at),
     };
   }
 

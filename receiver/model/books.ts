@@ -1,11 +1,16 @@
 // Where every stage reports what it did with each byte and each transaction. The ledger implements it; tests read it.
 import type { ConversationEvent, LossReason, NotExportedReason } from './protocol.ts';
 
-export type ByteLossReason = LossReason | 'resynchronising' | 'malformed_message' | 'head_too_large' | 'connection_unknown';
+export type ByteLossReason =
+  LossReason | 'resynchronising' | 'malformed_message' | 'head_too_large' | 'connection_unknown' | 'tls_unbound';
 
 export type ShedReason = 'ring_full' | 'too_many_connections';
 
-export type UnattributedReason = 'role_unknown';
+/**
+ * 'role_unknown': it ended before it was known which end asks. 'tls_unread': it carried TLS and no library that is read made its plaintext
+ * known. 'tls_unbound': plaintext of a session of which it was never proven whose it is; 'tls_contradiction': the evidence was against itself.
+ */
+export type UnattributedReason = 'role_unknown' | 'tls_unread' | 'tls_unbound' | 'tls_contradiction';
 
 export interface Books {
   /** A transaction exists; exactly one of {@link exported} and {@link notExported} follows for it. */
@@ -15,7 +20,6 @@ export interface Books {
   connectionSeen(): void;
   connectionShed(reason: ShedReason): void;
   connectionNotHttp(): void;
-  /** It ended before it was known which end asks. */
   connectionUnattributed(reason: UnattributedReason): void;
   /** Bytes moved on an observed connection; each is later parsed, skipped or lost. */
   bytesSeen(count: number): void;

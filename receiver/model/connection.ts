@@ -1,8 +1,18 @@
 // One end of one stream socket, as one process (or several, by fork or fd passing) sees it.
 import type { ProcessId } from './process.ts';
 
-/** Socket cookie: a host-wide kernel counter, never reused. Exact as a number below 2^53, which the decoder asserts. */
+/**
+ * Socket cookie: a host-wide kernel counter, never reused. Exact as a number below 2^53, which the decoder asserts. From
+ * {@link FIRST_SESSION} on: a TLS session, whose plaintext is followed like a connection of its own.
+ */
 export type ConnectionId = number;
+
+/** bpf/tls.h */
+export const FIRST_SESSION = 2 ** 52;
+
+export function isSession(id: ConnectionId): boolean {
+  return id >= FIRST_SESSION;
+}
 
 export type Role = 'client' | 'server' | 'unknown';
 
@@ -10,6 +20,20 @@ export type Role = 'client' | 'server' | 'unknown';
 export type RoleEvidence = 'tcp_state' | 'connect' | 'listener' | 'unix_address' | 'grammar' | 'none';
 
 export type Transport = 'tcp' | 'unix';
+
+/** Who encrypts, and how it is known whose plaintext it is. */
+export interface Security {
+  readonly library: TlsLibrary;
+  /**
+   * 'nested_io': the library did I/O on this socket within its own call; 'ciphertext': what it made is what was sent here; 'descriptor': its
+   * object names the socket.
+   */
+  readonly evidence: 'nested_io' | 'ciphertext' | 'descriptor';
+  /** Cookie of the socket that carries it. */
+  readonly carrier: ConnectionId;
+}
+
+export type TlsLibrary = 'openssl' | 'go' | 'gnutls';
 
 export interface Endpoint {
   /** IPv4 or IPv6 text (IPv4-mapped is given as IPv4), or the path of a UNIX socket ('@' first: abstract; '': unnamed). */
@@ -37,6 +61,8 @@ export interface ConnectionInfo {
   readonly isFromStart: boolean;
   /** Process that did the first observed I/O. */
   readonly openedBy: ProcessId;
+  /** Of plaintext that was carried in TLS. */
+  readonly security?: Security;
 }
 
 /** Direction of bytes as this socket sees them. */

@@ -1,5 +1,5 @@
 // What a connection is told: the kernel's records in pipeline terms. One mutable IoEvent is reused for all I/O (hot path: no object per event).
-import type { ConnectionId, ConnectionInfo } from './connection.ts';
+import type { ConnectionId, ConnectionInfo, Security, TlsLibrary } from './connection.ts';
 import type { ProcessId } from './process.ts';
 import type { LossReason } from './protocol.ts';
 import type { IoContext } from './thread-context.ts';
@@ -37,6 +37,20 @@ export interface OpenEvent {
   readonly receivedPosition: number;
   /** For a connection older than the receiver: the flow of its last bytes, as far as the kernel's clocks tell. */
   readonly lastFlow: 'sent' | 'received' | 'unknown';
+  /** It carries TLS: its own bytes are never told, those of a session may be ({@link SecuredEvent}). */
+  readonly isSecure: boolean;
+  readonly time: Nanoseconds;
+}
+
+/** Which connection a TLS session belongs to, told once; its plaintext comes as {@link IoEvent} of `session`. */
+export interface SecuredEvent {
+  readonly session: ConnectionId;
+  /** 0: nobody will ever know, the evidence contradicts itself. */
+  readonly carrier: ConnectionId;
+  readonly process: ProcessId;
+  readonly library: TlsLibrary;
+  readonly evidence: Security['evidence'] | 'contradiction' | 'ignored';
+  readonly time: Nanoseconds;
 }
 
 export interface EndEvent {

@@ -274,6 +274,8 @@ export class SimulatedSocket {
       sentPosition: sent,
       receivedPosition: received,
       lastFlow,
+      isSecure: false,
+      time: 0,
     });
   }
 }

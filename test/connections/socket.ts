@@ -26,7 +26,7 @@ export interface Bench {
   readonly words: BigUint64Array<ArrayBuffer>;
 }
 
-export function createBench(maxConnections = 100): Bench {
+export function createBench(maxConnections = 100, readableSince: () => number | undefined = () => undefined): Bench {
   const memory = new ArrayBuffer(SLOTS * controlLayout.words * 8);
   const ledger = new Ledger();
   const transactions: Transaction[] = [];
@@ -37,6 +37,7 @@ export function createBench(maxConnections = 100): Bench {
     books: ledger,
     windowSize: WINDOW_SIZE,
     maxConnections,
+    readableSince,
     onRequest: () => undefined,
     onTransaction: (transaction) => {
       transactions.push(transaction);
@@ -95,7 +96,14 @@ export class Socket {
     const { sentPosition = 0, receivedPosition = 0, lastFlow = 'unknown' } = event;
     this.position.sent = sentPosition;
     this.position.received = receivedPosition;
-    this.#table.open({ info, sentPosition, receivedPosition, lastFlow });
+    this.#table.open({
+      info,
+      sentPosition,
+      receivedPosition,
+      lastFlow,
+      isSecure: event.isSecure ?? false,
+      time: event.time ?? 0,
+    });
     return this;
   }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Decoder, type EventHandler } from '../../receiver/kernel/decode.ts';
 import { formatIpv6 } from '../../receiver/kernel/ipv6.ts';
+import { FIRST_SESSION } from '../../receiver/model/connection.ts';
 import {
   connectionEvent,
   endCause,
@@ -9,10 +10,12 @@ import {
   eventKind,
   ioFlag,
   lastFlow,
+  tlsEvidence,
+  tlsLibrary,
   missingReason,
 } from '../../receiver/kernel/layout.ts';
 import type { ProcessId, ProcessImage } from '../../receiver/model/process.ts';
-import type { EndEvent, IoEvent, OpenEvent, WalkEvent } from '../../receiver/model/stream-event.ts';
+import type { EndEvent, IoEvent, OpenEvent, SecuredEvent, WalkEvent } from '../../receiver/model/stream-event.ts';
 import { Random } from '../protocols/http1/random.ts';
 import { PID, RecordWriter, START_TIME } from '../support/ring-records.ts';
 
@@ -44,6 +47,10 @@ class Recorder implements EventHandler {
   readonly resumedIds: number[] = [];
   resumed(connection: number): void {
     this.resumedIds.push(connection);
+  }
+  readonly bindings: SecuredEvent[] = [];
+  secured(event: SecuredEvent): void {
+    this.bindings.push(event);
   }
   walked(event: WalkEvent): void {
     this.walks.push(event);
@@ -184,6 +191,7 @@ describe('a connection', () => {
       last: lastFlow.sent,
       role: 1,
       evidence: 2,
+      isSecure: true,
       localPort: 65_535,
       peerPort: 443,
     });
@@ -204,7 +212,24 @@ describe('a connection', () => {
       sentPosition: 10,
       receivedPosition: 2 ** 35,
       lastFlow: 'sent',
+      isSecure: true,
+      time: event.time,
     });
+  });
+
+  test('is told of a TLS session that is bound to it', () => {
+    const { writer, take, heard } = setUp();
+    writer.secure({ session: FIRST_SESSION + 7, cookie: 77, library: tlsLibrary.go, evidence: tlsEvidence.descriptor });
+    writer.secure({ session: FIRST_SESSION + 8, cookie: 0, library: tlsLibrary.openssl, evidence: tlsEvidence.contradiction });
+    take();
+    const process = { pid: PID, startTime: START_TIME };
+    assert.deepEqual(
+      heard.bindings.map(({ time, ...binding }) => ({ ...binding, hasTime: time >= 0 })),
+      [
+        { session: FIRST_SESSION + 7, carrier: 77, process, library: 'go', evidence: 'descriptor', hasTime: true },
+        { session: FIRST_SESSION + 8, carrier: 0, process, library: 'openssl', evidence: 'contradiction', hasTime: true },
+      ],
+    );
   });
 
   test('has the same pair as its other end', () => {

@@ -17,6 +17,7 @@ function listen(heard: Heard): EventHandler {
     open: () => {},
     end: (event) => void heard.ends.add(event.connection),
     walked: () => {},
+    secured: () => {},
     resumed: (connection) => void heard.resumed.set(connection, true),
     processStarted: () => {},
     processExited: () => {},

@@ -18,6 +18,7 @@ function contextsOf(write: (writer: RecordWriter) => void): (IoContext | undefin
     open: nothing,
     end: nothing,
     walked: nothing,
+    secured: nothing,
     resumed: nothing,
     processStarted: nothing,
     processExited: nothing,

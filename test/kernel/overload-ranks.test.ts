@@ -67,6 +67,7 @@ async function start(t: TestContext, tcpPairs: number, unixPairs: number): Promi
     open: ({ info }) => void ends.set(info.id, { id: info.id, pair: info.pair, transport: info.transport }),
     end: () => {},
     walked: () => {},
+    secured: () => {},
     resumed: () => {},
     processStarted: () => {},
     processExited: () => {},

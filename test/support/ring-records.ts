@@ -11,6 +11,8 @@ import {
   ioFlag,
   processEvent,
   processExitEvent,
+  secureEvent,
+  openFlag,
   walkEvent,
 } from '../../receiver/kernel/layout.ts';
 
@@ -51,6 +53,7 @@ export interface ConnectionRecord extends ByProcess {
   readonly role?: number;
   readonly evidence?: number;
   readonly isFromStart?: boolean;
+  readonly isSecure?: boolean;
   /** enum last_flow */
   readonly last?: number;
   readonly sentPosition?: number;
@@ -65,6 +68,15 @@ export interface ConnectionRecord extends ByProcess {
   readonly peerPort?: number;
   readonly localPath?: string;
   readonly peerPath?: string;
+}
+
+export interface SecureRecord extends ByProcess {
+  readonly session: number;
+  readonly cookie: number;
+  /** enum tls_library */
+  readonly library: number;
+  /** enum tls_evidence */
+  readonly evidence: number;
 }
 
 export interface EndRecord extends ByProcess {
@@ -152,7 +164,7 @@ export class RecordWriter {
   }
 
   connection(record: ConnectionRecord): void {
-    const at = this.#begin(eventKind.connection, 0, connectionEvent.sizeOf, record);
+    const at = this.#begin(eventKind.connection, record.isSecure === true ? openFlag.secure : 0, connectionEvent.sizeOf, record);
     this.#u64(at + connectionEvent.cookie, record.cookie);
     this.#u64(at + connectionEvent.sentPosition, record.sentPosition ?? 0);
     this.#u64(at + connectionEvent.receivedPosition, record.receivedPosition ?? 0);
@@ -176,6 +188,15 @@ export class RecordWriter {
     this.bytes[at + connectionEvent.peerPathSize] = peerPath.length;
     this.bytes.set(localPath, at + connectionEvent.localPath);
     this.bytes.set(peerPath, at + connectionEvent.peerPath);
+  }
+
+  secure(record: SecureRecord): void {
+    const at = this.#begin(eventKind.secure, 0, secureEvent.sizeOf, record);
+    this.#u64(at + secureEvent.session, record.session);
+    this.#u64(at + secureEvent.cookie, record.cookie);
+    this.#process(at + secureEvent.tgid, at + secureEvent.startTime, record);
+    this.bytes[at + secureEvent.library] = record.library;
+    this.bytes[at + secureEvent.evidence] = record.evidence;
   }
 
   end(record: EndRecord): void {

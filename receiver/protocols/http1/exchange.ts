@@ -107,7 +107,7 @@ export function toTransaction(
     exchange,
     connection,
     role,
-    secure: false,
+    secure: connection.security !== undefined,
     process: role === 'server' && exchange.answeredBy !== undefined ? exchange.answeredBy : exchange.process,
     requestPosition: exchange.position,
     // The call that sent the request may return after the one that read the answer.

@@ -104,6 +104,7 @@ function placing(session: KernelSession, place: ContextPlace, onPlaced: () => vo
     open: nothing,
     end: nothing,
     walked: nothing,
+    secured: nothing,
     resumed: nothing,
     processExited: nothing,
     dropped: nothing,

@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { FIRST_SESSION } from '../../receiver/model/connection.ts';
+import type { SecuredEvent } from '../../receiver/model/stream-event.ts';
+import { type Bench, createBench, opener, Socket } from './socket.ts';
+
+const CARRIER = 7;
+const SESSION = FIRST_SESSION + 1;
+const request = 'GET /a HTTP/1.1\r\nHost: shop\r\n\r\n';
+const response = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi';
+const MINUTE_NS = 60e9;
+
+function binding(more: Partial<SecuredEvent> = {}): SecuredEvent {
+  return { session: SESSION, carrier: CARRIER, process: opener, library: 'openssl', evidence: 'nested_io', time: 0, ...more };
+}
+
+function endOf(connection: number): Parameters<Bench['table']['end']>[0] {
+  return { connection, time: 1e6, cause: 'closed', sentPosition: 0, receivedPosition: 0, error: 0, isExiting: false };
+}
+
+/** A server whose TLS connections are complete from their first byte. */
+function setUp(): { readonly bench: Bench; readonly carrier: Socket; readonly session: Socket } {
+  const bench = createBench(100, () => 0);
+  const carrier = new Socket(bench.table, CARRIER).open('server', { pair: 'aabb' }, { isSecure: true });
+  return { bench, carrier, session: new Socket(bench.table, SESSION) };
+}
+
+describe('plaintext of a TLS session', () => {
+  test('is a transaction of the connection that carries it', () => {
+    const { bench, session } = setUp();
+    bench.table.secured(binding());
+    session.received(request).sent(response);
+    bench.table.tick(MINUTE_NS);
+    const [transaction, ...others] = bench.transactions;
+    assert.equal(others.length, 0);
+    assert.equal(transaction?.secure, true);
+    assert.equal(transaction.role, 'server');
+    assert.deepEqual(transaction.connection.local, { address: '127.0.0.1', port: 80 });
+    assert.equal(transaction.connection.pair, 'aabb');
+    assert.deepEqual(transaction.connection.security, { library: 'openssl', evidence: 'nested_io', carrier: CARRIER });
+  });
+
+  test('waits until it is known whose it is', () => {
+    const { bench, session } = setUp();
+    session.received(request).sent(response);
+    assert.equal(bench.ledger.report().transactions.seen, 0);
+    bench.table.secured(binding({ evidence: 'ciphertext' }));
+    bench.table.tick(MINUTE_NS);
+    assert.equal(bench.transactions.length, 1);
+    assert.equal(bench.transactions[0]?.start, 1000);
+  });
+
+  test('of which it is never known is lost, counted, and later plaintext with it', () => {
+    const { bench, session } = setUp();
+    session.received(request);
+    bench.table.end(endOf(SESSION));
+    session.sent(response);
+    bench.table.close();
+    const { transactions, connections, bytes } = bench.ledger.report();
+    assert.equal(transactions.seen, 0);
+    assert.equal(connections.unattributed['tls_unbound'], 1);
+    assert.deepEqual(bytes.lost, { tls_unbound: request.length, connection_unknown: response.length });
+  });
+
+  test("is nobody's once the evidence contradicts itself", () => {
+    const { bench, session } = setUp();
+    bench.table.secured(binding());
+    session.received(request).sent(response).received(request);
+    bench.table.secured(binding({ carrier: 0, evidence: 'contradiction' }));
+    session.sent(response);
+    bench.table.close();
+    const { transactions, connections } = bench.ledger.report();
+    assert.deepEqual([transactions.seen, transactions.exported, transactions.not_exported], [2, 1, { bytes_lost: 1 }]);
+    assert.equal(connections.unattributed['tls_contradiction'], 1);
+    assert.ok(bench.ledger.report().balanced);
+  });
+
+  test('of a connection that is not observed is not wanted', () => {
+    const { bench, session } = setUp();
+    session.received(request);
+    bench.table.secured(binding({ carrier: 99 }));
+    session.sent(response);
+    bench.table.close();
+    assert.equal(bench.ledger.report().transactions.seen, 0);
+    assert.equal(bench.ledger.report().connections.unattributed['tls_unbound'], undefined);
+  });
+
+  test('is bounded while it waits', () => {
+    const { bench, session } = setUp();
+    for (let i = 0; i < 100; i++) session.received('x'.repeat(8000));
+    bench.table.secured(binding());
+    session.sent(response);
+    bench.table.close();
+    assert.equal(bench.transactions.length, 0);
+    assert.equal(bench.ledger.report().connections.unattributed['tls_unbound'], 1);
+  });
+
+  test('ends with the connection that carries it', () => {
+    const { bench, session } = setUp();
+    bench.table.secured(binding());
+    session.received(request);
+    bench.table.end(endOf(CARRIER));
+    bench.table.tick(MINUTE_NS);
+    bench.table.tick(2 * MINUTE_NS);
+    assert.equal(bench.transactions[0]?.abort, 'connection_closed');
+  });
+
+  test('is followed by that of another session on the same connection', () => {
+    const { bench, session } = setUp();
+    bench.table.secured(binding());
+    session.received(request).sent(response);
+    bench.table.end({ ...endOf(SESSION), sentPosition: session.position.sent, receivedPosition: session.position.received });
+    bench.table.tick(MINUTE_NS);
+    bench.table.secured(binding({ session: SESSION + 1 }));
+    new Socket(bench.table, SESSION + 1).received(request).sent(response);
+    bench.table.tick(2 * MINUTE_NS);
+    assert.equal(bench.transactions.length, 2);
+  });
+
+  test('that was not seen from its first byte has no other end', () => {
+    const bench = createBench(100, () => undefined);
+    new Socket(bench.table, CARRIER).open('server', { pair: 'aabb' }, { isSecure: true, lastFlow: 'sent' });
+    bench.table.secured(binding());
+    new Socket(bench.table, SESSION).received(request).sent(response);
+    bench.table.tick(MINUTE_NS);
+    assert.equal(bench.transactions[0]?.connection.pair, '');
+    assert.equal(bench.transactions[0].connection.isFromStart, false);
+  });
+});
+
+test('a connection whose TLS nobody reads is counted at its end', () => {
+  const { bench } = setUp();
+  bench.table.end(endOf(CARRIER));
+  bench.table.tick(MINUTE_NS);
+  assert.deepEqual(bench.ledger.report().connections, {
+    ...bench.ledger.report().connections,
+    seen: 1,
+    not_http: 0,
+    unattributed: { tls_unread: 1 },
+  });
+});
+
+test('a connection that the kernel no longer knows takes its session with it', () => {
+  const { bench, session } = setUp();
+  bench.table.secured(binding());
+  session.received(request);
+  bench.table.sweep(new Set([CARRIER]), MINUTE_NS);
+  bench.table.tick(2 * MINUTE_NS);
+  assert.equal(bench.table.size, 1);
+  bench.table.sweep(new Set(), 2 * MINUTE_NS);
+  bench.table.tick(3 * MINUTE_NS);
+  assert.equal(bench.table.size, 0);
+  assert.equal(bench.table.needsSweep(), false);
+});
