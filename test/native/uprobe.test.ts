@@ -36,7 +36,7 @@ function copyProgram(name: string): string {
 
 class Program {
   readonly #child: ChildProcessWithoutNullStreams;
-  readonly #lines: AsyncIterator<string>;
+  readonly #lines: AsyncIterator<string, undefined>;
   readonly #reader: Interface;
 
   private constructor(path: string) {
@@ -67,9 +67,9 @@ class Program {
   }
 
   async #line(): Promise<string> {
-    const { value, done } = await this.#lines.next();
-    assert.ok(done !== true, 'the program has ended');
-    return value;
+    const next: IteratorResult<string, undefined> = await this.#lines.next();
+    assert.ok(next.done !== true, 'the program has ended');
+    return next.value;
   }
 
   async end(): Promise<void> {
