@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { serverCertificate } from './certificate.ts';
 import type { Cleanup } from './program.ts';
 
 export interface Nginx {
@@ -17,6 +18,10 @@ export interface NginxOptions {
   /** `host:port` or `unix:/path` behind `/echo`. */
   readonly upstream?: string;
   readonly workers?: number;
+  /** HTTPS. */
+  readonly isSecure?: boolean;
+  /** `upstream` speaks HTTPS. */
+  readonly isUpstreamSecure?: boolean;
   /** Name and size of files under `/files/`. */
   readonly files?: Readonly<Record<string, number>>;
 }
@@ -42,7 +47,8 @@ export function isListening(port: number): Promise<boolean> {
 }
 
 function configuration(folder: string, port: number, options: NginxOptions): string {
-  const { upstream, workers = 1 } = options;
+  const { upstream, workers = 1, isSecure = false, isUpstreamSecure = false } = options;
+  const { certificate, key } = isSecure ? serverCertificate() : { certificate: '', key: '' };
   return `daemon off;
 user root;
 worker_processes ${workers};
@@ -63,7 +69,8 @@ http {
   client_max_body_size 0;
   ${upstream === undefined ? '' : `upstream backend { server ${upstream}; keepalive 16; }`}
   server {
-    listen 127.0.0.1:${port};
+    listen 127.0.0.1:${port}${isSecure ? ' ssl' : ''};
+    ${isSecure ? `ssl_certificate ${certificate}; ssl_certificate_key ${key};` : ''}
     # Names the worker that answers; the upstream's own server-pid passes through.
     add_header Nginx-Pid $pid always;
     location /files/ { root ${folder}; }
@@ -72,7 +79,7 @@ http {
       upstream === undefined
         ? ''
         : `location /echo {
-      proxy_pass http://backend;
+      proxy_pass ${isUpstreamSecure ? 'https' : 'http'}://backend;
       proxy_http_version 1.1;
       proxy_set_header Connection "";
       proxy_request_buffering off;

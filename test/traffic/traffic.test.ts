@@ -32,6 +32,23 @@ for (const serverKind of ['node', 'go', 'python', 'asyncio'] as const satisfies 
   }
 }
 
+for (const [serverKind, clientKind] of [
+  ['node', 'python'],
+  ['go', 'node'],
+  ['python', 'go'],
+  ['asyncio', 'node'],
+] as const satisfies [ServerKind, ClientKind][]) {
+  test(`a ${clientKind} client gets from a ${serverKind} server by HTTPS what it asks for`, async (t) => {
+    const server = await startServer(t, serverKind, { isSecure: true });
+    const client = await startClient(t, clientKind, server);
+    const exchanges = await client.run(planRequests('s', 28, serverKind === 'asyncio' ? 'plain' : 'all'), { connections: 3 });
+    assert.equal(exchanges.length, 28);
+    const plain = await curl(`http://${server.target}/echo?id=x`);
+    assert.notEqual(plain.status, 200);
+    assert.equal((await curl(`https://${server.target}/echo?id=x`, { args: ['--insecure', '--http1.1'] })).status, 200);
+  });
+}
+
 test('the node client pipelines, and sends 100-continue', async (t) => {
   const server = await startServer(t, 'node');
   const client = await startClient(t, 'node', server);

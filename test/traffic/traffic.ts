@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { buildGoPeer, buildIo } from './build.ts';
+import { serverCertificate } from './certificate.ts';
 import { startProgram, type Cleanup, type Program, type StartOptions } from './program.ts';
 import { isBodiless, type Exchange, type Party, type PlannedRequest } from './truth.ts';
 
@@ -36,6 +37,8 @@ export interface EchoServer {
   /** `HOST:PORT` (IPv6 in brackets) or a path, as the clients take it. */
   readonly target: string;
   readonly port: number;
+  /** Its clients use TLS. */
+  readonly isSecure: boolean;
   readonly program: Program;
   stop(): Promise<void>;
 }
@@ -49,6 +52,8 @@ export interface ServerOptions extends StartOptions {
   /** Instead of any free port. */
   readonly port?: number;
   readonly ways?: IoWays;
+  /** HTTPS; not with `io`. */
+  readonly isSecure?: boolean;
 }
 
 function ioArguments(role: 'server' | 'client', address: string, ways: IoWays): string[] {
@@ -81,14 +86,16 @@ function serverCommand(kind: ServerKind, options: ServerOptions): { command: str
 }
 
 export async function startServer(cleanup: Cleanup, kind: ServerKind, options: ServerOptions = {}): Promise<EchoServer> {
-  const { family = 'ipv4' } = options;
+  const { family = 'ipv4', isSecure = false } = options;
   const { command, args, service } = serverCommand(kind, options);
-  const program = startProgram(cleanup, command, args, options);
+  const { certificate, key } = isSecure ? serverCertificate() : { certificate: '', key: '' };
+  const env = isSecure ? { ...options.env, TLS_CERTIFICATE: certificate, TLS_KEY: key } : options.env;
+  const program = startProgram(cleanup, command, args, { ...options, ...(env === undefined ? {} : { env }) });
   const line = await program.next('listening');
   const port = Number(line['port'] ?? 0);
   const host = options.host ?? (family === 'ipv6' ? '[::1]' : '127.0.0.1');
   const target = family === 'unix' ? String(line['path']) : `${host}:${port}`;
-  return { kind, pid: Number(line['pid']), service, family, target, port, program, stop: () => program.stop() };
+  return { kind, pid: Number(line['pid']), service, family, target, port, isSecure, program, stop: () => program.stop() };
 }
 
 export interface EchoClient {
@@ -129,7 +136,8 @@ export async function startClient(
   options: StartOptions & { readonly ways?: IoWays } = {},
 ): Promise<EchoClient> {
   const { command, args, service } = clientCommand(kind, server, options.ways ?? plainWays);
-  const program = startProgram(cleanup, command, args, options);
+  const env = server.isSecure ? { ...options.env, TLS: '1' } : options.env;
+  const program = startProgram(cleanup, command, args, { ...options, ...(env === undefined ? {} : { env }) });
   const pid = Number((await program.next('ready'))['pid']);
   return {
     pid,

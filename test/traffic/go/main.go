@@ -7,6 +7,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -97,7 +98,13 @@ func serve(where string) {
 		line["path"] = where
 	}
 	say(line)
-	go http.Serve(listener, http.HandlerFunc(echo))
+	server := &http.Server{Handler: http.HandlerFunc(echo), TLSConfig: &tls.Config{NextProtos: []string{"http/1.1"}}}
+	if certificate := os.Getenv("TLS_CERTIFICATE"); certificate != "" {
+		server.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){} // no HTTP/2
+		go server.ServeTLS(listener, certificate, os.Getenv("TLS_KEY"))
+	} else {
+		go server.Serve(listener)
+	}
 	io.Copy(io.Discard, os.Stdin)
 }
 
@@ -116,6 +123,13 @@ type plan struct {
 	Connections int       `json:"connections"`
 }
 
+func scheme() string {
+	if os.Getenv("TLS") != "" {
+		return "https://"
+	}
+	return "http://"
+}
+
 func exchange(client *http.Client, authority string, p planned) {
 	var body io.Reader
 	if p.BodySize > 0 {
@@ -125,7 +139,7 @@ func exchange(client *http.Client, authority string, p planned) {
 		}
 	}
 	line := map[string]any{"kind": "exchange", "id": p.ID}
-	request, err := http.NewRequest(p.Method, "http://"+authority+p.Target, body)
+	request, err := http.NewRequest(p.Method, scheme()+authority+p.Target, body)
 	if err != nil {
 		panic(err)
 	}
@@ -159,6 +173,7 @@ func ask(where string) {
 	transport := &http.Transport{
 		DisableCompression:    true,
 		ExpectContinueTimeout: 10 * time.Second,
+		TLSClientConfig:       &tls.Config{InsecureSkipVerify: true},
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, network(where), where)
 		},

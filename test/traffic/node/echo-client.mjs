@@ -1,5 +1,6 @@
 // HTTP client of the traffic generator (see ../README.md): echo-client.mjs HOST:PORT | PATH
 import http from 'node:http';
+import https from 'node:https';
 import net from 'node:net';
 import { createInterface } from 'node:readline';
 
@@ -12,7 +13,9 @@ const where = target.startsWith('/')
   ? { path: target }
   : { host: target.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(target.slice(colon + 1)) };
 const authority = where.path ? 'localhost' : target;
-const agent = new http.Agent({ keepAlive: true, maxSockets: 1, scheduling: 'fifo' });
+const isSecure = process.env.TLS !== undefined;
+const { Agent, request: open } = isSecure ? https : http;
+const agent = new Agent({ keepAlive: true, maxSockets: 1, scheduling: 'fifo', rejectUnauthorized: false });
 
 function exchange(planned) {
   return new Promise((resolve) => {
@@ -22,7 +25,7 @@ function exchange(planned) {
     else if (body.length > 0) headers['content-length'] = body.length;
     if (planned.expectContinue) headers.expect = '100-continue';
     const endpoint = where.path ? { socketPath: where.path } : where;
-    const request = http.request({ ...endpoint, agent, method: planned.method, path: planned.target, headers });
+    const request = open({ ...endpoint, agent, method: planned.method, path: planned.target, headers });
     let isDone = false;
     const done = (line) => {
       if (isDone) return;

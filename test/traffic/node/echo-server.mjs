@@ -1,11 +1,17 @@
 // HTTP server of the traffic generator (see ../README.md): echo-server.mjs [port | socket path] [host]
+import { readFileSync } from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import { createHash } from 'node:crypto';
 
 const DECOY = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nGET /decoy HTTP/1.1\r\nHost: decoy\r\n\r\n';
 const filler = (size) => Buffer.alloc(size, DECOY);
 
-const server = http.createServer({ keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0 }, (request, response) => {
+const { TLS_CERTIFICATE, TLS_KEY } = process.env;
+const tls = TLS_CERTIFICATE === undefined ? {} : { cert: readFileSync(TLS_CERTIFICATE), key: readFileSync(TLS_KEY) };
+const { createServer } = TLS_CERTIFICATE === undefined ? http : https;
+
+const server = createServer({ ...tls, keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0 }, (request, response) => {
   const query = new URL(request.url, 'http://any').searchParams;
   response.setHeader('server-pid', process.pid);
   if (query.get('probe')) request.socket.setKeepAlive(true, 1000);

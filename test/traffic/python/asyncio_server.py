@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import ssl
 import sys
 from urllib.parse import parse_qsl, urlsplit
 
@@ -45,7 +46,11 @@ async def serve(reader, writer):
 
 
 async def main():
-    server = await asyncio.start_server(serve, sys.argv[1], int(sys.argv[2]))
+    context = None
+    if "TLS_CERTIFICATE" in os.environ:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(os.environ["TLS_CERTIFICATE"], os.environ["TLS_KEY"])
+    server = await asyncio.start_server(serve, sys.argv[1], int(sys.argv[2]), ssl=context)
     print(json.dumps({"kind": "listening", "pid": os.getpid(), "port": server.sockets[0].getsockname()[1]}), flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     os._exit(0)  # idle keep-alive connections would hold the loop

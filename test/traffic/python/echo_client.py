@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import queue
+import ssl
 import sys
 import threading
 
@@ -38,13 +39,19 @@ def work(connection, requests):
         exchange(connection, planned)
 
 
+def connect():
+    if "TLS" in os.environ:
+        return http.client.HTTPSConnection(sys.argv[1], int(sys.argv[2]), context=ssl._create_unverified_context())
+    return http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]))
+
+
 connections = []
 say({"kind": "ready", "pid": os.getpid()})
 for text in sys.stdin:
     plan = json.loads(text)
     requests = queue.Queue()
     while len(connections) < plan.get("connections", 1):
-        connections.append(http.client.HTTPConnection(sys.argv[1], int(sys.argv[2])))
+        connections.append(connect())
     workers = [threading.Thread(target=work, args=(connection, requests)) for connection in connections]
     for planned in plan["requests"] + [None] * len(workers):
         requests.put(planned)

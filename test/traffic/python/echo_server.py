@@ -2,6 +2,7 @@
 
 import json
 import os
+import ssl
 import sys
 import threading
 import time
@@ -65,6 +66,19 @@ class Echo(BaseHTTPRequestHandler):
 
 class Server(ThreadingHTTPServer):
     request_queue_size = 128
+
+    def finish_request(self, request, client_address):  # in the connection's own thread
+        if context:
+            request = context.wrap_socket(request, server_side=True)
+        super().finish_request(request, client_address)
+        if context:
+            request.close()
+
+
+context = None
+if "TLS_CERTIFICATE" in os.environ:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(os.environ["TLS_CERTIFICATE"], os.environ["TLS_KEY"])
 
 
 server = Server((sys.argv[1], int(sys.argv[2])), Echo)
