@@ -31,6 +31,12 @@ rust)
 	inputs='Cargo.toml Cargo.lock src/main.rs'
 	variant=$(cargo --version)
 	;;
+java)
+	need javac
+	need mvn
+	inputs=Peer.java
+	variant=com.datadoghq:dd-java-agent:1.68.1
+	;;
 node)
 	need npm
 	inputs='package.json package-lock.json'
@@ -61,6 +67,10 @@ if [ ! -d "$folder" ]; then
 		fetch cargo build --quiet --locked --target-dir "$unfinished/target"
 		mv "$unfinished/target/debug/libdd-peer" "$unfinished"
 		rm -rf "$unfinished/target"
+		;;
+	java)
+		fetch mvn -q -B dependency:copy "-Dartifact=$variant" -Dmdep.stripVersion=true "-DoutputDirectory=$unfinished"
+		fetch javac -cp "$unfinished/dd-java-agent.jar" -d "$unfinished" Peer.java
 		;;
 	node)
 		cp $inputs "$unfinished"

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 
-export type Language = 'python' | 'rust' | 'node';
+export type Language = 'python' | 'rust' | 'java' | 'node';
 
 /** Its test is skipped for `reason`, if there is one. */
 export interface Prepared {
