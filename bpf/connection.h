@@ -228,7 +228,8 @@ static __always_inline u8 last_flow_of(struct tcp_sock *tcp)
  * the I/O that brings it to our notice. A UNIX socket has no counts: it is
  * new if it turns up after the seeding.
  */
-static __noinline struct conn *adopt(struct sock *sk, struct tcp_sock *tcp, u32 direction, u32 pending, bool is_new)
+static __noinline __attribute__((unused)) struct conn *adopt(struct sock *sk, struct tcp_sock *tcp, u32 direction,
+							     u32 pending, bool is_new)
 {
 	struct conn *conn = bpf_sk_storage_get(&conns, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 

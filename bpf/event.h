@@ -24,6 +24,7 @@ enum event_kind {
 	EVENT_PROCESS_EXIT = 6,
 	EVENT_CONTEXT = 7,
 	EVENT_SECURE = 8,
+	EVENT_VITALS = 9,
 };
 
 /* Low half of event_header.flags of an io_event; the high half is a missing_reason. */
@@ -90,6 +91,15 @@ enum probe_flag {
 	PROBE_SENT = 1, /* it takes plaintext, else it gives it */
 	PROBE_COUNT_POINTER = 2, /* the count is where the fourth argument points, else it is the result */
 	PROBE_IN_MEMORY = 4, /* the library does no I/O: what happens within its calls is no evidence */
+};
+
+enum conn_outcome {
+	OUTCOME_NONE = 0, /* it lives */
+	OUTCOME_CLOSED = 1,
+	OUTCOME_RESET_RECEIVED = 2,
+	OUTCOME_RESET_SENT = 3,
+	OUTCOME_RESET = 4, /* by whom is not known */
+	OUTCOME_FAILED = 5, /* it was never there */
 };
 
 /* For connections that are older than us: which way the last bytes went. */
@@ -222,6 +232,30 @@ struct context_event {
 	__u8 attributes[4]; /* and on behind, when they were wanted and are not too many */
 };
 
+/* How a TCP connection fares by the kernel's own figures, whatever it carries: totals since it was first observed, so
+ * that the next record tells what a lost one would have. */
+struct vitals_event {
+	struct event_header header;
+	__u64 cookie;
+	__u64 sent; /* payload that the peer has acknowledged */
+	__u64 received; /* payload that arrived in order */
+	__u64 start_time; /* of the process that opened it … */
+	__u32 tgid; /* … which is 0 where it is not known */
+	__u32 retransmits; /* segments */
+	__u32 rtt; /* smoothed, microseconds; 0: none */
+	__u32 error; /* errno of the socket at its end */
+	__u32 netns;
+	__u16 family;
+	__u16 local_port;
+	__u16 peer_port;
+	__u8 role; /* conn_role */
+	__u8 outcome; /* conn_outcome */
+	__u8 local_address[16];
+	__u8 peer_address[16];
+	__u8 unsent; /* not even its SYN left */
+	__u8 pad[3];
+};
+
 enum place_flag {
 	PLACE_RESOLVED = 1, /* else nothing is read: all zeros is a place, too */
 };
@@ -279,7 +313,8 @@ enum counter {
 	COUNTER_CONTEXT_IMPLAUSIBLE = 17, /* an odd address, or more attributes than a record holds */
 	COUNTER_TLS_CONTRADICTION = 18, /* sessions that cannot be bound */
 	COUNTER_TLS_SESSIONS_FULL = 19,
-	COUNTER_COUNT = 20,
+	COUNTER_LOST_VITALS = 20, /* last figures of connections, in records that the ring refused */
+	COUNTER_COUNT = 21,
 };
 
 _Static_assert(sizeof(struct event_header) == 16, "event_header");
@@ -292,6 +327,7 @@ _Static_assert(sizeof(struct process_exit_event) == 32, "process_exit_event");
 _Static_assert(sizeof(struct context_event) == 72, "context_event");
 _Static_assert(sizeof(struct secure_event) == 56, "secure_event");
 _Static_assert(__builtin_offsetof(struct context_event, attributes) == 68, "a record in a context_event");
+_Static_assert(sizeof(struct vitals_event) == 112, "vitals_event");
 _Static_assert(sizeof(struct context_place) == 48, "context_place");
 _Static_assert(sizeof(struct thread_entry) == 40, "thread_entry");
 _Static_assert(sizeof(struct control) == 64, "control");

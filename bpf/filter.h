@@ -39,6 +39,14 @@ static __always_inline void read_addresses(struct sock *sk, u8 *local, u8 *peer)
 	*(u32 *)(peer + 12) = BPF_CORE_READ(sk, __sk_common.skc_daddr);
 }
 
+/* A connection that ends has given its port back by the time that its state changes, but has it noted. */
+static __always_inline u16 local_port(struct sock *sk)
+{
+	u16 port = sk->__sk_common.skc_num;
+
+	return port ? port : bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
+}
+
 static __always_inline u64 rules_for_port(void *map, u32 port, u64 any)
 {
 	u64 *rules = bpf_map_lookup_elem(map, &port);
@@ -69,7 +77,7 @@ static __always_inline bool passes_filters(struct sock *sk, u32 tgid, u64 proces
 		if (!capture_loopback && (is_loopback(local) || is_loopback(peer)))
 			return false;
 		if (include_rules | exclude_rules) {
-			rules &= rules_for_port(&local_ports, sk->__sk_common.skc_num, any_local_port);
+			rules &= rules_for_port(&local_ports, local_port(sk), any_local_port);
 			rules &= rules_for_port(&remote_ports, bpf_ntohs(sk->__sk_common.skc_dport), any_remote_port);
 			rules &= any_address | rules_for_address(local) | rules_for_address(peer);
 		}

@@ -36,6 +36,8 @@ typedef _Bool bool;
 /* Set where connect(2) chose the local port; not in every kernel that we run on, so its absence says nothing. */
 #define SOCK_CONNECT_BIND 16
 #define RCV_SHUTDOWN 1
+/* A bit of skc_flags: the peer's FIN has come. */
+#define SOCK_DONE 1
 
 #define MSG_OOB 0x1
 #define MSG_PEEK 0x2
@@ -97,6 +99,7 @@ struct sock_common {
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
 	atomic64_t skc_cookie;
+	unsigned long skc_flags;
 };
 
 struct sock {
@@ -107,6 +110,10 @@ struct sock {
 	u16 sk_type;
 	u16 sk_protocol;
 	int sk_err;
+};
+
+struct inet_sock {
+	u16 inet_sport;
 };
 
 struct tcp_ulp_ops;
@@ -130,6 +137,9 @@ struct tcp_sock {
 	u32 snd_wl1;
 	u64 bytes_acked;
 	u64 bytes_received;
+	u32 total_retrans;
+	u32 segs_out;
+	u32 srtt_us; /* eightfold */
 	u32 lsndtime;
 	u32 rcv_tstamp;
 };

@@ -5,6 +5,7 @@
 #include "tls.h"
 
 struct conns_map conns SEC(".maps");
+struct vitals_map vitals SEC(".maps");
 struct controls_map controls SEC(".maps");
 struct ring_map ring SEC(".maps");
 struct scratches_map scratches SEC(".maps");
@@ -62,6 +63,7 @@ struct wire_types {
 	struct process_exit_event process_exit;
 	struct context_event context;
 	struct secure_event secure;
+	struct vitals_event vitals;
 	enum place_flag place;
 	struct thread_entry thread;
 	enum event_kind kind;
@@ -71,6 +73,7 @@ struct wire_types {
 	enum end_cause cause;
 	enum conn_role role;
 	enum role_evidence evidence;
+	enum conn_outcome outcome;
 	enum last_flow last;
 	enum tls_library library;
 	enum tls_evidence tls_evidence;

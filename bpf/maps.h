@@ -71,6 +71,32 @@ struct conn {
 
 _Static_assert(__builtin_offsetof(struct conn, walk) <= 56 + 64, "two cache lines");
 
+/* The kernel's own figures of a TCP connection. */
+struct figures {
+	u64 sent; /* payload that the peer has acknowledged */
+	u64 received; /* payload that arrived in order */
+	u32 retransmits; /* segments */
+	u32 pad;
+};
+
+enum vitals_flag {
+	VITALS_DECIDED = 1, /* the filters have spoken */
+	VITALS_IGNORED = 2,
+	VITALS_TOLD = 4, /* user space has heard of it while it lives */
+	VITALS_ENDED = 8,
+};
+
+/* What is needed to tell how a connection fares. */
+struct vitals {
+	u64 start_time; /* of the process that opened it … */
+	u32 tgid; /* … which is 0 while it is not known */
+	u8 role;
+	u8 flags; /* vitals_flag */
+	u8 pad[2];
+	struct figures base; /* from which on we count */
+	struct figures told; /* to user space, at its last look */
+};
+
 /* A copy under way. */
 struct capture {
 	u64 at; /* position of the first byte of the vector at hand … */
@@ -185,6 +211,15 @@ struct conns_map {
 	__type(value, struct conn);
 };
 extern struct conns_map conns SEC(".maps");
+
+/* TCP socket -> vitals, if they are wanted. Written here, deleted at the end of the connection. */
+struct vitals_map {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct vitals);
+};
+extern struct vitals_map vitals SEC(".maps");
 
 /* Cookie modulo size -> control. Written by user space through shared memory. */
 struct controls_map {

@@ -107,10 +107,8 @@ static __noinline bool meet(struct sock *sk, struct conn *conn, struct task_stru
 {
 	u32 tgid = task->tgid;
 	u64 exec_id = task->self_exec_id;
-	struct known_process *known;
-	struct scratch *scratch;
-	bool is_known = true;
-	u64 rules = ~0ull;
+	bool is_known;
+	u64 rules;
 
 	if (tgid == self_tgid) {
 		register_self(sk, conn);
@@ -130,18 +128,7 @@ static __noinline bool meet(struct sock *sk, struct conn *conn, struct task_stru
 			return false;
 		}
 	}
-	known = bpf_map_lookup_elem(&processes, &tgid);
-	if (known && known->exec_id == exec_id && known->start_time == task->group_leader->start_boottime) {
-		rules = known->rules;
-	} else {
-		struct known_process fresh = { .exec_id = exec_id, .start_time = task->group_leader->start_boottime };
-
-		fresh.rules = rules = describe_process(time);
-		scratch = get_scratch();
-		is_known = scratch && scratch->describing.is_told;
-		if (is_known)
-			bpf_map_update_elem(&processes, &tgid, &fresh, BPF_ANY);
-	}
+	is_known = know_process(task, time, &rules);
 	/* What the ring refused is tried again at the next I/O. */
 	conn->start_time = task->group_leader->start_boottime;
 	conn->contextless = 0;

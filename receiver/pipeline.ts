@@ -16,7 +16,9 @@ import { Controls, type ControlLayout } from './connections/controls.ts';
 import { ConnectionTable } from './connections/table.ts';
 import type { ExportPath } from './export/fan-out.ts';
 import { Decoder } from './kernel/decode.ts';
+import { decodeAllVitals } from './kernel/vitals.ts';
 import type { ConnectionId } from './model/connection.ts';
+import type { ConnectionVitals } from './model/connection-vitals.ts';
 import type { ConnectionFilter, ConnectionsInspection } from './model/inspection.ts';
 import { connectionMetrics } from './model/connection-metrics.ts';
 import { httpMetrics } from './model/http-metrics.ts';
@@ -28,6 +30,7 @@ import { createHttpDimensions } from './protocols/http1/dimensions.ts';
 import { isOtlpExport } from './protocols/http1/otlp-export.ts';
 import { createHttp1 } from './protocols/http1/protocol.ts';
 import type { Ledger } from './telemetry/ledger.ts';
+import { ConnectionMetrics } from './telemetry/metrics/connection-metrics.ts';
 import { HttpMetrics } from './telemetry/metrics/http-metrics.ts';
 import { MetricStore } from './telemetry/metrics/metric-store.ts';
 import type { Take } from './telemetry/metrics/services.ts';
@@ -73,6 +76,8 @@ export interface Pipeline {
   take(size: number): void;
   /** Finishes what waited long enough; call after draining, with the time before it if nothing is left in the ring. */
   tick(now?: number): void;
+  /** How living TCP connections fare, as the kernel session tells it. */
+  takeVitals(bytes: Uint8Array): void;
   sweep(live: ReadonlySet<ConnectionId>, time: number): void;
   needsSweep(): boolean;
   /** Of metrics, if a pipeline wants any. */
@@ -98,6 +103,13 @@ export interface Pipeline {
   droppedByCpu(): ArrayLike<number>;
   /** Ends every connection: what is open is counted, nothing comes after. */
   close(): void;
+}
+
+/** Whether any metric is made of how TCP connections fare. */
+export function wantsVitals({ pipelines, usm }: ReceiverConfig): boolean {
+  return (
+    pipelines.some(({ signal }) => signal === 'metrics') && usm.metrics.some(({ name }) => name.startsWith('usm.connection.'))
+  );
 }
 
 export function createPipeline(options: PipelineOptions): Pipeline {
@@ -140,6 +152,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const isTraced = config.pipelines.some(({ signal }) => signal === 'traces');
   const store = createStore();
   const metrics = store === undefined ? undefined : createMetrics(store);
+  const edges =
+    store === undefined || !wantsVitals(config)
+      ? undefined
+      : new ConnectionMetrics({ store, imageOf: processes.lookup, maxConnections: capture.maxConnections });
   const connections = new ConnectionTable({
     protocols: [createHttp1({ maxHeadSize: http.maxHeadSizeBytes })],
     controls: new Controls(options.controls, options.controlLayout),
@@ -154,6 +170,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   threadContexts?.listen((process, resource) => {
     if (config.usm.processContext.isEnabled) processes.onPublished(process, publishedAttributes(resource));
   });
+  let areEndsMissing = false;
   const decoder = new Decoder(options.buffer, options.clock.originMonotonicNs, options.cpus, {
     io: (event) => {
       connections.io(event);
@@ -181,7 +198,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       processes.onExit(process, time);
       threadContexts?.exited(process);
     },
+    vitals: takeVitals,
     dropped: (count) => {
+      areEndsMissing = true;
       ledger.eventsDropped('ring_full', count);
       connections.noteLoss();
       options.onEventsDropped(count);
@@ -228,6 +247,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     });
   }
 
+  function takeVitals(vitals: ConnectionVitals): void {
+    if (ownServers === undefined || !isOwnClient(vitals, ownServers)) edges?.take(vitals);
+  }
+
   function observe(transaction: Transaction): void {
     serving.ended(transaction.exchange);
     const isOurs = ownServers !== undefined && isOwnClient(transaction.connection, ownServers);
@@ -251,13 +274,19 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       connections.tick(now);
       threadContexts?.tick();
     },
+    takeVitals: (bytes) => {
+      decodeAllVitals(bytes, takeVitals);
+    },
     sweep: (live, time) => {
       connections.sweep(live, time);
+      edges?.sweep(live);
+      areEndsMissing = false;
     },
-    needsSweep: () => connections.needsSweep(),
+    needsSweep: () => connections.needsSweep() || (edges !== undefined && areEndsMissing),
     beginCollection: () => {
       store?.beginCollection(() => {
         metrics?.countPresent();
+        edges?.countPresent();
       });
     },
     collectMetrics: (take, minPoints) => store?.collect(take, minPoints) ?? true,

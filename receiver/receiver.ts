@@ -20,7 +20,7 @@ import type { Logger } from './log.ts';
 import type { ResourceMetric } from './model/metric.ts';
 import type { Span } from './model/span.ts';
 import { type Operations, startOperations } from './operations.ts';
-import { createPipeline, type Pipeline } from './pipeline.ts';
+import { createPipeline, type Pipeline, wantsVitals } from './pipeline.ts';
 import { createObserved, type KernelReading } from './self-observation.ts';
 import { Ledger, type LedgerReport } from './telemetry/ledger.ts';
 import { createRandomIds } from './telemetry/random-ids.ts';
@@ -117,6 +117,7 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
       filter: config.usm.filter,
       ringBufferSizeBytes: config.usm.capture.ringBufferSizeBytes,
       hasContextAttributes: config.usm.threadContext.attributes.length > 0,
+      hasVitals: wantsVitals(config),
     });
   } catch (error) {
     await Promise.all([exportPath.close(0), metricsPath.close(0)]);
@@ -295,15 +296,22 @@ class RunningReceiver implements Receiver {
   /** Connections whose end nobody told us: UNIX sockets have no states, and an end may be among lost events. */
   #sweep(): void {
     const { kernel, pipeline, clock } = this.#parts;
+    this.#readVitals();
     // The ends of connections may be among what is still in the ring.
     if (!this.#isEmptied || !pipeline.needsSweep()) return;
     const time = clock.now();
     pipeline.sweep(kernel.liveConnections(), time);
   }
 
+  #readVitals(): void {
+    const { kernel, pipeline, config } = this.#parts;
+    if (wantsVitals(config)) pipeline.takeVitals(kernel.vitals());
+  }
+
   #beginCollection(): void {
     // Nothing is lost by waiting: the next collection has it all.
     if (this.#isCollecting || this.#parts.metricsPath.isFull()) return;
+    this.#readVitals();
     this.#parts.pipeline.beginCollection();
     this.#collectMetrics();
   }
@@ -329,6 +337,7 @@ class RunningReceiver implements Receiver {
     clearInterval(this.#collectionTimer);
     while (this.#takeRounds(MAX_ROUNDS) === MAX_ROUNDS);
     pipeline.close();
+    this.#readVitals();
     pipeline.beginCollection();
     pipeline.collectMetrics(this.#takeMetric, Infinity);
     const last = this.#readKernel();

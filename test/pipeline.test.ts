@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { createClock } from '../receiver/clock.ts';
 import { loadConfig } from '../receiver/config/load.ts';
 import type { ExportPath } from '../receiver/export/fan-out.ts';
-import { endCause, ioFlag } from '../receiver/kernel/layout.ts';
+import { connOutcome, endCause, ioFlag } from '../receiver/kernel/layout.ts';
 import { controlLayout, windowSize } from '../receiver/kernel/session.ts';
 import type { Exemplar } from '../receiver/model/metric.ts';
 import type { NotExportedReason } from '../receiver/model/protocol.ts';
@@ -16,6 +16,8 @@ import { PID, RecordWriter } from './support/ring-records.ts';
 
 const origin = 5_000_000_000n;
 const SECOND = 1e9;
+const OWN_PORT = 8_888;
+const OWN_NAMESPACE = 4_026_531_840;
 const sampled = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
 
 function pick<Item>(random: () => number, items: readonly Item[]): Item {
@@ -96,6 +98,7 @@ class Bench {
       windowSize,
       buffer,
       cpus: 2,
+      ownServers: { ports: new Set([OWN_PORT]), networkNamespace: OWN_NAMESPACE },
       onEventsDropped: (count) => {
         this.warned += count;
       },
@@ -360,6 +363,28 @@ describe('metrics', () => {
   }
 
   const total = (points: readonly Measured[]): number => points.reduce((sum, { count }) => sum + count, 0);
+
+  test('connections are measured only where somebody asked, and never those of our own clients', () => {
+    const isOn = 'metrics: {usm.connection.io: {enabled: true}, http.client.request.duration: {enabled: false}}';
+    const measured = (usm: string): unknown[] => {
+      const bench = new Bench(usm, 'exported', ['metrics']).process();
+      bench.kernel.vitals({ cookie: 4, sent: 10, received: 20, peerPort: 6379, outcome: connOutcome.closed });
+      bench.kernel.vitals({ cookie: 5, sent: 1, peerPort: OWN_PORT, netns: OWN_NAMESPACE, outcome: connOutcome.closed });
+      bench.take();
+      return collect(bench).map(({ metric, service, attributes, count }) => [
+        metric,
+        service,
+        attributes['network.io.direction'],
+        attributes['server.port'],
+        count,
+      ]);
+    };
+    assert.deepEqual(measured(isOn), [
+      ['usm.connection.io', 'shop', 'transmit', 6379, 10],
+      ['usm.connection.io', 'shop', 'receive', 6379, 20],
+    ]);
+    assert.deepEqual(measured(''), []);
+  });
 
   test('random transactions are counted to the unit, whatever becomes of their spans, and as the ledger has them', () => {
     for (let seed = 1; seed <= 20; seed++) {

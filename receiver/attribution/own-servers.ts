@@ -9,8 +9,11 @@ export interface OwnServers {
   readonly networkNamespace: number | undefined;
 }
 
+type ConnectionEnds = Pick<ConnectionInfo, 'role' | 'peer' | 'local' | 'networkNamespace'>;
+
 /** True for the client's end of a connection from this host to one of our servers. Another namespace has ports of its own. */
-export function isOwnClient({ role, peer, local, networkNamespace }: ConnectionInfo, servers: OwnServers): boolean {
+export function isOwnClient(connection: ConnectionEnds, servers: OwnServers): boolean {
+  const { role, peer, local, networkNamespace } = connection;
   if (role !== 'client' || !servers.ports.has(peer.port) || networkNamespace !== servers.networkNamespace) return false;
   // A host speaks to an address of its own from the same one, unless it was told otherwise.
   return peer.address === local.address || peer.address.startsWith('127.');

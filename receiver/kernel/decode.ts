@@ -5,9 +5,10 @@ import type { ConnectionId, ConnectionInfo, Endpoint, Role, RoleEvidence, TlsLib
 import type { ProcessId, ProcessImage } from '../model/process.ts';
 import type { LossReason } from '../model/protocol.ts';
 import type { ProcessInstance } from '../model/thread-context.ts';
+import type { ConnectionVitals } from '../model/connection-vitals.ts';
 import type { EndEvent, IoEvent, OpenEvent, SecuredEvent, WalkEvent } from '../model/stream-event.ts';
 import { IoContexts } from './io-contexts.ts';
-import { formatIpv6 } from './ipv6.ts';
+import { formatAddress, isMappedIpv4 } from './ipv6.ts';
 import { tcpPair, unixPair } from './pair.ts';
 import {
   connectionEvent,
@@ -22,8 +23,10 @@ import {
   processEvent,
   processExitEvent,
   secureEvent,
+  vitalsEvent,
   walkEvent,
 } from './layout.ts';
+import { decodeVitals } from './vitals.ts';
 
 /** Who is told of each record. The IoEvent is one object, reused: it holds only during the call. */
 export interface EventHandler {
@@ -36,6 +39,8 @@ export interface EventHandler {
   resumed(connection: ConnectionId): void;
   processStarted(image: ProcessImage, instance: ProcessInstance): void;
   processExited(process: ProcessId, time: number): void;
+  /** The last of a connection. */
+  vitals(vitals: ConnectionVitals): void;
   /** `count` records never arrived. */
   dropped(count: number): void;
   /** A record was not what its kind must be. */
@@ -68,6 +73,7 @@ const SMALLEST = Uint16Array.of(
   processExitEvent.sizeOf,
   contextEvent.sizeOf,
   secureEvent.sizeOf,
+  vitalsEvent.sizeOf,
 );
 const UNIX_PATH_SIZE = connectionEvent.peerPath - connectionEvent.localPath;
 const AF_UNIX = 1;
@@ -187,6 +193,9 @@ export class Decoder {
         return;
       case eventKind.secure:
         this.#handler.secured(this.#decodeSecured(at));
+        return;
+      case eventKind.vitals:
+        this.#handler.vitals(decodeVitals(this.#bytes, at));
         return;
       case eventKind.processExit:
         this.#handler.processExited(
@@ -369,15 +378,11 @@ export class Decoder {
   }
 
   #isMapped(at: number): boolean {
-    return this.#u32(at) === 0 && this.#u32(at + 4) === 0 && this.#u32(at + 8) === 0xffff_0000;
+    return isMappedIpv4(this.#bytes.subarray(at, at + 16));
   }
 
   #address(at: number): string {
-    const bytes = this.#bytes;
-    if (this.#isMapped(at)) {
-      return `${String(bytes[at + 12])}.${String(bytes[at + 13])}.${String(bytes[at + 14])}.${String(bytes[at + 15])}`;
-    }
-    return formatIpv6(bytes.subarray(at, at + 16));
+    return formatAddress(this.#bytes.subarray(at, at + 16));
   }
 
   #pair(at: number, isUnix: boolean): string {

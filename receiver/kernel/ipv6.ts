@@ -1,4 +1,4 @@
-// The bytes of an IPv6 address → its text, as everybody is to write it (RFC 5952).
+// The bytes of an address → its text, of IPv6 as everybody is to write it (RFC 5952).
 
 /** 16 bytes → lower case, the longest run of zero groups (two or more) shortened. */
 export function formatIpv6(bytes: Uint8Array): string {
@@ -22,4 +22,16 @@ export function formatIpv6(bytes: Uint8Array): string {
       .join(':');
   if (runStart < 0) return hex(0, 8);
   return `${hex(0, runStart)}::${hex(runStart + runLength, 8)}`;
+}
+
+/** 16 bytes: IPv4 in IPv6, ::ffff:0:0/96. */
+export function isMappedIpv4(bytes: Uint8Array): boolean {
+  for (let i = 0; i < 10; i++) if (bytes[i] !== 0) return false;
+  return bytes[10] === 0xff && bytes[11] === 0xff;
+}
+
+/** 16 bytes → IPv6, or IPv4 if that is what is mapped in it. */
+export function formatAddress(bytes: Uint8Array): string {
+  if (!isMappedIpv4(bytes)) return formatIpv6(bytes);
+  return `${bytes[12] ?? 0}.${bytes[13] ?? 0}.${bytes[14] ?? 0}.${bytes[15] ?? 0}`;
 }

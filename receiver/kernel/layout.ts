@@ -17,6 +17,7 @@ export const eventKind = {
   processExit: 6,
   context: 7,
   secure: 8,
+  vitals: 9,
 } as const;
 
 export const ioFlag = {
@@ -78,6 +79,15 @@ export const probeFlag = {
   sent: 1,
   countPointer: 2,
   inMemory: 4,
+} as const;
+
+export const connOutcome = {
+  none: 0,
+  closed: 1,
+  resetReceived: 2,
+  resetSent: 3,
+  reset: 4,
+  failed: 5,
 } as const;
 
 export const lastFlow = {
@@ -211,6 +221,29 @@ export const contextEvent = {
   attributes: 68,
 } as const;
 
+export const vitalsEvent = {
+  sizeOf: 112,
+  header: 0,
+  cookie: 16,
+  sent: 24,
+  received: 32,
+  startTime: 40,
+  tgid: 48,
+  retransmits: 52,
+  rtt: 56,
+  error: 60,
+  netns: 64,
+  family: 68,
+  localPort: 70,
+  peerPort: 72,
+  role: 74,
+  outcome: 75,
+  localAddress: 76,
+  peerAddress: 92,
+  unsent: 108,
+  pad: 109,
+} as const;
+
 export const placeFlag = {
   resolved: 1,
 } as const;
@@ -267,5 +300,6 @@ export const counter = {
   contextImplausible: 17,
   tlsContradiction: 18,
   tlsSessionsFull: 19,
-  count: 20,
+  lostVitals: 20,
+  count: 21,
 } as const;

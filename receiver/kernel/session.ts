@@ -17,6 +17,8 @@ export interface KernelOptions {
   readonly ringBufferSizeBytes: number;
   /** The attributes in the contexts of threads are wanted. Default: their ids are enough. */
   readonly hasContextAttributes?: boolean;
+  /** How TCP connections fare is wanted: at their end, and from {@link KernelSession.vitals}. Default: it costs nothing. */
+  readonly hasVitals?: boolean;
 }
 
 export type KernelCounters = Readonly<Record<keyof typeof counter, number>>;
@@ -83,6 +85,11 @@ export class KernelSession {
     return live;
   }
 
+  /** How living connections fare, those that are new or have moved since the last call: vitals_event after vitals_event. */
+  vitals(): Uint8Array {
+    return this.#object.iterate('living_vitals', 'vitals');
+  }
+
   counters(): KernelCounters {
     const map = this.#object.map('counters');
     const key = new Uint8Array(4);
@@ -134,6 +141,7 @@ export function openKernelSession(options: KernelOptions): KernelSession {
         any_cgroup: u64(filter.anyCgroup),
       },
       mapEntries: { ring: options.ringBufferSizeBytes },
+      autoload: options.hasVitals === true ? { vitals_changed: true, seed_vitals: true, living_vitals: true } : {},
     }),
   );
   try {
@@ -143,7 +151,10 @@ export function openKernelSession(options: KernelOptions): KernelSession {
     attempt('USM_BPF_ATTACH', 'attach the BPF programs', () => {
       object.attach();
     });
-    attempt('USM_SEED_FAILED', 'enumerate the open sockets', () => object.iterate('seed_sockets'));
+    attempt('USM_SEED_FAILED', 'enumerate the open sockets', () => {
+      object.iterate('seed_sockets');
+      if (options.hasVitals === true) object.iterate('seed_vitals');
+    });
     return new KernelSession(object);
   } catch (error) {
     object.close();

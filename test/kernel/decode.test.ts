@@ -5,6 +5,8 @@ import { formatIpv6 } from '../../receiver/kernel/ipv6.ts';
 import { FIRST_SESSION } from '../../receiver/model/connection.ts';
 import {
   connectionEvent,
+  connOutcome,
+  connRole,
   endCause,
   eventHeader,
   eventKind,
@@ -13,7 +15,10 @@ import {
   tlsEvidence,
   tlsLibrary,
   missingReason,
+  vitalsEvent,
 } from '../../receiver/kernel/layout.ts';
+import { decodeAllVitals } from '../../receiver/kernel/vitals.ts';
+import type { ConnectionVitals } from '../../receiver/model/connection-vitals.ts';
 import type { ProcessId, ProcessImage } from '../../receiver/model/process.ts';
 import type { EndEvent, IoEvent, OpenEvent, SecuredEvent, WalkEvent } from '../../receiver/model/stream-event.ts';
 import { Random } from '../protocols/http1/random.ts';
@@ -60,6 +65,10 @@ class Recorder implements EventHandler {
   }
   processExited(process: ProcessId, time: number): void {
     this.exits.push({ ...process, time });
+  }
+  readonly vitalsOf: ConnectionVitals[] = [];
+  vitals(vitals: ConnectionVitals): void {
+    this.vitalsOf.push(vitals);
   }
   dropped(count: number): void {
     this.droppedCount += count;
@@ -358,6 +367,68 @@ test('a walk arrives with all its fields', () => {
   ]);
 });
 
+describe('how a connection fared', () => {
+  test('arrives with all its fields', () => {
+    const { writer, take, heard } = setUp();
+    writer.vitals({
+      cookie: 77,
+      sent: 2 ** 40 + 1,
+      received: 5,
+      retransmits: 4_000_000_000,
+      rttUs: 12_345,
+      error: 104,
+      netns: 4_026_531_840,
+      localPort: 40_000,
+      peerPort: 65_535,
+      role: connRole.server,
+      outcome: connOutcome.resetReceived,
+      isUnsent: true,
+      pid: 9,
+      startTime: 11,
+      peerAddress: Buffer.from('20010db8000000000000000000000001', 'hex'),
+    });
+    take();
+    assert.deepEqual(heard.vitalsOf, [
+      {
+        connection: 77,
+        sent: 2 ** 40 + 1,
+        received: 5,
+        retransmits: 4_000_000_000,
+        rttUs: 12_345,
+        role: 'server',
+        ipVersion: 6,
+        local: { address: '127.0.0.1', port: 40_000 },
+        peer: { address: '2001:db8::1', port: 65_535 },
+        networkNamespace: 4_026_531_840,
+        process: { pid: 9, startTime: 11 },
+        outcome: 'reset_received',
+        error: 104,
+        isUnsent: true,
+      },
+    ]);
+  });
+
+  test('has every outcome by its name, and of pid 0 no process', () => {
+    const { writer, take, heard } = setUp();
+    for (const outcome of Object.values(connOutcome)) writer.vitals({ cookie: 1, outcome, pid: 0 });
+    take();
+    assert.deepEqual(
+      heard.vitalsOf.map(({ outcome }) => outcome),
+      [undefined, 'closed', 'reset_received', 'reset_sent', 'reset', 'failed'],
+    );
+    assert.ok(heard.vitalsOf.every(({ process, ipVersion }) => process === undefined && ipVersion === 4));
+  });
+
+  test('of many arrives as one stretch of memory, of which a part of a record is left', () => {
+    const bytes = new Uint8Array(3 * vitalsEvent.sizeOf - 1);
+    const view = new DataView(bytes.buffer);
+    for (const i of [0, 1]) view.setBigUint64(i * vitalsEvent.sizeOf + vitalsEvent.cookie, BigInt(i + 5), true);
+    const connections: number[] = [];
+    decodeAllVitals(bytes, ({ connection }) => connections.push(connection));
+    assert.deepEqual(connections, [5, 6]);
+  });
+});
+
 describe('a process', () => {
   test('arrives with all its fields', () => {
     const { writer, take, heard } = setUp();
@@ -575,7 +646,8 @@ describe('what is no record of ours', () => {
         else if (kind === 1) writer.connection({ cookie: 1, localPath: '/a' });
         else if (kind === 2) writer.process({ executable: '/x', args: ['a'], environment: ['OTEL_A=b', 'OT'] });
         else if (kind === 3) writer.end({ cookie: 1, cause: 1 });
-        else writer.other(random.below(8), random.below(256), Buffer.alloc(random.below(400), random.below(256)));
+        else if (kind === 4) writer.vitals({ cookie: 1 });
+        else writer.other(random.below(9), random.below(256), Buffer.alloc(random.below(400), random.below(256)));
       }
       for (let changes = random.below(30); changes > 0; changes--) writer.bytes[random.below(writer.size)] = random.below(256);
       take();

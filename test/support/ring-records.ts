@@ -3,6 +3,8 @@ import { RECORD_HEADER_SIZE } from '../../native/index.ts';
 import {
   bound,
   connectionEvent,
+  connOutcome,
+  connRole,
   contextEvent,
   endEvent,
   eventHeader,
@@ -13,6 +15,7 @@ import {
   processExitEvent,
   secureEvent,
   openFlag,
+  vitalsEvent,
   walkEvent,
 } from '../../receiver/kernel/layout.ts';
 
@@ -127,6 +130,26 @@ export const START_TIME = 123_456_789;
 const AF_INET = 2;
 export const loopback = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1);
 const encoder = new TextEncoder();
+
+export interface VitalsRecord extends ByProcess {
+  readonly cookie: number;
+  readonly sent?: number;
+  readonly received?: number;
+  readonly retransmits?: number;
+  readonly rttUs?: number;
+  readonly error?: number;
+  readonly netns?: number;
+  readonly localPort?: number;
+  readonly peerPort?: number;
+  /** conn_role, a client without it. */
+  readonly role?: number;
+  /** conn_outcome */
+  readonly outcome?: number;
+  readonly isUnsent?: boolean;
+  /** 16 bytes each; 127.0.0.1 without them. */
+  readonly localAddress?: Uint8Array;
+  readonly peerAddress?: Uint8Array;
+}
 
 export class RecordWriter {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -260,6 +283,30 @@ export class RecordWriter {
     this.bytes[at + contextEvent.traceFlags] = record.flags ?? 0;
     this.#view.setUint16(at + contextEvent.attributesSize, attributes.length, true);
     if (hasRoom) this.bytes.set(attributes, at + contextEvent.attributes);
+  }
+
+  vitals(record: VitalsRecord): void {
+    const at = this.#begin(eventKind.vitals, 0, vitalsEvent.sizeOf, record);
+    this.#u64(at + vitalsEvent.cookie, record.cookie);
+    this.#u64(at + vitalsEvent.sent, record.sent ?? 0);
+    this.#u64(at + vitalsEvent.received, record.received ?? 0);
+    this.#process(at + vitalsEvent.tgid, at + vitalsEvent.startTime, record);
+    for (const [field, value] of [
+      [vitalsEvent.retransmits, record.retransmits ?? 0],
+      [vitalsEvent.rtt, record.rttUs ?? 0],
+      [vitalsEvent.error, record.error ?? 0],
+      [vitalsEvent.netns, record.netns ?? 0],
+    ] as const) {
+      this.#view.setUint32(at + field, value, true);
+    }
+    this.#view.setUint16(at + vitalsEvent.family, 2, true);
+    this.#view.setUint16(at + vitalsEvent.localPort, record.localPort ?? 0, true);
+    this.#view.setUint16(at + vitalsEvent.peerPort, record.peerPort ?? 0, true);
+    this.bytes[at + vitalsEvent.role] = record.role ?? connRole.client;
+    this.bytes[at + vitalsEvent.outcome] = record.outcome ?? connOutcome.none;
+    this.bytes[at + vitalsEvent.unsent] = record.isUnsent === true ? 1 : 0;
+    this.bytes.set(record.localAddress ?? loopback, at + vitalsEvent.localAddress);
+    this.bytes.set(record.peerAddress ?? loopback, at + vitalsEvent.peerAddress);
   }
 
   /** A record of any kind and any bytes behind its header. */

@@ -99,8 +99,8 @@ export class CountSeries implements Series, NumberPoint {
     this.timeUnixNs = startUnixNs;
   }
 
-  add(): void {
-    this.value++;
+  add(amount = 1): void {
+    this.value += amount;
     this.isTouched = true;
   }
 

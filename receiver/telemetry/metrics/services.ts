@@ -37,6 +37,8 @@ export class Service {
   readonly entries = new HttpEntries();
   /** Of its last collection, or of one before it was there. */
   collectedUnixNs: bigint;
+  /** Changes when a series may have ended that somebody has at hand. */
+  generation = 0;
   /** Living processes that were measured. */
   processes = 0;
 
@@ -151,10 +153,12 @@ export class Services {
     }
     for (const [index, stream] of service.sums.entries()) {
       const series: SumSeries[] = [];
-      stream.collect(collection, isAlive, series);
+      if (stream.collect(collection, isAlive, series)) hasEnded = true;
       takeAll(service, sums[index], series, take);
     }
-    if (hasEnded) service.entries.clear();
+    if (!hasEnded) return;
+    service.entries.clear();
+    service.generation++;
   }
 
   #add(image: ProcessImage): Service {

@@ -1,7 +1,8 @@
-// HttpMetrics with everything real but time, and its collections as plain data: points outlive their call only here.
+// The metrics of exchanges and of connections with everything real but time, and its collections as plain data: points outlive their call only here.
 import { createProcesses } from '../../../receiver/attribution/processes.ts';
 import { createResources } from '../../../receiver/attribution/resources.ts';
 import { createServiceResources } from '../../../receiver/attribution/service-resources.ts';
+import { connectionMetrics } from '../../../receiver/model/connection-metrics.ts';
 import { httpMetrics } from '../../../receiver/model/http-metrics.ts';
 import { defaultAttributes } from '../../../receiver/model/metric-definition.ts';
 import type { DistributionPoint, Exemplar, HistogramPoint, NumberPoint, Point } from '../../../receiver/model/metric.ts';
@@ -9,6 +10,7 @@ import type { ProcessImage } from '../../../receiver/model/process.ts';
 import type { Present } from '../../../receiver/model/protocol.ts';
 import type { AttributeValue } from '../../../receiver/model/span.ts';
 import { createHttpDimensions } from '../../../receiver/protocols/http1/dimensions.ts';
+import { ConnectionMetrics } from '../../../receiver/telemetry/metrics/connection-metrics.ts';
 import { HttpMetrics } from '../../../receiver/telemetry/metrics/http-metrics.ts';
 import { MetricStore, type MetricStoreOptions } from '../../../receiver/telemetry/metrics/metric-store.ts';
 
@@ -42,6 +44,7 @@ export interface BenchOptions {
   readonly attributes?: readonly string[];
   readonly maxServices?: number;
   readonly maxSeries?: number;
+  readonly maxConnections?: number;
 }
 
 export class MetricsBench {
@@ -52,16 +55,17 @@ export class MetricsBench {
   skewNs = 0n;
   readonly store: MetricStore;
   readonly metrics: HttpMetrics;
+  readonly connections: ConnectionMetrics;
   readonly processes = createProcesses({ maxProcesses: 1_000, retentionNs: 0 });
   /** Of every call: how many points it had. */
   readonly pieces: number[] = [];
 
-  constructor({ aggregation, metrics, attributes, ...limits }: BenchOptions = {}) {
+  constructor({ aggregation, metrics, attributes, maxConnections = 1_000, ...limits }: BenchOptions = {}) {
     const resources = createResources({ host, version: '1.2.3', maxProcesses: 1_000 });
     const isWanted = (name: string, isDefault: boolean): boolean => metrics?.includes(name) ?? isDefault;
     const { exemplars = true, ...rest } = aggregation ?? {};
     this.store = new MetricStore({
-      metrics: httpMetrics
+      metrics: [...httpMetrics, ...connectionMetrics]
         .filter(({ name, isEnabledByDefault }) => isWanted(name, isEnabledByDefault))
         .map((definition) => ({ definition, attributes: attributes ?? defaultAttributes(definition) })),
       aggregation: {
@@ -90,6 +94,7 @@ export class MetricsBench {
         for (const present of this.present) visit(present);
       },
     });
+    this.connections = new ConnectionMetrics({ store: this.store, imageOf: this.processes.lookup, maxConnections });
   }
 
   start(image: ProcessImage): ProcessImage {
@@ -107,6 +112,7 @@ export class MetricsBench {
     const points: PlainPoint[] = [];
     this.store.beginCollection(() => {
       this.metrics.countPresent();
+      this.connections.countPresent();
     });
     this.store.collect(({ resource, metric }, count) => {
       this.pieces.push(count);
