@@ -273,6 +273,14 @@ struct context_place {
 	__u32 flags; /* place_flag */
 };
 
+/* One process, as the iterator of threads.bpf.c writes it: what changes when it maps something. */
+struct process_size {
+	__u64 start_time; /* since boot */
+	__u64 pages;
+	__u32 tgid;
+	__u32 mappings;
+};
+
 /* One thread, as the iterator of threads.bpf.c writes it. */
 struct thread_entry {
 	__u64 start_time; /* of its process, since boot */
@@ -329,6 +337,7 @@ _Static_assert(sizeof(struct secure_event) == 56, "secure_event");
 _Static_assert(__builtin_offsetof(struct context_event, attributes) == 68, "a record in a context_event");
 _Static_assert(sizeof(struct vitals_event) == 112, "vitals_event");
 _Static_assert(sizeof(struct context_place) == 48, "context_place");
+_Static_assert(sizeof(struct process_size) == 24, "process_size");
 _Static_assert(sizeof(struct thread_entry) == 40, "thread_entry");
 _Static_assert(sizeof(struct control) == 64, "control");
 

@@ -195,6 +195,8 @@ struct file {
 
 struct mm_struct {
 	unsigned long arg_start, arg_end, env_start, env_end;
+	unsigned long total_vm;
+	int map_count;
 	struct file *exe_file;
 };
 

@@ -65,6 +65,7 @@ struct wire_types {
 	struct secure_event secure;
 	struct vitals_event vitals;
 	enum place_flag place;
+	struct process_size process_size;
 	struct thread_entry thread;
 	enum event_kind kind;
 	enum io_flag flag;

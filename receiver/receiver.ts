@@ -16,6 +16,7 @@ import { createTimers } from './export/timers.ts';
 import { openExporters, type OpenExporters } from './exporters.ts';
 import { OverloadGuard } from './kernel/overload.ts';
 import { controlLayout, type KernelCounters, type KernelSession, openKernelSession, windowSize } from './kernel/session.ts';
+import { openProcessSizes, type ProcessSizes, type VisitProcess } from './kernel/threads.ts';
 import type { Logger } from './log.ts';
 import type { ResourceMetric } from './model/metric.ts';
 import type { Span } from './model/span.ts';
@@ -126,6 +127,7 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
   }
   const buffer = new Uint8Array(BUFFER_SIZE);
   const overload = createOverloadGuard(config, kernel, logger);
+  const processSizes = openProcessSizes();
   const pipeline = createPipeline({
     config,
     clock,
@@ -141,7 +143,7 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
     buffer,
     cpus: capabilities().possibleCpus,
     ownServers: { ports: operations.ports, networkNamespace: parseNetworkNamespace(readLink('/proc/self/ns/net')) },
-    threadContexts: createContexts(config, kernel, clock),
+    threadContexts: createContexts(config, kernel, clock, processSizes),
     onEventsDropped: (count) => {
       logger.warnLimited(
         'ring_full',
@@ -156,6 +158,7 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
     ...options,
     operations,
     kernel,
+    processSizes,
     pipeline,
     exporters,
     exportPath,
@@ -173,6 +176,8 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
 interface Parts extends ReceiverOptions {
   readonly operations: Operations;
   readonly kernel: KernelSession;
+  /** Undefined: the kernel does not tell. */
+  readonly processSizes: ProcessSizes | undefined;
   readonly pipeline: Pipeline;
   readonly exporters: OpenExporters;
   readonly exportPath: ExportPath<Span>;
@@ -345,6 +350,7 @@ class RunningReceiver implements Receiver {
     const { shed, shedOverload } = last.counters;
     ledger.kernelCounted({ ringFull: shed, overload: shedOverload }, kernel.recursionMisses());
     kernel.close();
+    this.#parts.processSizes?.close();
     const closingMs = deadlineMs * (1 - CLOSING_SHARE);
     await Promise.all([exportPath.close(closingMs), metricsPath.close(closingMs)]);
     await operations.close(deadlineMs * CLOSING_SHARE * LAST_METRICS_SHARE);
@@ -366,9 +372,16 @@ class RunningReceiver implements Receiver {
   }
 }
 
-function createContexts({ usm }: ReceiverConfig, kernel: KernelSession, clock: Clock): ThreadContexts | undefined {
+function createContexts(
+  { usm }: ReceiverConfig,
+  kernel: KernelSession,
+  clock: Clock,
+  sizes: ProcessSizes | undefined,
+): ThreadContexts | undefined {
   if (!usm.threadContext.isEnabled && !usm.processContext.isEnabled) return undefined;
-  return createThreadContexts(usm.threadContext.isEnabled ? kernel.contextPlaces : undefined, readText, os.arch(), clock);
+  const places = usm.threadContext.isEnabled ? kernel.contextPlaces : undefined;
+  const visitSizes = sizes && ((visit: VisitProcess) => sizes.visit(visit));
+  return createThreadContexts(places, readText, os.arch(), clock, visitSizes);
 }
 
 function createOverloadGuard(config: ReceiverConfig, kernel: KernelSession, logger: Logger): OverloadGuard | undefined {

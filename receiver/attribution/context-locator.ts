@@ -1,9 +1,17 @@
 // A process → where its threads have their contexts, by the reader; but only of the very process that the kernel side spoke of: /proc may be another
 // pid namespace's, where the same id is another one's.
-import { ImageCache, locate, type Location, openProcess, threadSymbols } from '../../otel-thread-context/reader/index.ts';
+import {
+  ImageCache,
+  locate,
+  type Location,
+  openProcess,
+  publishedAt,
+  threadSymbols,
+} from '../../otel-thread-context/reader/index.ts';
 import type { Clock } from '../clock.ts';
 import type { ProcessInstance } from '../model/thread-context.ts';
 import { startTicks, ticksOf } from './process-start.ts';
+import { PublicationWatch, type PublicationWatchOptions } from './publication-watch.ts';
 import { ThreadContexts, type ThreadContextsOptions } from './thread-contexts.ts';
 
 /** As many as the kernel side keeps. */
@@ -16,6 +24,7 @@ export function createThreadContexts(
   readText: (path: string) => string | undefined,
   arch: string,
   clock: Clock,
+  visitSizes: PublicationWatchOptions['visitSizes'] | undefined,
 ): ThreadContexts {
   return new ThreadContexts({
     locate: createContextLocator(readText, places === undefined ? 'process context' : 'slot'),
@@ -23,8 +32,18 @@ export function createThreadContexts(
     machine: arch === 'arm64' ? 'aarch64' : 'x86-64',
     nowMs: () => clock.now() / NS_PER_MS,
     maxProcesses: MAX_PROCESSES,
+    watch: visitSizes === undefined ? undefined : new PublicationWatch({ visitSizes, publishedAt: publishedAtOf }),
     defer: setImmediate,
   });
+}
+
+function publishedAtOf(pid: number, address: number): bigint | undefined {
+  const process = openProcess(pid);
+  try {
+    return publishedAt(process.readMemory, address);
+  } finally {
+    process.close();
+  }
 }
 
 const nowhere: ThreadContextsOptions['places'] = { set: () => undefined, delete: () => undefined };

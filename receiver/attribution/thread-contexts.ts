@@ -1,9 +1,11 @@
-// Processes as they appear → what they publish of themselves, and where their threads have their contexts, told to the kernel side. Looking is not free, most processes publish nothing, and
-// one that does may begin late: so each is looked at when it appears and then ever more rarely, one at a time, between other work. OTEP 4947.
+// Processes as they appear → what they publish of themselves, and where their threads have their contexts, told to the kernel side. Looking is not free,
+// most processes publish nothing, and one that does may begin late: so each is looked at when it appears, when it may have published something since
+// (publication-watch.ts), and else ever more rarely; one at a time, between other work. OTEP 4947, OTEP 4719.
 import type { Location, ProcessContext } from '../../otel-thread-context/reader/index.ts';
 import type { ProcessId } from '../model/process.ts';
 import type { ContextPlace, ProcessInstance } from '../model/thread-context.ts';
 import { type Machine, placementOf } from './context-place.ts';
+import type { PublicationWatch } from './publication-watch.ts';
 
 export interface ThreadContextsOptions {
   /** Looks at the process; undefined when it has ended, or is not the one with this id where we look. Never throws. */
@@ -18,6 +20,8 @@ export interface ThreadContextsOptions {
   /** Milliseconds, never going back. */
   readonly nowMs: () => number;
   readonly maxProcesses: number;
+  /** Undefined: nothing tells that a process may have published something, so all are looked at again and again. */
+  readonly watch?: PublicationWatch | undefined;
   /** Calls back later, when others had their turn. */
   readonly defer: (callback: () => void) => void;
 }
@@ -113,13 +117,13 @@ export class ThreadContexts {
   lookAgain(process: ProcessId): void {
     const entry = this.#entries.get(process.pid);
     if (entry === undefined || !isOf(entry, process) || this.#options.nowMs() - entry.lookedMs < MIN_INTERVAL_MS) return;
-    this.#queues[entry.delay]?.delete(entry);
-    this.#enqueue(entry, 0);
+    this.#lookSoon(entry);
   }
 
   /** To be called often: has one process looked at in a turn of its own, if one is due. */
   tick(): void {
     const now = this.#options.nowMs();
+    this.#options.watch?.tick(now, this.#changed);
     if (this.#isLooking || now < this.#restsUntilMs || this.#due(now) === undefined) return;
     this.#isLooking = true;
     this.#options.defer(() => {
@@ -143,9 +147,20 @@ export class ThreadContexts {
     return { ...this.#counters };
   }
 
+  readonly #changed = (instance: ProcessInstance): void => {
+    const entry = this.#entries.get(instance.pid);
+    if (entry?.instance === instance) this.#lookSoon(entry);
+  };
+
+  #lookSoon(entry: Entry): void {
+    if (entry.delay === 0) return;
+    this.#queues[entry.delay]?.delete(entry);
+    this.#enqueue(entry, 0);
+  }
+
   /** Some milliseconds, or more for a program that was never seen. */
   #lookAtNext(): void {
-    const { locate, nowMs } = this.#options;
+    const { locate, nowMs, watch } = this.#options;
     const now = nowMs();
     const entry = this.#due(now);
     if (entry === undefined) return;
@@ -159,12 +174,20 @@ export class ThreadContexts {
       this.#forget(entry);
       return;
     }
-    this.#apply(entry, location);
-    this.#enqueue(entry, Math.min(entry.delay + 1, DELAYS_MS.length - 1));
+    const before = entry.publishedAt;
+    const place = entry.place;
+    const isSettled = this.#apply(entry, location);
+    watch?.looked(entry.instance, location.context, entry.publishedAt !== before || entry.place !== place, now);
+    const last = DELAYS_MS.length - 1;
+    // What the watch would see needs no looking again; what is in the way for now may be over soon.
+    this.#enqueue(entry, watch !== undefined && isSettled ? last : Math.min(entry.delay + 1, last));
   }
 
-  #apply(entry: Entry, location: Location): void {
+  /** False: what is published could not be read, or not be kept. */
+  #apply(entry: Entry, location: Location): boolean {
     const { places, machine } = this.#options;
+    // As it is being changed, nothing else is known of it than before.
+    if (location.steps.at(-1)?.reason === 'updating') return false;
     entry.keyMap = location.schema?.keyMap ?? NO_KEYS;
     const { context } = location;
     // What was published once stays when it is withdrawn: an SDK that shuts down may do so, and the last spans are still to come.
@@ -177,18 +200,19 @@ export class ThreadContexts {
       if (placement.kind === 'refused') this.#counters.unresolved++;
       if (entry.place !== undefined) places.delete(entry.instance.pid);
       entry.place = undefined;
-      return;
+      return placement.kind === 'none';
     }
     const { place } = placement;
-    if (entry.place !== undefined && isSame(entry.place, place)) return;
+    if (entry.place !== undefined && isSame(entry.place, place)) return true;
     try {
       places.set(entry.instance, place);
     } catch {
       // No room: it is tried again with the next look.
-      return;
+      return false;
     }
     entry.place = place;
     this.#counters.located++;
+    return true;
   }
 
   #tell({ instance: { pid, startTime } }: Entry, resource: ProcessContext['resource']): void {
@@ -214,6 +238,7 @@ export class ThreadContexts {
   #forget(entry: Entry): void {
     this.#queues[entry.delay]?.delete(entry);
     this.#entries.delete(entry.instance.pid);
+    this.#options.watch?.forget(entry.instance.pid);
     if (entry.place !== undefined) this.#options.places.delete(entry.instance.pid);
   }
 }

@@ -261,6 +261,14 @@ export const contextPlace = {
   flags: 44,
 } as const;
 
+export const processSize = {
+  sizeOf: 24,
+  startTime: 0,
+  pages: 8,
+  tgid: 16,
+  mappings: 20,
+} as const;
+
 export const threadEntry = {
   sizeOf: 40,
   startTime: 0,

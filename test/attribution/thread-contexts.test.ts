@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Location } from '../../otel-thread-context/reader/index.ts';
+import { PublicationWatch, type PublicationWatchOptions } from '../../receiver/attribution/publication-watch.ts';
 import { ThreadContexts } from '../../receiver/attribution/thread-contexts.ts';
 import type { ProcessId } from '../../receiver/model/process.ts';
 import type { ContextPlace, ProcessInstance } from '../../receiver/model/thread-context.ts';
@@ -47,7 +48,7 @@ class Bench {
   readonly #deferred: (() => void)[] = [];
   readonly contexts: ThreadContexts;
 
-  constructor(maxProcesses = 100) {
+  constructor(maxProcesses = 100, watch?: PublicationWatchOptions) {
     this.contexts = new ThreadContexts({
       locate: ({ pid }) => {
         this.looks.push([pid, this.now]);
@@ -61,6 +62,7 @@ class Bench {
       machine: 'x86-64',
       nowMs: () => this.now,
       maxProcesses,
+      watch: watch && new PublicationWatch(watch),
       defer: (callback) => void this.#deferred.push(callback),
     });
   }
@@ -134,6 +136,52 @@ test('a process that publishes nothing is looked at ever more rarely', () => {
     bench.looks.map(([, now]) => now),
     [0, 1_000, 6_000, 36_000, 156_000, 756_000, 1_356_000, 1_956_000],
   );
+});
+
+test('with a watch, a process is looked at when it may have published something, and else every ten minutes', () => {
+  const sizes = new Map([[1, 7]]);
+  const bench = new Bench(100, {
+    visitSizes: (visit) => {
+      for (const [pid, mark] of sizes) visit(pid, 5n, mark);
+    },
+    publishedAt: () => undefined,
+  });
+  bench.start(1);
+  for (let now = 0; now <= 700_000; now += 100) {
+    if (now === 20_000) sizes.set(1, 8);
+    bench.turn(now);
+  }
+  // At first nobody knows how much it has mapped.
+  assert.deepEqual(
+    bench.looks.map(([, now]) => now),
+    [0, 1_100, 20_100, 620_100],
+  );
+});
+
+test('with a watch, what cannot be read yet is tried again as without', () => {
+  const bench = new Bench(100, { visitSizes: () => undefined, publishedAt: () => undefined });
+  bench.answer = { ...notPublished, outcome: { kind: 'unresolved' } };
+  bench.start(1);
+  for (let now = 0; now <= 40_000; now += 100) bench.turn(now);
+  assert.deepEqual(
+    bench.looks.map(([, now]) => now),
+    [0, 1_000, 6_000, 36_000],
+  );
+});
+
+test('a context that is being changed leaves what is known of its process as it is', () => {
+  const bench = new Bench();
+  bench.answer = located([here], ['a']);
+  bench.start(1);
+  bench.turn();
+  const step = { name: 'process context', outcome: 'refused', detail: '', reason: 'updating' } as const;
+  bench.answer = { ...notPublished, steps: [step] };
+  bench.turn(1_000);
+  assert.equal(bench.places.size, 1);
+  assert.deepEqual(bench.contexts.keyMapOf({ pid: 1, startTime: 5 }), ['a']);
+  bench.answer = notPublished;
+  bench.turn(6_000);
+  assert.equal(bench.places.size, 0);
 });
 
 test('one process is looked at in a turn, and then there is rest for nine times as long', () => {

@@ -52,9 +52,19 @@ test('the Resource is what the SDK publishes, from the moment on that it does', 
       await peers.run(number++, 1);
       return servers().some((span) => span.resource['service.name'] === 'context-server');
     },
-    10_000,
+    5_000,
   );
   await peers.run(1_000_000, 200);
+  peers.server.send('publish');
+  await peers.server.next('published');
+  await waitFor(
+    'a span with the name that it has now',
+    async () => {
+      await peers.run(number++, 1);
+      return servers().some((span) => span.resource['service.name'] === 'context-server-renamed');
+    },
+    5_000,
+  );
   const stopped = await receiver.stop();
   assertBooks(stopped);
   const spans = stopped.spans.filter((span) => span.kind === 'SERVER' && numberOf(span) > 0);
@@ -72,7 +82,7 @@ test('the Resource is what the SDK publishes, from the moment on that it does', 
   // One way or the other between, and nothing twice.
   const between = spans.filter((span) => numberOf(span) > 100 && numberOf(span) < 1_000_000);
   assert.equal(between.length, number - 1_000);
-  for (const service of ['told', 'context-server']) {
+  for (const service of ['told', 'context-server', 'context-server-renamed']) {
     const counted = lastPoints(stopped.points)
       .filter(({ metric, resource }) => metric === 'http.server.request.duration' && resource['service.name'] === service)
       .reduce((sum, { count }) => sum + count, 0);

@@ -164,7 +164,7 @@ test('a process that begins to publish late is found, and what it did before is 
   await peers.run('client', before.first, before.count, 4);
   peers.server.send('publish');
   await peers.server.next('published');
-  await untilLocated(receiver, peers, ['CLIENT', 'SERVER'], 30_000);
+  await untilLocated(receiver, peers, ['CLIENT', 'SERVER'], 5_000);
   const after: Planned = { mode: 'both', first: FIRST + 1000, count: 100 };
   await peers.run('both', after.first, after.count, 4);
   assertPlanned(await receiver.stop(), [before, after]);

@@ -6,10 +6,11 @@
  *   context-peer serve [late]    prints {"kind":"ready","port":N}; a thread for each connection
  *   context-peer call PORT       prints {"kind":"ready"}
  *
- * Lines in: `publish` (a late server begins to publish), `run FIRST COUNT THREADS MODE` (a client: requests FIRST …
- * FIRST+COUNT-1). Modes: which ends are in a span (`both`, `client`, `server`, `none`); `sdk`: both, and the client's
- * traceparent goes with the request; `carry`: the server's thread carries what the traceparent says; `linger`: as
- * `server`, but it is left only in the next request; `mixed`: `linger` and `none` in turns.
+ * Lines in: `publish` (a late server begins to publish, and the next time under another name), `run FIRST COUNT THREADS
+ * MODE` (a client: requests FIRST … FIRST+COUNT-1). Modes: which ends are in a span (`both`, `client`, `server`,
+ * `none`); `sdk`: both, and the client's traceparent goes with the request; `carry`: the server's thread carries what
+ * the traceparent says; `linger`: as `server`, but it is left only in the next request; `mixed`: `linger` and `none` in
+ * turns.
  */
 #define _GNU_SOURCE
 #include "otel_thread_context.h"
@@ -141,6 +142,7 @@ static void serve(void)
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	pthread_t thread;
 	char line[64];
+	int published = 0;
 
 	if (bind(listener, (void *)&address, size) || listen(listener, 128) ||
 	    getsockname(listener, (void *)&address, &size))
@@ -152,7 +154,7 @@ static void serve(void)
 	while (fgets(line, sizeof(line), stdin)) {
 		if (strcmp(line, "publish\n"))
 			continue;
-		publish("context-server");
+		publish(published++ ? "context-server-renamed" : "context-server");
 		puts("{\"kind\":\"published\"}");
 		fflush(stdout);
 	}
