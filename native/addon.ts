@@ -30,9 +30,9 @@ export interface NativeSession {
     autoload: [string, boolean][];
   }): Failure | undefined;
   attach(names: readonly string[]): AttachFailure[];
-  /** The number by which detachProbe() knows it. */
-  attachProbe(program: string, file: string, offset: number, cookie: bigint): number | Failure;
-  detachProbe(id: number): void;
+  /** The number by which detachProbes() knows them. */
+  attachProbes(program: string, file: string, offsets: BigUint64Array, cookies: BigUint64Array): number | Failure;
+  detachProbes(id: number): void;
   iterate(program: string, map: string, limit: number): Uint8Array | Failure;
   programs(): ProgramStatistics[] | Failure;
   findMap(name: string): NativeMap | undefined;

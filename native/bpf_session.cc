@@ -2,9 +2,12 @@
 #include "bpf_session.h"
 
 #include <bpf/bpf.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 #include "libbpf_log.h"
@@ -20,6 +23,52 @@ bool IsIterator(const bpf_program* program) {
 /** A program for places in files, which nobody but the caller knows. */
 bool IsProbe(const bpf_program* program) {
   return std::strcmp(bpf_program__section_name(program), "uprobe") == 0;
+}
+
+// From 6.6 on one link holds any number of probes of a file, and is set up and taken down at once;
+// one by one each costs a grace period of the kernel. Newer than the libbpf and the headers that we
+// build with: include/uapi/linux/bpf.h.
+constexpr auto kTraceUprobeMulti = static_cast<bpf_attach_type>(48);
+
+struct UprobeMultiLink {
+  uint32_t program;
+  uint32_t target;
+  uint32_t attach_type;
+  uint32_t flags;
+  uint64_t path;
+  uint64_t offsets;
+  uint64_t reference_counters;
+  uint64_t cookies;
+  uint32_t count;
+  uint32_t probe_flags;
+  uint32_t pid;
+  uint32_t pad;
+};
+
+bool HasUprobeMulti() {
+  utsname name = {};
+  int major = 0, minor = 0;
+  if (::uname(&name) != 0 || std::sscanf(name.release, "%d.%d", &major, &minor) != 2) return false;
+  return major > 6 || (major == 6 && minor >= 6);
+}
+
+/** The link, or -1 with errno set. */
+int LinkUprobes(int program, const std::string& file, const std::vector<uint64_t>& offsets,
+                const std::vector<uint64_t>& cookies) {
+  UprobeMultiLink link = {};
+  link.program = static_cast<uint32_t>(program);
+  link.attach_type = kTraceUprobeMulti;
+  link.path = reinterpret_cast<uint64_t>(file.c_str());
+  link.offsets = reinterpret_cast<uint64_t>(offsets.data());
+  link.cookies = reinterpret_cast<uint64_t>(cookies.data());
+  link.count = static_cast<uint32_t>(offsets.size());
+  return static_cast<int>(::syscall(SYS_bpf, BPF_LINK_CREATE, &link, sizeof(link)));
+}
+
+std::string Listed(const std::vector<uint64_t>& numbers) {
+  std::string text;
+  for (const uint64_t number : numbers) text += (text.empty() ? "" : ", ") + std::to_string(number);
+  return text;
 }
 
 bool IsPerCpu(bpf_map_type type) {
@@ -40,6 +89,12 @@ Status BpfSession::Open(const OpenOptions& options) {
 
   Status status = SetConstants(options);
   if (status.ok()) status = SetSizes(options);
+  if (status.ok() && HasUprobeMulti()) {
+    bpf_program* program;
+    bpf_object__for_each_program(program, object_.get()) {
+      if (IsProbe(program)) bpf_program__set_expected_attach_type(program, kTraceUprobeMulti);
+    }
+  }
   if (status.ok()) {
     const int error = bpf_object__load(object_.get());
     if (error != 0) status = Status::Failed(error, Quoted("load", options.path), log.Take());
@@ -125,29 +180,44 @@ std::vector<AttachFailure> BpfSession::Attach(const std::vector<std::string>& na
   return failures;
 }
 
-Status BpfSession::AttachProbe(const std::string& name, const std::string& file, uint64_t offset,
-                               uint64_t cookie, uint32_t* id) {
-  const std::string operation = Quoted("attach program", name) + " to " + Quoted("file", file) +
-                                " at " + std::to_string(offset);
+Status BpfSession::AttachProbes(const std::string& name, const std::string& file,
+                                const std::vector<uint64_t>& offsets,
+                                const std::vector<uint64_t>& cookies, uint32_t* id) {
+  const std::string operation =
+      Quoted("attach program", name) + " to " + Quoted("file", file) + " at " + Listed(offsets);
   LogScope log;
   const bpf_program* program = bpf_object__find_program_by_name(object_.get(), name.c_str());
   if (program == nullptr)
     return Status::Failed(ENOENT, operation, "the object has no such program");
   if (!IsProbe(program)) return Status::Failed(EINVAL, operation, "it is not a probe");
-  LIBBPF_OPTS(bpf_uprobe_opts, options, .bpf_cookie = cookie);
-  constexpr pid_t kAllProcesses = -1;
-  LinkHandle link(
-      bpf_program__attach_uprobe_opts(program, kAllProcesses, file.c_str(), offset, &options));
-  if (!link) {
-    const int error = errno;
-    return Status::Failed(error, operation, log.Take());
+  if (bpf_program__expected_attach_type(program) == kTraceUprobeMulti) {
+    Fd link(LinkUprobes(bpf_program__fd(program), file, offsets, cookies));
+    if (!link) return Status::Failed(errno, operation);
+    *id = ++last_probe_;
+    multi_probes_.emplace(*id, std::move(link));
+    return Status::Ok();
+  }
+  std::vector<LinkHandle> links;
+  for (size_t i = 0; i < offsets.size(); i++) {
+    LIBBPF_OPTS(bpf_uprobe_opts, options, .bpf_cookie = cookies[i]);
+    constexpr pid_t kAllProcesses = -1;
+    LinkHandle link(bpf_program__attach_uprobe_opts(program, kAllProcesses, file.c_str(),
+                                                    offsets[i], &options));
+    if (!link) {
+      const int error = errno;
+      return Status::Failed(error, operation, log.Take());
+    }
+    links.push_back(std::move(link));
   }
   *id = ++last_probe_;
-  probes_.emplace(*id, std::move(link));
+  probes_.emplace(*id, std::move(links));
   return Status::Ok();
 }
 
-void BpfSession::DetachProbe(uint32_t id) { probes_.erase(id); }
+void BpfSession::DetachProbes(uint32_t id) {
+  probes_.erase(id);
+  multi_probes_.erase(id);
+}
 
 Status BpfSession::Iterate(const std::string& name, const std::string& map_name, size_t limit,
                            std::vector<uint8_t>* output) {
@@ -227,6 +297,7 @@ int BpfSession::map_fd(size_t index) const {
 void BpfSession::Close() {
   links_.clear();
   probes_.clear();
+  multi_probes_.clear();
   maps_.clear();
   object_.reset();
 }

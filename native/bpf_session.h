@@ -62,11 +62,12 @@ class BpfSession {
    * are listed. */
   std::vector<AttachFailure> Attach(const std::vector<std::string>& names);
 
-  /** Has a program run before the instruction at `offset` of the file, in all processes that map it
-   * now or later. On success `id` is what DetachProbe takes. */
-  Status AttachProbe(const std::string& program, const std::string& file, uint64_t offset,
-                     uint64_t cookie, uint32_t* id);
-  void DetachProbe(uint32_t id);
+  /** Has a program run before the instructions at `offsets` of the file, in all processes that map
+   * it now or later: all of them, or none. On success `id` is what DetachProbes takes. */
+  Status AttachProbes(const std::string& program, const std::string& file,
+                      const std::vector<uint64_t>& offsets, const std::vector<uint64_t>& cookies,
+                      uint32_t* id);
+  void DetachProbes(uint32_t id);
 
   /** Runs an iterator program to its end and collects its output. `map`: what it walks, or ''. */
   Status Iterate(const std::string& program, const std::string& map, size_t limit,
@@ -89,7 +90,9 @@ class BpfSession {
   ObjectHandle object_;
   // After object_, so that they are destroyed before it.
   std::map<std::string, LinkHandle> links_;
-  std::map<uint32_t, LinkHandle> probes_;
+  std::map<uint32_t, std::vector<LinkHandle>> probes_;
+  /** Those that one link holds. */
+  std::map<uint32_t, Fd> multi_probes_;
   uint32_t last_probe_ = 0;
   std::vector<bpf_map*> maps_;
 };

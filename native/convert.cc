@@ -33,6 +33,11 @@ Bytes ToBytes(const Napi::Value& view) {
 
 std::string ToString(const Napi::Value& value) { return value.As<Napi::String>().Utf8Value(); }
 
+std::vector<uint64_t> ToWords(const Napi::Value& view) {
+  const auto words = view.As<Napi::BigUint64Array>();
+  return {words.Data(), words.Data() + words.ElementLength()};
+}
+
 OpenOptions ToOpenOptions(const Napi::Object& options) {
   OpenOptions result;
   result.path = ToString(options.Get("path"));

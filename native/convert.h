@@ -20,6 +20,9 @@ Bytes ToBytes(const Napi::Value& view);
 
 std::string ToString(const Napi::Value& value);
 
+/** Of a BigUint64Array. */
+std::vector<uint64_t> ToWords(const Napi::Value& view);
+
 OpenOptions ToOpenOptions(const Napi::Object& options);
 
 }  // namespace usm

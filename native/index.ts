@@ -105,18 +105,22 @@ export class BpfObject {
   }
 
   /**
-   * Has a program of SEC("uprobe") run before the instruction at `offset` (bytes from the beginning of the file), in every process
-   * that has the file mapped, now or later; `cookie` (64 bits) is what bpf_get_attach_cookie() gives it. The path is looked up once:
-   * whatever takes the file's name afterwards is another file. A file that is not mapped yet is not looked into, so what stands at
-   * `offset` is the caller's to know. Blocks for as long as the kernel needs to patch the processes, milliseconds.
+   * Has a program of SEC("uprobe") run before each of the instructions (at bytes from the beginning of the file), in every process that
+   * has the file mapped, now or later: all of them, or none. `cookie` (64 bits) is what bpf_get_attach_cookie() gives it. The path is
+   * looked up once: whatever takes the file's name afterwards is another file. A file that is not mapped yet is not looked into, so what
+   * stands at an offset is the caller's to know. Blocks for as long as the kernel needs to patch the processes, milliseconds.
    */
-  attachProbe(program: string, file: string, offset: number, cookie: bigint): Probe {
+  attachProbes(program: string, file: string, sites: readonly ProbeSite[]): Probes {
     const operation = `attach program '${program}' to file '${file}'`;
-    if (!Number.isSafeInteger(offset) || offset < 0) throw invalid(operation, `${String(offset)} is no offset`);
-    if (cookie !== BigInt.asUintN(64, cookie)) throw invalid(operation, `the cookie ${String(cookie)} has more than 64 bits`);
-    const id = check(this.#open().attachProbe(program, file, offset, cookie));
-    return new Probe(() => {
-      if (!this.#isClosed) this.#session.detachProbe(id);
+    for (const { offset, cookie } of sites) {
+      if (!Number.isSafeInteger(offset) || offset < 0) throw invalid(operation, `${String(offset)} is no offset`);
+      if (cookie !== BigInt.asUintN(64, cookie)) throw invalid(operation, `the cookie ${String(cookie)} has more than 64 bits`);
+    }
+    const offsets = BigUint64Array.from(sites, ({ offset }) => BigInt(offset));
+    const cookies = BigUint64Array.from(sites, ({ cookie }) => cookie);
+    const id = check(this.#open().attachProbes(program, file, offsets, cookies));
+    return new Probes(() => {
+      if (!this.#isClosed) this.#session.detachProbes(id);
     });
   }
 
@@ -176,16 +180,21 @@ export class BpfObject {
   }
 }
 
-/** A program at an instruction of a file. */
-export class Probe {
+export interface ProbeSite {
+  readonly offset: number;
+  readonly cookie: bigint;
+}
+
+/** A program at instructions of a file. */
+export class Probes {
   #detach: (() => void) | undefined;
 
-  /** Use {@link BpfObject.attachProbe}. */
+  /** Use {@link BpfObject.attachProbes}. */
   constructor(detach: () => void) {
     this.#detach = detach;
   }
 
-  /** Detaches. May be called twice; closing the object does it too. */
+  /** Detaches all. May be called twice; closing the object does it too. */
   close(): void {
     this.#detach?.();
     this.#detach = undefined;

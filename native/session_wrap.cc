@@ -32,8 +32,8 @@ Napi::Function SessionWrap::Define(Napi::Env env) {
   return DefineClass(
       env, "Session",
       {InstanceMethod<&SessionWrap::Open>("open"), InstanceMethod<&SessionWrap::Attach>("attach"),
-       InstanceMethod<&SessionWrap::AttachProbe>("attachProbe"),
-       InstanceMethod<&SessionWrap::DetachProbe>("detachProbe"),
+       InstanceMethod<&SessionWrap::AttachProbes>("attachProbes"),
+       InstanceMethod<&SessionWrap::DetachProbes>("detachProbes"),
        InstanceMethod<&SessionWrap::Iterate>("iterate"),
        InstanceMethod<&SessionWrap::Programs>("programs"),
        InstanceMethod<&SessionWrap::FindMap>("findMap"),
@@ -78,19 +78,16 @@ Napi::Value SessionWrap::Attach(const Napi::CallbackInfo& info) {
   return failures;
 }
 
-Napi::Value SessionWrap::AttachProbe(const Napi::CallbackInfo& info) {
-  const auto offset = static_cast<uint64_t>(info[2].As<Napi::Number>().Int64Value());
-  bool is_lossless = false;
-  const uint64_t cookie = info[3].As<Napi::BigInt>().Uint64Value(&is_lossless);
+Napi::Value SessionWrap::AttachProbes(const Napi::CallbackInfo& info) {
   uint32_t id = 0;
-  const Status status =
-      session_.AttachProbe(ToString(info[0]), ToString(info[1]), offset, cookie, &id);
+  const Status status = session_.AttachProbes(ToString(info[0]), ToString(info[1]),
+                                              ToWords(info[2]), ToWords(info[3]), &id);
   if (!status.ok()) return ToValue(info.Env(), status);
   return Napi::Number::New(info.Env(), id);
 }
 
-void SessionWrap::DetachProbe(const Napi::CallbackInfo& info) {
-  session_.DetachProbe(info[0].As<Napi::Number>().Uint32Value());
+void SessionWrap::DetachProbes(const Napi::CallbackInfo& info) {
+  session_.DetachProbes(info[0].As<Napi::Number>().Uint32Value());
 }
 
 Napi::Value SessionWrap::Iterate(const Napi::CallbackInfo& info) {

@@ -28,8 +28,8 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
 
   Napi::Value Open(const Napi::CallbackInfo& info);
   Napi::Value Attach(const Napi::CallbackInfo& info);
-  Napi::Value AttachProbe(const Napi::CallbackInfo& info);
-  void DetachProbe(const Napi::CallbackInfo& info);
+  Napi::Value AttachProbes(const Napi::CallbackInfo& info);
+  void DetachProbes(const Napi::CallbackInfo& info);
   Napi::Value Iterate(const Napi::CallbackInfo& info);
   Napi::Value Programs(const Napi::CallbackInfo& info);
   Napi::Value FindMap(const Napi::CallbackInfo& info);

@@ -100,7 +100,7 @@ test(
     const { program: first, offset } = await Program.start(path);
     await first.call(2);
     const cookie = 0xfedc_ba98_7654_3210n;
-    const probe = object.attachProbe('on_call', path, offset, cookie);
+    const probe = object.attachProbes('on_call', path, [{ offset, cookie }]);
     await first.call(3);
     assert.equal(hits(object, cookie), 3);
     const { program: second } = await Program.start(path);
@@ -118,8 +118,8 @@ test('two probes at one instruction both run', options, async () => {
   const path = copyProgram('two');
   const object = openUprobe();
   const { program, offset } = await Program.start(path);
-  const probe = object.attachProbe('on_call', path, offset, 1n);
-  object.attachProbe('on_call', path, offset, 2n);
+  const probe = object.attachProbes('on_call', path, [{ offset, cookie: 1n }]);
+  object.attachProbes('on_call', path, [{ offset, cookie: 2n }]);
   await program.call(2);
   probe.close();
   await program.call(1);
@@ -130,14 +130,14 @@ test('a file that takes the name of a probed one is not probed', options, async 
   const path = copyProgram('replaced');
   const object = openUprobe();
   const { program: old, offset } = await Program.start(path);
-  object.attachProbe('on_call', path, offset, 1n);
+  object.attachProbes('on_call', path, [{ offset, cookie: 1n }]);
   renameSync(copyProgram('replacement'), path);
   const { program: replaced } = await Program.start(path);
   await replaced.call(5);
   assert.equal(hits(object, 1n), 0);
   await old.call(1);
   assert.equal(hits(object, 1n), 1);
-  object.attachProbe('on_call', path, offset, 2n);
+  object.attachProbes('on_call', path, [{ offset, cookie: 2n }]);
   await replaced.call(2);
   await old.call(1);
   assert.deepEqual([hits(object, 1n), hits(object, 2n)], [2, 2]);
@@ -148,7 +148,7 @@ test('a file is found through the mapping of a process, also when it has no name
   const object = openUprobe();
   const { program, offset } = await Program.start(path);
   rmSync(path);
-  object.attachProbe('on_call', program.mappedFile(), offset, 1n);
+  object.attachProbes('on_call', program.mappedFile(), [{ offset, cookie: 1n }]);
   await program.call(2);
   assert.equal(hits(object, 1n), 2);
 });
@@ -158,8 +158,8 @@ test('closing the object detaches its probes; closing them afterwards is allowed
   const witness = openUprobe();
   const object = openUprobe();
   const { program, offset } = await Program.start(path);
-  const probe = object.attachProbe('on_call', path, offset, 1n);
-  witness.attachProbe('on_call', path, offset, 1n);
+  const probe = object.attachProbes('on_call', path, [{ offset, cookie: 1n }]);
+  witness.attachProbes('on_call', path, [{ offset, cookie: 1n }]);
   await program.call(1);
   assert.equal(hits(object, 1n), 1);
   object.close();
@@ -167,7 +167,7 @@ test('closing the object detaches its probes; closing them afterwards is allowed
   await program.call(1);
   await program.end();
   assert.equal(hits(witness, 1n), 2);
-  assert.throws(() => object.attachProbe('on_call', path, offset, 1n), isFailure('EBADF', /closed/));
+  assert.throws(() => object.attachProbes('on_call', path, [{ offset, cookie: 1n }]), isFailure('EBADF', /closed/));
 });
 
 test('attaching everything leaves out programs that are probes', options, () => {
@@ -185,13 +185,13 @@ test('what cannot be attached is refused with the reason', options, () => {
   const attach =
     (program: string, file: string, offset: number, cookie = 0n) =>
     () =>
-      object.attachProbe(program, file, offset, cookie);
+      object.attachProbes(program, file, [{ offset, cookie }]);
   assert.throws(attach('on_call', path, statSync(path).size + 4096), isFailure('EINVAL', /on_call' to file '.*refused' at \d+/));
   assert.throws(attach('on_call', path, -1), isFailure('EINVAL', /-1 is no offset/));
   assert.throws(attach('on_call', path, 0.5), isFailure('EINVAL', /0\.5 is no offset/));
   assert.throws(attach('on_call', path, 0, 1n << 64n), isFailure('EINVAL', /more than 64 bits/));
   assert.throws(attach('on_call', join(directory, 'nothing'), 0), isFailure('ENOENT', /nothing' at 0/));
-  assert.throws(attach('on_call', directory, 0), isFailure('EINVAL', /at 0/));
+  assert.throws(attach('on_call', directory, 0), isFailure('EBADF', /at 0/));
   assert.throws(attach('on_nothing', path, 0), isFailure('ENOENT', /no such program/));
   assert.throws(attach('on_exit', path, 0), isFailure('EINVAL', /not a probe/));
 });
