@@ -32,7 +32,7 @@ await withCleanup(async (cleanup) => {
     withCleanup(async (inner) => {
       if (variant === 'receiver') {
         const receiver = await startReceiver(inner, sink, onlyPorts([server.port]));
-        const rate = await runWrk(server, connections, seconds);
+        const { rate } = await runWrk(server, connections, seconds);
         const ledger = await receiver.stop();
         lost.push(ledger.events?.dropped?.['ring_full'] ?? 0);
         if (!ledger.balanced) report.doubt(`the books do not balance: ${JSON.stringify(ledger)}`);
@@ -43,7 +43,7 @@ await withCleanup(async (cleanup) => {
         const records = capture.close();
         if (records > 0) report.doubt(`the ring was full for ${records} records of '${variant}'`);
       });
-      return runWrk(server, connections, seconds);
+      return (await runWrk(server, connections, seconds)).rate;
     });
 
   await runWrk(server, connections, 1); // warms up

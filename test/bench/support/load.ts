@@ -56,13 +56,26 @@ export async function runFixedRate(server: Server, options: FixedRateOptions): P
   return result;
 }
 
-/** A closed loop: requests per second, with as many as `connections` under way all the time. */
-export async function runWrk(server: Server, connections: number, seconds: number): Promise<number> {
-  const url = `http://127.0.0.1:${server.port}${server.path}`;
-  const { stdout } = await run('wrk', ['-t1', `-c${connections}`, `-d${seconds}s`, url]);
+export interface ClosedLoop {
+  readonly requests: number;
+  /** Per second. */
+  readonly rate: number;
+}
+
+/** A closed loop, with as many requests as `connections` under way all the time. */
+export async function runWrk(
+  server: Server,
+  connections: number,
+  seconds: number,
+  prefix: readonly string[] = [],
+): Promise<ClosedLoop> {
+  const url = `${server.isSecure ? 'https' : 'http'}://127.0.0.1:${server.port}${server.path}`;
+  const [command, ...rest] = [...prefix, 'wrk', '-t1', `-c${connections}`, `-d${seconds}s`, url] as [string, ...string[]];
+  const { stdout } = await run(command, rest);
   const rate = Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]);
+  const requests = Number(/(\d+) requests in/.exec(stdout)?.[1]);
   if (!(rate > 0) || /Socket errors|Non-2xx/.test(stdout)) throw new Error(`wrk went wrong:\n${stdout}`);
-  return rate;
+  return { rate, requests };
 }
 
 /** One process has both ends of a connection, and 20,000 open files are what some hosts allow at most. */

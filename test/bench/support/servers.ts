@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { waitFor } from '../../e2e/wait.ts';
 import { buildGoPeer } from '../../traffic/build.ts';
+import { serverCertificate } from '../../traffic/certificate.ts';
 import { freePort, isListening } from '../../traffic/nginx.ts';
 import { startProgram, type Cleanup } from '../../traffic/program.ts';
 import { processTree } from './processes.ts';
@@ -19,24 +20,38 @@ export interface Server {
   /** Of the request. */
   readonly path: string;
   readonly pids: readonly number[];
+  readonly isSecure: boolean;
+}
+
+export interface ServerOptions {
+  /** HTTPS. */
+  readonly isSecure?: boolean;
 }
 
 /** `prefix` is put before the command, for instance `taskset -c 1`. */
-export async function startServer(cleanup: Cleanup, name: ServerName, prefix: readonly string[] = []): Promise<Server> {
-  if (name === 'nginx') return startNginx(cleanup, prefix);
+export async function startServer(
+  cleanup: Cleanup,
+  name: ServerName,
+  prefix: readonly string[] = [],
+  { isSecure = false }: ServerOptions = {},
+): Promise<Server> {
+  const { certificate, key } = isSecure ? serverCertificate() : { certificate: '', key: '' };
+  if (name === 'nginx')
+    return startNginx(cleanup, prefix, isSecure ? `ssl_certificate ${certificate}; ssl_certificate_key ${key};` : '');
   const commands = {
     node: [process.execPath, path.join(traffic, 'node/echo-server.mjs'), '0'],
     go: name === 'go' ? [buildGoPeer(), 'server', '127.0.0.1:0'] : [],
     python: ['python3', path.join(traffic, 'python/echo_server.py'), '127.0.0.1', '0'],
   } satisfies Record<string, string[]>;
   const [command = '', ...args] = commands[name];
-  const program = startProgram(cleanup, command, args, { prefix });
+  const env = isSecure ? { TLS_CERTIFICATE: certificate, TLS_KEY: key } : {};
+  const program = startProgram(cleanup, command, args, { prefix, env });
   const { pid, port } = await program.next('listening');
-  return { port: Number(port), path: '/echo?size=200', pids: [Number(pid)] };
+  return { port: Number(port), path: '/echo?size=200', pids: [Number(pid)], isSecure };
 }
 
 /** The traffic generator's nginx answers 10 bytes and is made to be strange; here it is as lean as it gets, so that we weigh most. */
-async function startNginx(cleanup: Cleanup, prefix: readonly string[]): Promise<Server> {
+async function startNginx(cleanup: Cleanup, prefix: readonly string[], tls: string): Promise<Server> {
   const folder = mkdtempSync(path.join(tmpdir(), 'usm-bench-nginx-'));
   const port = await freePort();
   const config = path.join(folder, 'nginx.conf');
@@ -59,7 +74,8 @@ http {
   uwsgi_temp_path ${folder}/uwsgi;
   scgi_temp_path ${folder}/scgi;
   server {
-    listen 127.0.0.1:${port};
+    listen 127.0.0.1:${port}${tls === '' ? '' : ' ssl'};
+    ${tls}
     default_type text/plain;
     location / { return 200 "${'x'.repeat(200)}"; }
   }
@@ -80,5 +96,5 @@ http {
     const tree = processTree(child.pid ?? 0);
     return tree.length > 1 && tree;
   });
-  return { port, path: '/', pids };
+  return { port, path: '/', pids, isSecure: tls !== '' };
 }
