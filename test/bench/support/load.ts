@@ -70,7 +70,7 @@ export async function runWrk(
   prefix: readonly string[] = [],
 ): Promise<ClosedLoop> {
   const url = `${server.isSecure ? 'https' : 'http'}://127.0.0.1:${server.port}${server.path}`;
-  const [command, ...rest] = [...prefix, 'wrk', '-t1', `-c${connections}`, `-d${seconds}s`, url] as [string, ...string[]];
+  const [command = 'wrk', ...rest] = [...prefix, 'wrk', '-t1', `-c${connections}`, `-d${seconds}s`, url];
   const { stdout } = await run(command, rest);
   const rate = Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]);
   const requests = Number(/(\d+) requests in/.exec(stdout)?.[1]);
