@@ -42,6 +42,8 @@
 #define MAX_CGROUP_DEPTH 12
 #define MAX_FILTER_VALUES 16384
 
+#define MAX_CLAIMS 256
+
 #define MAX_CPUS 512
 #define MAX_PROCESSES 32768
 #define MAX_CONTROLS 16384
@@ -60,6 +62,7 @@
 extern const volatile u32 ring_size; /* bytes */
 extern const volatile u32 capture_loopback;
 extern const volatile u32 context_attributes; /* those of a thread's context are wanted */
+extern const volatile u32 has_registration; /* processes may register where their threads have their contexts */
 /*
  * Filters are rules; a rule is a bit: the low half includes, the high half
  * excludes. Each criterion maps what it sees to the rules that want it; rules

@@ -290,6 +290,27 @@ struct thread_entry {
 	__u8 comm[16];
 };
 
+/* What became of a claim. */
+enum claim_state {
+	CLAIM_OPEN = 0, /* nothing was sent yet that could prove it */
+	CLAIM_TAKEN = 1, /* being looked at: a claim is looked at once */
+	CLAIM_PROVEN = 2,
+	CLAIM_STRANGER = 3, /* who sent is not who connected */
+	CLAIM_UNREADABLE = 4, /* there is no memory at the place, or none that the thread has touched */
+	CLAIM_NO_NONCE = 5,
+	CLAIM_COMPAT = 6, /* a 32-bit process */
+	CLAIM_NO_ROOM = 7,
+};
+
+/* User space writes it, the kernel proves it: where a process says that its threads have the pointer to their record.
+ */
+struct claim {
+	struct context_place place; /* whose it is, is filled in by the kernel */
+	__u8 nonce[16];
+	__u32 state; /* claim_state */
+	__u32 tgid; /* who proved it */
+};
+
 /* User space writes, the kernel reads: what need not be copied. One slot per connection, valid while cookie matches. */
 struct control {
 	__u64 cookie;
@@ -322,7 +343,8 @@ enum counter {
 	COUNTER_TLS_CONTRADICTION = 18, /* sessions that cannot be bound */
 	COUNTER_TLS_SESSIONS_FULL = 19,
 	COUNTER_LOST_VITALS = 20, /* last figures of connections, in records that the ring refused */
-	COUNTER_COUNT = 21,
+	COUNTER_CONTEXT_NOT_INHERITED = 21, /* children of registered processes for which there was no memory */
+	COUNTER_COUNT = 22,
 };
 
 _Static_assert(sizeof(struct event_header) == 16, "event_header");
@@ -339,6 +361,7 @@ _Static_assert(sizeof(struct vitals_event) == 112, "vitals_event");
 _Static_assert(sizeof(struct context_place) == 48, "context_place");
 _Static_assert(sizeof(struct process_size) == 24, "process_size");
 _Static_assert(sizeof(struct thread_entry) == 40, "thread_entry");
+_Static_assert(sizeof(struct claim) == 72, "claim");
 _Static_assert(sizeof(struct control) == 64, "control");
 
 #endif

@@ -126,7 +126,9 @@ static __always_inline bool is_other_end_of_self(struct sock *sk, struct conn *c
 		struct unix_sock *unix_sk = (struct unix_sock *)sk;
 		u64 peer = BPF_CORE_READ(unix_sk, peer, __sk_common.skc_cookie.counter);
 
-		return peer && bpf_map_lookup_elem(&self_cookies, &peer);
+		/* Who connects to our listener may speak before we do. */
+		return BPF_CORE_READ(sk, sk_peer_pid, numbers[0].nr) == self_tgid ||
+		       (peer && bpf_map_lookup_elem(&self_cookies, &peer));
 	}
 	if (conn->flow[0].isn || conn->flow[1].isn) {
 		struct isn_pair pair = pair_of(conn);

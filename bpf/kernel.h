@@ -102,6 +102,14 @@ struct sock_common {
 	unsigned long skc_flags;
 };
 
+struct upid {
+	u32 nr;
+};
+
+struct pid {
+	struct upid numbers[1]; /* the initial namespace's first */
+};
+
 struct sock {
 	struct sock_common __sk_common;
 	u8 sk_kern_sock : 1;
@@ -110,6 +118,7 @@ struct sock {
 	u16 sk_type;
 	u16 sk_protocol;
 	int sk_err;
+	struct pid *sk_peer_pid;
 };
 
 struct inet_sock {
@@ -248,6 +257,7 @@ struct task_struct {
 	u64 self_exec_id;
 	u64 start_boottime;
 	struct task_struct *group_leader;
+	struct pid *thread_pid;
 	struct mm_struct *mm;
 	struct css_set *cgroups;
 	struct fs_struct *fs;

@@ -21,6 +21,8 @@ struct generation_map place_changes SEC(".maps");
 struct tls_sessions_map tls_sessions SEC(".maps");
 struct tls_threads_map tls_threads SEC(".maps");
 struct tls_records_map tls_records SEC(".maps");
+struct claims_map claims SEC(".maps");
+struct registered_map registered_places SEC(".maps");
 struct ports_map local_ports SEC(".maps");
 struct ports_map remote_ports SEC(".maps");
 struct addresses_map addresses SEC(".maps");
@@ -31,6 +33,7 @@ struct paths_map cgroups SEC(".maps");
 const volatile u32 ring_size = 8 * 1024 * 1024;
 const volatile u32 capture_loopback = 1;
 const volatile u32 context_attributes = 0;
+const volatile u32 has_registration = 0;
 const volatile u64 include_rules = 0;
 const volatile u64 exclude_rules = 0;
 const volatile u64 any_local_port = 0;
@@ -45,8 +48,9 @@ u32 is_seeded = 0;
 u64 tls_session_count = 0;
 u64 registers_offset = 0;
 
-/* A map of its own, which user space has mapped. */
+/* Maps of their own, which user space has mapped. */
 volatile u32 shed_share SEC(".data.overload");
+volatile u32 open_claims SEC(".data.claims");
 
 /* clang-format breaks the line behind a section. */
 /* clang-format off */
@@ -67,6 +71,7 @@ struct wire_types {
 	enum place_flag place;
 	struct process_size process_size;
 	struct thread_entry thread;
+	enum claim_state claim;
 	enum event_kind kind;
 	enum io_flag flag;
 	enum open_flag open;

@@ -311,7 +311,8 @@ struct places_map {
 };
 extern struct places_map context_places SEC(".maps");
 
-/* One number, which user space raises after each change of context_places, through shared memory. */
+/* One number, which rises after each change of context_places (user space, through shared memory) and with each process
+ * that registers. */
 struct generation_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -320,6 +321,24 @@ struct generation_map {
 	__type(value, u64);
 };
 extern struct generation_map place_changes SEC(".maps");
+
+/* Cookie of a socket that somebody registers through -> claim. Written and deleted by user space, proven here. */
+struct claims_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_CLAIMS);
+	__type(key, u64);
+	__type(value, struct claim);
+};
+extern struct claims_map claims SEC(".maps");
+
+/* Leader of a process -> what it has proven. Written when it does so and as it forks; freed with the leader. */
+struct registered_map {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct context_place);
+};
+extern struct registered_map registered_places SEC(".maps");
 
 /* Filters: what a criterion sees -> the rules that want it. Written by user space before attach. */
 struct ports_map {
@@ -365,6 +384,8 @@ extern u32 self_tgid;
 extern u32 is_seeded;
 /* Of SHED_ALL, how many connections are left out. User space writes it through shared memory: a map of its own. */
 extern volatile u32 shed_share;
+/* How many claims there are. User space writes it, likewise. */
+extern volatile u32 open_claims;
 
 /* Not inlined: where it is called is rarely come by. */
 static __noinline __attribute__((unused)) void count(u32 counter, u64 amount)

@@ -10,6 +10,8 @@
 
 #include "compat.h"
 #include "emit.h"
+#include "registration.h"
+#include "thread_variable.h"
 
 /* Rises with each change of the places. */
 static __always_inline u32 places_generation(void)
@@ -18,38 +20,6 @@ static __always_inline u32 places_generation(void)
 	u64 *changes = bpf_map_lookup_elem(&place_changes, &zero);
 
 	return changes ? *changes : 0;
-}
-
-/* Where the thread has the pointer to its record. 0: it has none; its block was never touched, or is gone. */
-static __always_inline long find_variable(struct task_struct *task, const struct context_place *place, u64 *variable)
-{
-	u64 pointer = thread_pointer(task);
-	u64 dtv, block, head[3] = {};
-
-	*variable = 0;
-	if (!pointer)
-		return 0;
-	if (!place->module) {
-		*variable = pointer + place->offset;
-		return 0;
-	}
-	if (bpf_probe_read_user(&dtv, sizeof(dtv), (void *)(pointer + place->dtv_offset)))
-		return -1;
-	if (place->generation) {
-		if (bpf_probe_read_user(head, sizeof(head), (void *)(dtv + place->count_offset)))
-			return -1;
-		if (head[2] < place->generation)
-			return 0;
-	} else if (bpf_probe_read_user(head, sizeof(head[0]), (void *)(dtv + place->count_offset))) {
-		return -1;
-	}
-	if (place->module > head[0])
-		return 0;
-	if (bpf_probe_read_user(&block, sizeof(block), (void *)(dtv + (u64)place->module * place->entry_size)))
-		return -1;
-	if (block && block != ~0ull)
-		*variable = block + place->offset;
-	return 0;
 }
 
 /* One I/O, [position, position + size) of a direction. */
@@ -126,9 +96,11 @@ __noinline u32 send_context(u64 cookie, u64 position, u64 time, u32 size, u32 fl
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct thread_io io = { cookie, position, time, size, flags };
 	u32 tgid = task->tgid, counter;
-	struct context_place *place = bpf_map_lookup_elem(&context_places, &tgid);
+	struct context_place *place = registered_place(task);
 
 	/* Looked up every time, and not kept with the connection, which other processes may share. */
+	if (!place)
+		place = bpf_map_lookup_elem(&context_places, &tgid);
 	if (!place || !(place->flags & PLACE_RESOLVED) || place->exec_id != (u32)task->self_exec_id ||
 	    place->start_time != task->group_leader->start_boottime)
 		return false;

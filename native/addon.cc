@@ -4,6 +4,7 @@
 #include "allocator.h"
 #include "host.h"
 #include "libbpf_log.h"
+#include "peer.h"
 #include "ring_wrap.h"
 #include "session_wrap.h"
 
@@ -15,6 +16,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("Ring", usm::RingWrap::Define(env));
   exports.Set("Stats", usm::StatsWrap::Define(env));
   exports.Set("limitAllocator", Napi::Function::New<usm::LimitAllocator>(env, "limitAllocator"));
+  exports.Set("peerOf", Napi::Function::New<usm::PeerOf>(env, "peerOf"));
   exports.Set("describeHost", Napi::Function::New<usm::DescribeHost>(env, "describeHost"));
   return exports;
 }

@@ -1,5 +1,5 @@
 // What the .node file offers, before index.ts validates and phrases. Failing calls return a Failure, calls on maps and rings a negative
-// errno; nothing throws. Mirrors session_wrap.cc, ring_wrap.cc and host.cc.
+// errno; nothing throws. Mirrors session_wrap.cc, ring_wrap.cc, host.cc and peer.cc.
 import type { ProgramStatistics } from './index.ts';
 
 export interface Failure {
@@ -62,6 +62,7 @@ export interface Addon {
   readonly Ring: new () => NativeRing;
   readonly Stats: new () => NativeStats;
   limitAllocator(limits: { mmapThreshold: number; trimThreshold: number; arenas: number }): boolean;
+  peerOf(fd: number): { pid: number; uid: number; gid: number; cookie: [number, number] } | Failure;
   describeHost(): {
     kernelRelease: string;
     machine: string;

@@ -358,6 +358,22 @@ export function limitAllocator(limits: AllocatorLimits): boolean {
   return loadAddon().limitAllocator(limits);
 }
 
+export interface Peer {
+  /** In our own pid namespace; 0 when it is not visible there. */
+  readonly pid: number;
+  /** In our own user namespace. */
+  readonly uid: number;
+  readonly gid: number;
+  /** Of this end of the connection, unique on this host until it restarts. */
+  readonly cookie: bigint;
+}
+
+/** Who connected this UNIX stream socket to us: the process as it was at connect(2), whoever holds its end by now. */
+export function peerOf(fd: number): Peer {
+  const { cookie, ...credentials } = check(loadAddon().peerOf(fd));
+  return { ...credentials, cookie: BigInt(cookie[0]) | (BigInt(cookie[1]) << 32n) };
+}
+
 /** Facts for a good error message. */
 export function capabilities(): Capabilities {
   const { effective, ...host } = loadAddon().describeHost();

@@ -278,6 +278,25 @@ export const threadEntry = {
   comm: 24,
 } as const;
 
+export const claimState = {
+  open: 0,
+  taken: 1,
+  proven: 2,
+  stranger: 3,
+  unreadable: 4,
+  noNonce: 5,
+  compat: 6,
+  noRoom: 7,
+} as const;
+
+export const claim = {
+  sizeOf: 72,
+  place: 0,
+  nonce: 48,
+  state: 64,
+  tgid: 68,
+} as const;
+
 export const control = {
   sizeOf: 64,
   cookie: 0,
@@ -309,5 +328,6 @@ export const counter = {
   tlsContradiction: 18,
   tlsSessionsFull: 19,
   lostVitals: 20,
-  count: 21,
+  contextNotInherited: 21,
+  count: 22,
 } as const;
