@@ -74,6 +74,10 @@ export const errorCodes = {
       'An extension, or the page of metrics about the receiver, could not listen on the address that was configured for it.',
     remedy: 'free the port, or configure another endpoint',
   },
+  USM_REGISTRATION_LISTEN: {
+    meaning: 'The UNIX socket of `thread_context::registration::endpoint` could not be made, or put in its place.',
+    remedy: 'choose a path whose folder exists and that nothing else uses, with a group that the receiver may give away',
+  },
   USM_METRICS_START: {
     meaning: 'A reader of `service::telemetry::metrics` could not start: a certificate or key cannot be used.',
     remedy: 'correct the file or the setting that the message names',

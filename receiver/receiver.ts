@@ -7,6 +7,7 @@ import { capabilities, limitAllocator } from '../native/index.ts';
 import { createThreadContexts } from './attribution/context-locator.ts';
 import { readHost } from './attribution/host.ts';
 import { parseNetworkNamespace } from './attribution/own-servers.ts';
+import { openRegistration, type Registration } from './attribution/registration/registration.ts';
 import type { ThreadContexts } from './attribution/thread-contexts.ts';
 import { version } from './cli/version.ts';
 import type { Clock } from './clock.ts';
@@ -15,7 +16,14 @@ import { createExportPath, type ExportPath } from './export/fan-out.ts';
 import { createTimers } from './export/timers.ts';
 import { openExporters, type OpenExporters } from './exporters.ts';
 import { OverloadGuard } from './kernel/overload.ts';
-import { controlLayout, type KernelCounters, type KernelSession, openKernelSession, windowSize } from './kernel/session.ts';
+import {
+  controlLayout,
+  type KernelCounters,
+  type KernelSession,
+  openKernelSession,
+  unixPeerOf,
+  windowSize,
+} from './kernel/session.ts';
 import { openProcessSizes, type ProcessSizes, type VisitProcess } from './kernel/threads.ts';
 import type { Logger } from './log.ts';
 import type { ResourceMetric } from './model/metric.ts';
@@ -112,15 +120,19 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
     { timers, random: Math.random, logger, recovery: ledger },
   );
   const metricsPath = createExportPath(exporters.metrics, () => undefined, { timers, random: Math.random, logger });
-  let kernel: KernelSession;
+  let kernel: KernelSession | undefined;
+  let registration: Registration | undefined;
   try {
     kernel = openKernelSession({
       filter: config.usm.filter,
       ringBufferSizeBytes: config.usm.capture.ringBufferSizeBytes,
       hasContextAttributes: config.usm.threadContext.attributes.length > 0,
       hasVitals: wantsVitals(config),
+      hasRegistration: config.usm.threadContext.registration !== undefined,
     });
+    registration = await openConfiguredRegistration(options, kernel);
   } catch (error) {
+    kernel?.close();
     await Promise.all([exportPath.close(0), metricsPath.close(0)]);
     await exporters.close();
     throw error;
@@ -166,6 +178,7 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
     ledger,
     lags,
     overload,
+    registration,
     buffer,
   });
   running.start();
@@ -186,6 +199,8 @@ interface Parts extends ReceiverOptions {
   readonly lags: Lags;
   /** Undefined: switched off. */
   readonly overload: OverloadGuard | undefined;
+  /** Undefined: not configured. */
+  readonly registration: Registration | undefined;
   readonly buffer: Uint8Array<ArrayBuffer>;
 }
 
@@ -231,6 +246,7 @@ class RunningReceiver implements Receiver {
         receiver: this.#parts.config.usm.id,
         ringCapacityBytes: this.#parts.config.usm.capture.ringBufferSizeBytes,
         overloadShare: () => this.#parts.overload?.share ?? 0,
+        registrations: () => ({ ...this.#parts.registration?.counters() }),
         kernel: () => this.#readKernel(),
         process: this.#parts.processReading,
         now: () => clock.now(),
@@ -333,9 +349,10 @@ class RunningReceiver implements Receiver {
   };
 
   async #stop(): Promise<void> {
-    const { operations, kernel, pipeline, exporters, exportPath, metricsPath, ledger, config } = this.#parts;
+    const { operations, kernel, registration, pipeline, exporters, exportPath, metricsPath, ledger, config } = this.#parts;
     const deadlineMs = config.usm.shutdownTimeoutMs;
     operations.stopping();
+    registration?.close();
     clearTimeout(this.#drainTimer);
     clearInterval(this.#sweepTimer);
     clearInterval(this.#resyncTimer);
@@ -382,6 +399,35 @@ function createContexts(
   const places = usm.threadContext.isEnabled ? kernel.contextPlaces : undefined;
   const visitSizes = sizes && ((visit: VisitProcess) => sizes.visit(visit));
   return createThreadContexts(places, readText, os.arch(), clock, visitSizes);
+}
+
+function openConfiguredRegistration(
+  { config, logger, clock }: ReceiverOptions,
+  kernel: KernelSession,
+): Promise<Registration> | undefined {
+  const file = config.usm.threadContext.registration;
+  if (file === undefined) return undefined;
+  return openRegistration({
+    file,
+    claims: kernel.claims,
+    peerOf: unixPeerOf,
+    machine: os.arch() === 'arm64' ? 'aarch64' : 'x86-64',
+    fillRandom: randomFillSync,
+    nowMs: () => clock.now() / NS_PER_MS,
+    onOutcome: ({ pid, uid }, outcome) => {
+      if (outcome.kind === 'registered') {
+        logger.debug('A process has registered where its threads have their contexts.', { 'process.pid': outcome.pid, uid });
+      } else if (outcome.kind === 'refused') {
+        const { code, words } = outcome;
+        logger.warnLimited('registration', 'A process could not register its thread context.', {
+          'process.pid': pid,
+          uid,
+          code,
+          words,
+        });
+      }
+    },
+  });
 }
 
 function createOverloadGuard(config: ReceiverConfig, kernel: KernelSession, logger: Logger): OverloadGuard | undefined {

@@ -31,6 +31,8 @@ export interface ObservedParts {
   readonly lags: Lags;
   /** Share of the connections that are left out. */
   readonly overloadShare: () => number;
+  /** Registrations of thread contexts by their outcome. */
+  readonly registrations: () => Readonly<Record<string, number>>;
   readonly kernel: () => KernelReading;
   readonly process: () => ProcessReading;
   /** Pipeline time. */
@@ -67,6 +69,7 @@ export function createObserved(parts: ObservedParts): Observed {
         processes: { ...pipeline.processCounters() },
         correlations: pipeline.correlations(),
         threadContexts: pipeline.threadContextCounters(),
+        registrations: parts.registrations(),
         lag: lags.points(),
         process: parts.process(),
       };

@@ -1,7 +1,7 @@
 // What the receiver, and anyone else, uses of this folder: where a process's threads have their contexts, and what those say.
 export { type AttributeValue, decodePayload, type Payload } from './attributes.ts';
 export type { ReadAt } from './bytes.ts';
-export type { DtvLayout } from './libc.ts';
+export { dtvLayout, type DtvLayout } from './libc.ts';
 export { locate, type LocateOutcome, type Location, type Step } from './locate.ts';
 export { openProcess, type MappedFile, type ObservedProcess, ProcessHandle } from './process.ts';
 export {

@@ -2,7 +2,7 @@
 import { resolveAggregation, resolveMetrics } from './resolve-metrics.ts';
 import type { FromSchema } from './schema.ts';
 import type { usmSchema } from './usm-schema.ts';
-import type { FilterRule, SamplingConfig, UsmConfig } from './types.ts';
+import type { FilterRule, SamplingConfig, ThreadContextConfig, UsmConfig } from './types.ts';
 import { formatSize, parseCidr, parseDurationMs, parsePortRange, parseSizeBytes } from './values.ts';
 
 export type UsmBlock = FromSchema<typeof usmSchema>;
@@ -12,6 +12,8 @@ type RuleBlock = UsmBlock['filter']['include'][number];
 const conventionalMethods = ['CONNECT', 'DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT', 'QUERY', 'TRACE'];
 export const knownMethodsVariable = 'OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS';
 
+/** unix(7): sun_path, with its final 0. */
+const MAX_SOCKET_PATH = 107;
 const kib = 1024;
 const mib = 1024 * kib;
 
@@ -45,7 +47,7 @@ export function resolveUsm(
     sampling: resolveSampling(block.sampling, at('sampling'), problems),
     correlation: { sdkDuplicates: correlation.sdk_duplicates },
     processContext: { isEnabled: block.process_context.enabled },
-    threadContext: { isEnabled: block.thread_context.enabled, attributes: block.thread_context.attributes },
+    threadContext: resolveThreadContext(block.thread_context, at('thread_context'), problems),
     redaction: { queryKeys: redaction.query_keys },
     metrics: resolveMetrics(block.metrics),
     aggregation: resolveAggregation(block.aggregation, (written, key, minimumMs, maximumMs) =>
@@ -63,6 +65,26 @@ function resolveSampling(block: UsmBlock['sampling'], path: string, problems: st
     keepErrors: block?.keep_errors ?? false,
     keepSlowerThanMs:
       slow === undefined ? undefined : resolveDuration(slow, `${path}::keep_slower_than`, 1, 86_400_000, problems),
+  };
+}
+
+function resolveThreadContext(block: UsmBlock['thread_context'], path: string, problems: string[]): ThreadContextConfig {
+  const { enabled, attributes, registration } = block;
+  const { endpoint, mode, group } = registration;
+  if (!/^0?[0-7]{3}$/.test(mode)) {
+    problems.push(`${path}::registration::mode: expected an octal mode such as "0660", found "${mode}"`);
+  }
+  if (endpoint === undefined) return { isEnabled: enabled, attributes, registration: undefined };
+  if (!enabled) problems.push(`${path}::registration::endpoint: needs thread_context::enabled: true`);
+  if (parseAbsolutePath(endpoint) === undefined || Buffer.byteLength(endpoint) > MAX_SOCKET_PATH) {
+    problems.push(
+      `${path}::registration::endpoint: expected an absolute path of at most ${MAX_SOCKET_PATH} bytes such as /run/usm-receiver/register.sock, found ${JSON.stringify(endpoint)}`,
+    );
+  }
+  return {
+    isEnabled: enabled,
+    attributes,
+    registration: { path: endpoint, mode: Number.parseInt(mode, 8), gid: group },
   };
 }
 

@@ -111,6 +111,17 @@ export interface ThreadContextConfig {
   readonly isEnabled: boolean;
   /** Names of those that spans are given. */
   readonly attributes: readonly string[];
+  /** Undefined: nobody can register. */
+  readonly registration: RegistrationConfig | undefined;
+}
+
+export interface RegistrationConfig {
+  /** Of a UNIX socket, absolute. */
+  readonly path: string;
+  /** Permission bits. */
+  readonly mode: number;
+  /** Undefined: as the receiver's own. */
+  readonly gid: number | undefined;
 }
 
 export interface SamplingConfig {

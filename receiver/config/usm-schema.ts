@@ -215,6 +215,31 @@ export const usmSchema = {
           description:
             'Attributes of the published context that become attributes of the span, by their names. Default: none. A context with more than 128 bytes of attributes gives none.',
         },
+        registration: {
+          type: 'object',
+          additionalProperties: false,
+          default: {},
+          description: 'For programs in which the symbol cannot be found: they say themselves where it is, and prove it.',
+          properties: {
+            endpoint: {
+              type: 'string',
+              minLength: 1,
+              description:
+                'Absolute path of a UNIX stream socket on which programs register. Its folder must exist. Default: none, and nobody can.',
+            },
+            mode: {
+              type: 'string',
+              default: '0600',
+              description: 'Octal mode of the socket: who may write to it may register, and only itself.',
+            },
+            group: {
+              type: 'integer',
+              minimum: 0,
+              maximum: 4294967294,
+              description: 'Numeric group of the socket. Default: the group of the receiver.',
+            },
+          },
+        },
       },
     },
     redaction: {

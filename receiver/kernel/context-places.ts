@@ -25,14 +25,7 @@ export class ContextPlaces {
     const value = new DataView(new ArrayBuffer(contextPlace.sizeOf));
     value.setBigUint64(contextPlace.startTime, instance.startTime, true);
     value.setUint32(contextPlace.execId, instance.execId, true);
-    value.setBigInt64(contextPlace.offset, BigInt(place.offset), true);
-    if (place.kind === 'module') {
-      value.setUint32(contextPlace.module, place.moduleId, true);
-      value.setBigUint64(contextPlace.generation, BigInt(place.generation), true);
-      value.setInt32(contextPlace.dtvOffset, place.dtvOffset, true);
-      value.setInt32(contextPlace.countOffset, place.countOffset, true);
-      value.setUint32(contextPlace.entrySize, place.entrySize, true);
-    }
+    writePlace(value, place);
     value.setUint32(contextPlace.flags, placeFlag.resolved, true);
     this.#map.update(keyOf(instance.pid), new Uint8Array(value.buffer));
     this.#changed();
@@ -46,6 +39,17 @@ export class ContextPlaces {
   #changed(): void {
     Atomics.add(this.#changes, 0, 1n);
   }
+}
+
+/** The place at the beginning of `value`, without whose it is. */
+export function writePlace(value: DataView, place: ContextPlace): void {
+  value.setBigInt64(contextPlace.offset, BigInt(place.offset), true);
+  if (place.kind === 'static') return;
+  value.setUint32(contextPlace.module, place.moduleId, true);
+  value.setBigUint64(contextPlace.generation, BigInt(place.generation), true);
+  value.setInt32(contextPlace.dtvOffset, place.dtvOffset, true);
+  value.setInt32(contextPlace.countOffset, place.countOffset, true);
+  value.setUint32(contextPlace.entrySize, place.entrySize, true);
 }
 
 function keyOf(pid: number): Uint8Array {

@@ -1,8 +1,18 @@
 // The kernel side as one object: loads and attaches the BPF programs with the configured filters, seeds what is older than us, and
 // hands out the ring's bytes, the shared controls and the kernel's own counters.
 import { fileURLToPath } from 'node:url';
-import { type BpfObject, capabilities, NativeError, openObject, type ProgramStatistics, type Ring } from '../../native/index.ts';
+import {
+  type BpfObject,
+  capabilities,
+  NativeError,
+  openObject,
+  type Peer,
+  peerOf,
+  type ProgramStatistics,
+  type Ring,
+} from '../../native/index.ts';
 import { ReceiverError } from '../errors.ts';
+import { Claims } from './claims.ts';
 import { compileFilter, type FilterRule, type FilterTables } from './filter-maps.ts';
 import { ContextPlaces } from './context-places.ts';
 import { bound, control, counter } from './layout.ts';
@@ -19,6 +29,8 @@ export interface KernelOptions {
   readonly hasContextAttributes?: boolean;
   /** How TCP connections fare is wanted: at their end, and from {@link KernelSession.vitals}. Default: it costs nothing. */
   readonly hasVitals?: boolean;
+  /** Processes may register where their threads have their contexts. Default: not; then nothing of it is loaded. */
+  readonly hasRegistration?: boolean;
 }
 
 export type KernelCounters = Readonly<Record<keyof typeof counter, number>>;
@@ -47,6 +59,8 @@ export class KernelSession {
   readonly controls: ArrayBuffer;
   /** Where the threads of processes have their contexts. */
   readonly contextPlaces: ContextPlaces;
+  /** What processes claim of themselves. */
+  readonly claims: Claims;
 
   constructor(object: BpfObject) {
     this.#object = object;
@@ -54,6 +68,7 @@ export class KernelSession {
     this.controls = object.memory('controls');
     this.#shedShare = new Uint32Array(object.memory('.data.overload'));
     this.contextPlaces = new ContextPlaces(object.map('context_places'), object.memory('place_changes'));
+    this.claims = new Claims(object.map('claims'), object.memory('.data.claims'));
   }
 
   /** Copies whole records into `target`, each behind its length (u32) and padded to 8 bytes; returns the bytes written. */
@@ -120,6 +135,16 @@ export class KernelSession {
   }
 }
 
+/** Who connected this UNIX stream socket to us; undefined when it is none any more. */
+export function unixPeerOf(fd: number): Peer | undefined {
+  try {
+    return peerOf(fd);
+  } catch (error) {
+    if (error instanceof NativeError) return undefined;
+    throw error;
+  }
+}
+
 /** Loads, attaches, seeds. From the return on, nothing that moves is missed. */
 export function openKernelSession(options: KernelOptions): KernelSession {
   checkPlatform();
@@ -131,6 +156,7 @@ export function openKernelSession(options: KernelOptions): KernelSession {
         ring_size: u32(options.ringBufferSizeBytes),
         capture_loopback: u32(options.filter.loopback ? 1 : 0),
         context_attributes: u32(options.hasContextAttributes === true ? 1 : 0),
+        has_registration: u32(options.hasRegistration === true ? 1 : 0),
         include_rules: u64(filter.includeRules),
         exclude_rules: u64(filter.excludeRules),
         any_local_port: u64(filter.anyLocalPort),
@@ -141,7 +167,10 @@ export function openKernelSession(options: KernelOptions): KernelSession {
         any_cgroup: u64(filter.anyCgroup),
       },
       mapEntries: { ring: options.ringBufferSizeBytes },
-      autoload: options.hasVitals === true ? { vitals_changed: true, seed_vitals: true, living_vitals: true } : {},
+      autoload: {
+        ...(options.hasVitals === true ? { vitals_changed: true, seed_vitals: true, living_vitals: true } : {}),
+        ...(options.hasRegistration === true ? { proof_sent: true, process_forked: true } : {}),
+      },
     }),
   );
   try {

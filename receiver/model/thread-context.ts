@@ -20,6 +20,24 @@ export interface ProcessInstance {
   readonly execId: number;
 }
 
+/** What became of a process's own claim where that is. */
+export type ClaimVerdict =
+  /** `pid`: in the initial pid namespace. */
+  | { readonly kind: 'proven'; readonly pid: number }
+  | {
+      readonly kind:
+        /** The kernel has not seen yet that something was sent which could prove it. */
+        | 'unseen'
+        /** Who sent the proof is not who connected. */
+        | 'stranger'
+        /** No memory is there, or none that the thread has touched. */
+        | 'unreadable'
+        | 'no_nonce'
+        /** A 32-bit process. */
+        | 'compat'
+        | 'no_room';
+    };
+
 /** Where each thread of a process has the pointer to its record. */
 export type ContextPlace =
   /** So many bytes from its thread pointer. */

@@ -80,7 +80,7 @@ test('a receiver without settings has all defaults', () => {
       overload: { enabled: true, maxShare: 0.95 },
       correlation: { sdkDuplicates: 'suppress' },
       processContext: { isEnabled: true },
-      threadContext: { isEnabled: false, attributes: [] },
+      threadContext: { isEnabled: false, attributes: [], registration: undefined },
       sampling: { ratio: undefined, keepErrors: false, keepSlowerThanMs: undefined },
       redaction: {
         queryKeys: [
@@ -273,7 +273,7 @@ receivers:
     overload: { enabled: false, max_share: 0.5 }
     correlation: { sdk_duplicates: keep }
     process_context: { enabled: false }
-    thread_context: { enabled: true, attributes: [enduser.id] }
+    thread_context: { enabled: true, attributes: [enduser.id], registration: { endpoint: /run/usm/register.sock, mode: "0660", group: 1000 } }
     sampling: { ratio: 0.1, keep_errors: true, keep_slower_than: 1.5s }
     redaction: { query_keys: [] }
     shutdown_timeout: 1m30s
@@ -313,7 +313,11 @@ service: { pipelines: { traces: { receivers: [usm/edge], exporters: [debug] } } 
     overload: { enabled: false, maxShare: 0.5 },
     correlation: { sdkDuplicates: 'keep' },
     processContext: { isEnabled: false },
-    threadContext: { isEnabled: true, attributes: ['enduser.id'] },
+    threadContext: {
+      isEnabled: true,
+      attributes: ['enduser.id'],
+      registration: { path: '/run/usm/register.sock', mode: 0o660, gid: 1000 },
+    },
     sampling: { ratio: 0.1, keepErrors: true, keepSlowerThanMs: 1500 },
     redaction: { queryKeys: [] },
     ...metricDefaults,

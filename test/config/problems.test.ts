@@ -103,6 +103,22 @@ test('values outside of what is allowed are named with what is', () => {
       'receivers::usm::http::known_methods: must not be empty; leave it out to set no condition or to use the default',
     ],
     ['http: { known_methods: [""] }', 'receivers::usm::http::known_methods::0: must not be empty'],
+    [
+      'thread_context: { registration: { endpoint: /run/usm/register.sock } }',
+      'receivers::usm::thread_context::registration::endpoint: needs thread_context::enabled: true',
+    ],
+    [
+      'thread_context: { enabled: true, registration: { endpoint: register.sock } }',
+      'receivers::usm::thread_context::registration::endpoint: expected an absolute path of at most 107 bytes such as /run/usm-receiver/register.sock, found "register.sock"',
+    ],
+    [
+      'thread_context: { enabled: true, registration: { endpoint: /run/a.sock, mode: rw } }',
+      'receivers::usm::thread_context::registration::mode: expected an octal mode such as "0660", found "rw"',
+    ],
+    [
+      'thread_context: { enabled: true, registration: { endpoint: /run/a.sock, group: -1 } }',
+      'receivers::usm::thread_context::registration::group: must be between 0 and 4294967294, found -1',
+    ],
     ['shutdown_timeout: 1h', 'receivers::usm::shutdown_timeout: must be between 100ms and 10m, found 1h'],
     [
       'filter: { include: [{}] }',

@@ -28,7 +28,9 @@ const only = (...ports: readonly number[]) => ({
 
 /** Without anything to count there is no series: reasons, and exporters of metrics. */
 const isOptional = (name: string): boolean =>
-  /_(?:metric_points|not_exported|shed|unattributed|lost|noticed|events_dropped|correlations|thread_contexts)$/.test(name);
+  /_(?:metric_points|not_exported|shed|unattributed|lost|noticed|events_dropped|correlations|thread_contexts|registrations)$/.test(
+    name,
+  );
 
 /** An argument that gives the receiver these readers of its own metrics. */
 function readers(...list: readonly object[]): readonly string[] {

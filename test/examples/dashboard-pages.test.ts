@@ -61,7 +61,8 @@ test('every metric and label that the dashboard names is on the pages', kernelTe
     later.push(name);
     vocabulary.set(name, new Set([...attributes, 'job', 'instance']));
   }
-  for (const name of later) assert.match(name, /_(?:not_exported|shed|unattributed|lost|noticed|dropped|thread_contexts)$/);
+  for (const name of later)
+    assert.match(name, /_(?:not_exported|shed|unattributed|lost|noticed|dropped|thread_contexts|registrations)$/);
   const queries = queriesOf(readDashboard());
   assert.ok(queries.length > 30, `${queries.length} queries`);
   assertNamesExist(queries, vocabulary);

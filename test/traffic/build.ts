@@ -68,3 +68,15 @@ export function buildContextPeer(linkage: 'program' | 'library'): string {
     run('-o', output, 'c/context-peer.c', shared, '-Wl,-rpath,$ORIGIN');
   });
 }
+
+/** Static and stripped: nobody finds the variable of otel-thread-context in it. */
+export function buildRegistrant(libc: 'glibc' | 'musl'): string {
+  const library = '../../otel-thread-context';
+  const writer = readdirSync(path.join(here, library, 'src')).map((name) => `${library}/src/${name}`);
+  const sources = ['c/registrant.c', ...writer.filter((name) => name.endsWith('.c'))];
+  const headers = [`${library}/include/otel_thread_context.h`, ...writer.filter((name) => !name.endsWith('.c'))];
+  return built(`registrant-${libc}`, [...sources, ...headers], (output) => {
+    const flags = ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-pthread', '-static', '-s', `-I${library}/include`];
+    execFileSync(libc === 'musl' ? 'musl-gcc' : 'cc', [...flags, '-o', output, ...sources], { cwd: here });
+  });
+}

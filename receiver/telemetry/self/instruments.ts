@@ -417,6 +417,16 @@ export const instruments: readonly Instrument[] = [
     read: ({ threadContexts }) => byKey('event', threadContexts),
   },
   {
+    name: 'otelcol_receiver_usm_registrations',
+    unit: '{registrations}',
+    kind: 'counter',
+    level: 'normal',
+    description:
+      'Registrations of thread contexts, by outcome: registered, refused and why, out of time, or abandoned by the program',
+    attributes: ['outcome'],
+    read: ({ registrations }) => byKey('outcome', registrations),
+  },
+  {
     name: 'otelcol_receiver_usm_processes',
     unit: '{processes}',
     kind: 'counter',

@@ -28,6 +28,8 @@ export interface Readings {
   readonly correlations: Readonly<Record<string, number>>;
   /** What came of looking for contexts of threads, by name; empty where nobody does. */
   readonly threadContexts: Readonly<Record<string, number>>;
+  /** Registrations of thread contexts, by their outcome; empty where nobody can. */
+  readonly registrations: Readonly<Record<string, number>>;
   readonly lag: {
     readonly decode: HistogramPoint;
     readonly acknowledgement: HistogramPoint;

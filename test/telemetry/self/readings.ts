@@ -53,6 +53,7 @@ export function readingsAt(by: number): Readings {
     processes: { images: 137 + by },
     correlations: { server_root: 142 + by },
     threadContexts: { looks: 143 + by },
+    registrations: { registered: 144 + by },
     lag: { decode: histogram(127), acknowledgement: histogram(128), eventLoop: histogram(129) },
     process: {
       uptimeSeconds: 130 + by,
