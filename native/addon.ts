@@ -62,7 +62,7 @@ export interface Addon {
   readonly Ring: new () => NativeRing;
   readonly Stats: new () => NativeStats;
   limitAllocator(limits: { mmapThreshold: number; trimThreshold: number; arenas: number }): boolean;
-  peerOf(fd: number): { pid: number; uid: number; gid: number; cookie: [number, number] } | Failure;
+  peerOf(fd: number): { pid: number; uid: number; cookie: [number, number] } | Failure;
   describeHost(): {
     kernelRelease: string;
     machine: string;

@@ -363,7 +363,6 @@ export interface Peer {
   readonly pid: number;
   /** In our own user namespace. */
   readonly uid: number;
-  readonly gid: number;
   /** Of this end of the connection, unique on this host until it restarts. */
   readonly cookie: bigint;
 }

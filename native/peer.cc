@@ -26,7 +26,6 @@ Napi::Value PeerOf(const Napi::CallbackInfo& info) {
   Napi::Object result = Napi::Object::New(env);
   result.Set("pid", peer.pid);
   result.Set("uid", peer.uid);
-  result.Set("gid", peer.gid);
   Napi::Array halves = Napi::Array::New(env);
   halves.Set(uint32_t{0}, static_cast<uint32_t>(cookie));
   halves.Set(uint32_t{1}, static_cast<uint32_t>(cookie >> 32));

@@ -5,7 +5,7 @@
 
 namespace usm {
 
-/** peerOf(fd): { pid, uid, gid, cookie: two u32, low first }, or a failure. unix(7), SO_PEERCRED;
+/** peerOf(fd): { pid, uid, cookie: two u32, low first }, or a failure. unix(7), SO_PEERCRED;
  * socket(7), SO_COOKIE. */
 Napi::Value PeerOf(const Napi::CallbackInfo& info);
 
