@@ -103,6 +103,7 @@ export interface Receiver {
   stdout(): string;
   /** What the file exporter has written so far. */
   spans(): SpanRecord[];
+  points(): PointRecord[];
   signal(signal: NodeJS.Signals): void;
   /** SIGTERM, or waits only, if it was signalled already. */
   stop(): Promise<Stopped>;
@@ -113,6 +114,7 @@ interface Launched {
   stderr(): string;
   stdout(): string;
   spans(): SpanRecord[];
+  points(): PointRecord[];
   signal(signal: NodeJS.Signals): void;
   isOver(): boolean;
   finish(): Promise<Stopped>;
@@ -164,6 +166,7 @@ function launch(cleanup: Cleanup, options: ReceiverOptions): Launched {
     stderr: () => stderr,
     stdout: () => stdout,
     spans: () => readSpans(output),
+    points: () => readPoints(output),
     signal(signal) {
       signalledAt = performance.now();
       child.kill(signal);
@@ -228,6 +231,7 @@ export async function startReceiver(cleanup: Cleanup, options: ReceiverOptions =
     stderr: () => launched.stderr(),
     stdout: () => launched.stdout(),
     spans: () => launched.spans(),
+    points: () => launched.points(),
     signal,
     stop() {
       if (!isSignalled) signal('SIGTERM');
