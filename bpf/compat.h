@@ -111,6 +111,15 @@ static __always_inline enum buffer_kind buffer_kind(struct task_struct *task, st
 	}
 }
 
+extern int LINUX_KERNEL_VERSION __kconfig;
+
+/* tcp_rcv_space_adjust(), which every read that moves bytes comes by, refreshes tcp_clock_cache: true of 6.3 to 6.18.
+ */
+static __always_inline bool reads_clock_as_it_receives(void)
+{
+	return LINUX_KERNEL_VERSION < KERNEL_VERSION(6, 19, 0);
+}
+
 extern void *bpf_rdonly_cast(const void *pointer, __u32 type) __ksym;
 
 /* What bpf_skc_to_tcp_sock() does for a socket that is known to be TCP, without the call: the verifier turns it into a

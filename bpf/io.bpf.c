@@ -14,14 +14,16 @@
 #include "transfer.h"
 
 /*
- * When the bytes moved. TCP reads the same clock as it transmits, so if
- * nothing is waiting to be sent, it knows: and better than we do, since the
- * peer may have read the bytes already. Reading the clock is also one of the
- * dearest things here.
+ * When the bytes moved. TCP reads the same clock as it transmits and as it
+ * hands over, so it knows: and better than we do, since the peer may have read
+ * what was sent already. Reading the clock is also one of the dearest things
+ * here.
  */
 static __always_inline u64 io_time(struct tcp_sock *tcp, u32 direction)
 {
-	if (tcp && direction == SENT && bpf_core_field_exists(tcp->tcp_clock_cache) && tcp->snd_nxt == tcp->write_seq)
+	if (!tcp || !bpf_core_field_exists(tcp->tcp_clock_cache))
+		return bpf_ktime_get_ns();
+	if (direction == SENT ? tcp->snd_nxt == tcp->write_seq : reads_clock_as_it_receives())
 		return tcp->tcp_clock_cache;
 	return bpf_ktime_get_ns();
 }
@@ -59,7 +61,7 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 	struct walk *walk;
 	struct conn *conn;
 	u64 start, end, from, limit, time, other_position, walk_from;
-	u32 size = result, generation;
+	u32 size = result;
 	u8 flags = direction == SENT ? IO_SENT : 0;
 	bool is_turn, is_walking;
 
@@ -153,12 +155,14 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 	moved.flags = flags;
 	moved.wake = end > limit - WINDOW_SIZE / 2;
 
-	/* Of requests, and of what a server answers. */
-	generation = places_generation();
-	if (unlikely(conn->contextless != generation) && is_turn &&
-	    !(direction == RECEIVED && conn->role == ROLE_CLIENT) && (flags & (IO_START | IO_UNORDERED)) == IO_START &&
-	    !buffers.missing && !send_context(conn->cookie, start, time, size, flags & IO_SENT))
-		conn->contextless = generation;
+	/* Of what a client asks and a server answers. */
+	if (direction == SENT && is_turn) {
+		u32 generation = places_generation();
+
+		if (unlikely(conn->contextless != generation) && (flags & (IO_START | IO_UNORDERED)) == IO_START &&
+		    !buffers.missing && !send_context(conn->cookie, start, time, size, flags & IO_SENT))
+			conn->contextless = generation;
+	}
 
 	/* The next chunk-size line passed while nothing was looked at (shed, or moved unseen): there is nothing to go
 	 * on from. */

@@ -13,6 +13,7 @@
  *
  *   open N      N connections           {"kind":"opened"}
  *   exchange N  N exchanges in turns    {"kind":"done","calls":4N,"ns":T}
+ *   gather N    the same, each message sent from two vectors
  *   getppid N   N other system calls    {"kind":"done","calls":N,"ns":T}
  *   close       all connections         {"kind":"closed"}
  */
@@ -27,10 +28,12 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 #define SIZE 200
+#define HEAD 87 /* of an answer */
 
 struct pair {
 	int client;
@@ -125,22 +128,30 @@ static void close_pairs(void)
 	pairs = NULL;
 }
 
-static void move(int from, int to, const char *bytes)
+static ssize_t send_gathered(int to, const char *bytes)
+{
+	struct iovec vectors[2] = { { (void *)bytes, HEAD }, { (void *)(bytes + HEAD), SIZE - HEAD } };
+
+	return writev(to, vectors, 2);
+}
+
+static void move(int from, int to, const char *bytes, int is_gathered)
 {
 	char buffer[SIZE];
 
-	if (send(from, bytes, SIZE, 0) != SIZE || recv(to, buffer, SIZE, 0) != SIZE)
+	if ((is_gathered ? send_gathered(from, bytes) : send(from, bytes, SIZE, 0)) != SIZE ||
+	    recv(to, buffer, SIZE, 0) != SIZE)
 		fail("send and recv");
 }
 
-static void exchange(const char *request, const char *response, uint64_t count)
+static void exchange(const char *request, const char *response, uint64_t count, int is_gathered)
 {
 	for (uint64_t i = 0; i < count; i++) {
 		struct pair *pair = &pairs[turn];
 
 		turn = turn + 1 == pair_count ? 0 : turn + 1;
-		move(pair->client, pair->server, request);
-		move(pair->server, pair->client, response);
+		move(pair->client, pair->server, request, is_gathered);
+		move(pair->server, pair->client, response, is_gathered);
 	}
 }
 
@@ -157,7 +168,6 @@ int main(void)
 	    getsockname(listener, (void *)&address, &address_size))
 		fail("listen");
 	pad(request, "GET /ping HTTP/1.1\r\nHost: localhost\r\nUser-Agent: ping-pong\r\nX-Padding: ", "\r\n\r\n");
-	/* The head has 87 bytes. */
 	pad(response, "HTTP/1.1 200 OK\r\nServer: ping-pong/1\r\nContent-Type: text/plain\r\nContent-Length: ", "");
 	memcpy(strstr(response, "Length: ") + 8, "113\r\n\r\n", 7);
 	context = &record;
@@ -177,10 +187,10 @@ int main(void)
 		} else if (!strcmp(command, "close")) {
 			close_pairs();
 			puts("{\"kind\":\"closed\"}");
-		} else if (!strcmp(command, "exchange") && pair_count > 0) {
+		} else if ((!strcmp(command, "exchange") || !strcmp(command, "gather")) && pair_count > 0) {
 			uint64_t begin = now_ns();
 
-			exchange(request, response, count);
+			exchange(request, response, count, command[0] == 'g');
 			printf("{\"kind\":\"done\",\"calls\":%lu,\"ns\":%lu}\n", 4 * count, now_ns() - begin);
 		} else if (!strcmp(command, "getppid")) {
 			uint64_t begin = now_ns();

@@ -116,9 +116,9 @@ export class PingPong {
     this.#active = [];
   }
 
-  /** Nanoseconds per I/O, of which an exchange has four. */
-  exchange(count: number): Promise<number> {
-    return timed(this.#active, 'exchange', count);
+  /** Nanoseconds per I/O, of which an exchange has four. `isGathered`: what is sent comes from two vectors, head and body. */
+  exchange(count: number, isGathered = false): Promise<number> {
+    return timed(this.#active, isGathered ? 'gather' : 'exchange', count);
   }
 
   /** Nanoseconds per call of getppid(). */
