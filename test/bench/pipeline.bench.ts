@@ -6,6 +6,7 @@ import { createClock } from '../../receiver/clock.ts';
 import { loadConfig } from '../../receiver/config/load.ts';
 import { createExportPath } from '../../receiver/export/fan-out.ts';
 import { TraceRequestEncoder } from '../../receiver/export/otlp-protobuf.ts';
+import { MAX_REQUEST_BYTES } from '../../receiver/export/request-buffers.ts';
 import { createTimers } from '../../receiver/export/timers.ts';
 import { controlLayout, windowSize } from '../../receiver/kernel/session.ts';
 import type { Span } from '../../receiver/model/span.ts';
@@ -41,7 +42,7 @@ const exportPath = createExportPath<Span>(
       exporter: {
         id: 'encode',
         signal: 'traces',
-        maxPayloadBytes: 4 * 1024 * 1024,
+        maxPayloadBytes: MAX_REQUEST_BYTES,
         export: (payload) => {
           encodedBytes += payload.body.length;
           return Promise.resolve({ kind: 'accepted', rejected: 0 });

@@ -56,8 +56,7 @@ export async function startReceiver(
   };
   writeFileSync(configFile, JSON.stringify(config));
   // As scripts/start.sh starts it.
-  const flags = ['--max-semi-space-size=2', '--external-memory-accounted-in-global-limit'];
-  const [file, ...args] = [...prefix, nodePath, ...flags, receiverMain, '--config', configFile];
+  const [file, ...args] = [...prefix, nodePath, '--max-semi-space-size=2', receiverMain, '--config', configFile];
   const startedAt = performance.now();
   const child = spawn(file, args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
   let stderr = '';
