@@ -91,6 +91,7 @@ enum probe_flag {
 	PROBE_SENT = 1, /* it takes plaintext, else it gives it */
 	PROBE_COUNT_POINTER = 2, /* the count is where the fourth argument points, else it is the result */
 	PROBE_IN_MEMORY = 4, /* the library does no I/O: what happens within its calls is no evidence */
+	PROBE_COUNT_ON_STACK = 8, /* of an exit: the count is so far from the stack pointer as bits 32 to 63 say */
 };
 
 enum conn_outcome {

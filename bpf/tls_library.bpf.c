@@ -46,12 +46,13 @@ static __always_inline int leave(struct pt_regs *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct tls_thread *thread = bpf_task_storage_get(&tls_threads, task, 0, 0);
+	s64 flags = bpf_get_attach_cookie(ctx);
 	u64 stack = stack_pointer(ctx);
 	struct tls_session *session;
 	struct tls_frame *frame;
 	struct tls_key key = {};
 	int result = call_result(ctx);
-	u64 size = result;
+	u64 size = result, count;
 	u32 depth;
 
 	if (!thread)
@@ -67,7 +68,8 @@ static __always_inline int leave(struct pt_regs *ctx)
 	thread->depth = depth - 1;
 	if (result <= 0)
 		return 0;
-	if (frame->count && bpf_probe_read_user(&size, sizeof(size), (void *)frame->count))
+	count = flags & PROBE_COUNT_ON_STACK ? stack + (flags >> 32) : frame->count;
+	if (count && bpf_probe_read_user(&size, sizeof(size), (void *)count))
 		return 0;
 	key.object = frame->object;
 	key.tgid = task->tgid;

@@ -103,6 +103,35 @@ export function exportedValue(read: ReadAt, elf: ElfFile, name: string): number 
   return value;
 }
 
+/** Where a table of symbols is in the file, and the strings that it names. */
+export interface SymbolTable {
+  readonly offset: number;
+  readonly count: number;
+  readonly strings: { readonly offset: number; readonly size: number };
+  /** Offset of the table DT_GNU_HASH, by which .dynsym can be searched. */
+  readonly gnuHash: number | undefined;
+}
+
+/** .dynsym: what the object exports and refers to. */
+export function dynamicTable(read: ReadAt, elf: ElfFile): SymbolTable | undefined {
+  const table = dynamicSymbolTable(read, elf);
+  const strings = dynamicTableAt(elf, DynamicTag.stringTable, DynamicTag.stringSize);
+  const hash = elf.dynamic?.get(DynamicTag.gnuHash);
+  const gnuHash = hash === undefined ? undefined : fileOffsetOf(elf, hash, 16);
+  return table && strings && { offset: table.offset, count: table.count, strings, gnuHash };
+}
+
+/** .symtab: everything, where it was not stripped. */
+export function staticTable(read: ReadAt, elf: ElfFile): SymbolTable | undefined {
+  const section = sectionOf(read, elf, SHT_SYMTAB);
+  if (!section || section.link === 0 || section.link >= elf.sections.count) return undefined;
+  const bytes = read(elf.sections.offset + section.link * SECTION_HEADER_SIZE, SECTION_HEADER_SIZE);
+  if (!bytes) return undefined;
+  const view = viewOf(bytes);
+  const strings = { offset: u64(view, 24), size: u64(view, 32) };
+  return { offset: section.offset, count: section.count, strings, gnuHash: undefined };
+}
+
 function symbolsIn(read: ReadAt, table: Table, strings: Strings, names: readonly string[], kind: TlsSymbol['table']) {
   const found = new Map<number, TlsSymbol>();
   let first = 0;

@@ -79,6 +79,7 @@ export const probeFlag = {
   sent: 1,
   countPointer: 2,
   inMemory: 4,
+  countOnStack: 8,
 } as const;
 
 export const connOutcome = {

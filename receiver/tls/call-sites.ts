@@ -1,9 +1,8 @@
 // A function of a TLS library → where to probe it: one place where its arguments are still in their registers, and places of which every way back to
 // the caller passes one, where the result is known. All at the same depth of the stack, by which a call's places are told from another's; and
 // rather at instructions that the kernel emulates than at those that it has to step over.
-import { bit, type Instruction } from './instruction.ts';
+import { type Architecture, bit, type Instruction } from './instruction.ts';
 import { readRoutine, type Routine, type RoutineCode, type Step, stackOffset, type Unreadable, writtenBy } from './routine.ts';
-import type { Architecture } from './instruction.ts';
 
 export interface CallShape {
   /** Parameters that must be in their registers at the entry: their indices. */
@@ -30,20 +29,27 @@ export interface CallSites {
 const MAX_ENTRIES = 40;
 const SLOW = 10;
 
-export function chooseSites(architecture: Architecture, code: RoutineCode, shape: CallShape): CallSites | Unreadable {
+/** In steps of some milliseconds at most. */
+export function* chooseSites(
+  architecture: Architecture,
+  code: RoutineCode,
+  shape: CallShape,
+): Generator<void, CallSites | Unreadable> {
   const routine = readRoutine(architecture, code);
   if (routine.kind === 'unreadable') return routine;
   let best: CallSites | undefined;
   let bestCost = Infinity;
   let reason = 'no place where the arguments are still at hand';
   for (const step of entryCandidates(routine, shape)) {
+    yield;
     const entry = place(step.instruction, undefined);
     const mayAvoid = canAvoid(architecture, code, entry.address, shape);
     if (mayAvoid !== undefined) {
       reason = mayAvoid;
       continue;
     }
-    const exitChoices = shape.result === 'none' ? [[]] : [exitsFor(routine, step, false), exitsFor(routine, step, shape.result === 'count')];
+    const exitChoices =
+      shape.result === 'none' ? [[]] : [exitsFor(routine, step, false), exitsFor(routine, step, shape.result === 'count')];
     for (const exits of exitChoices) {
       if (typeof exits === 'string') {
         reason = exits;
@@ -70,7 +76,9 @@ function* entryCandidates({ architecture, start, steps }: Routine, { needs }: Ca
     if (isIntact && stackOffset(step, architecture) !== undefined) yield step;
     if (instruction.flow === 'call' || instruction.flow === 'return') return;
     // On past a branch, or with a jump.
-    step = steps.get(next.includes(instruction.address + instruction.size) ? instruction.address + instruction.size : (next[0] ?? -1));
+    step = steps.get(
+      next.includes(instruction.address + instruction.size) ? instruction.address + instruction.size : (next[0] ?? -1),
+    );
   }
 }
 
@@ -178,7 +186,8 @@ function isTested(steps: ReadonlyMap<number, Step>, branch: Instruction, { resul
   for (const { instruction, next } of steps.values()) {
     if (!next.includes(branch.address)) continue;
     const { effect } = instruction;
-    if (instruction.address + instruction.size !== branch.address || effect.kind !== 'test' || effect.register !== result) return false;
+    if (instruction.address + instruction.size !== branch.address || effect.kind !== 'test' || effect.register !== result)
+      return false;
     isTestBefore = true;
   }
   return isTestBefore;

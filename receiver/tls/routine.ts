@@ -64,7 +64,7 @@ export function readRoutine(architecture: Architecture, code: RoutineCode, witho
     if (visits > MAX_VISITS || steps.size > MAX_STEPS) return unreadable('too much code');
     const known = steps.get(address);
     const registers = known === undefined ? visit.registers : merge(known.registers, visit.registers);
-    if (known !== undefined && registers === known.registers) continue;
+    if (registers === known?.registers) continue;
     let instruction = known?.instruction;
     if (instruction === undefined) {
       const bytes = code.codeAt(address, MAX_INSTRUCTION);

@@ -30,7 +30,11 @@ const rules: readonly Rule[] = [
     files: [...common, 'otel-thread-context/reader/index.ts'],
     packages: ['node:', '@opentelemetry/semantic-conventions'],
   },
-  { of: 'receiver/tls/', files: [...common, 'otel-thread-context/reader/index.ts'], packages: ['node:'] },
+  {
+    of: 'receiver/tls/',
+    files: [...common, 'receiver/kernel/layout.ts', 'otel-thread-context/reader/index.ts'],
+    packages: ['node:'],
+  },
   { of: 'receiver/kernel/', files: [...common, 'native/index.ts'], packages: ['node:'] },
   {
     of: 'receiver/telemetry/self/',
