@@ -1,0 +1,210 @@
+// Files that processes run → those among them that hold a TLS library, each examined once, and probed once for all processes that map it.
+import type { ExaminedFile } from './examine.ts';
+import type { Finding, Probes, ProbeSite, Refused } from './probes.ts';
+import type { TargetFile } from './target-file.ts';
+
+export interface ProbedFilesOptions {
+  readonly examine: (file: ExaminedFile) => Generator<void, readonly Finding[]>;
+  /** All sites of a program, or an error. */
+  readonly attach: (program: string, file: string, sites: readonly ProbeSite[]) => { close(): void };
+  /** Keeps the entry of a target, for as long as it is probed; its index is the cookie of its sites. Throws when there is no room. */
+  readonly addTarget: (target: Uint8Array) => { readonly index: number; close(): void };
+  /** Pipeline time. */
+  readonly now: () => number;
+}
+
+/** A file, as far as it is known. */
+export interface ProbedFile {
+  readonly key: string;
+  readonly path: string;
+  readonly isProgram: boolean;
+  identity: string;
+  findings: readonly Finding[];
+  links: { close(): void }[];
+  /** Stays probed although nobody runs it. */
+  isPinned: boolean;
+  /** Processes that have it mapped, as far as known. */
+  readonly pids: Set<number>;
+  /** Pipeline time: a process was seen that has it. */
+  seen: number;
+}
+
+export interface ProbedFilesCounters {
+  /** Files that are probed now. */
+  readonly probed: number;
+  readonly sites: number;
+  readonly examined: number;
+  /** Files that hold a library that is not read, by `library: reason`. */
+  readonly refused: Readonly<Record<string, number>>;
+}
+
+const MAX_FILES = 16_384;
+const MAX_PROBED = 512;
+const MAX_PIDS = 64;
+
+export class ProbedFiles {
+  readonly #options: ProbedFilesOptions;
+  /** By what /proc/PID/maps says of them; the longest unused first. */
+  readonly #files = new Map<string, ProbedFile>();
+  readonly #refused = new Map<string, number>();
+  #probed = 0;
+  #sites = 0;
+  #examined = 0;
+  #lastAttached = -Infinity;
+
+  constructor(options: ProbedFilesOptions) {
+    this.#options = options;
+  }
+
+  /** Pipeline time since which the newest probes are all there. */
+  get lastAttached(): number {
+    return this.#lastAttached;
+  }
+
+  get(key: string): ProbedFile | undefined {
+    return this.#files.get(key);
+  }
+
+  *[Symbol.iterator](): Generator<ProbedFile> {
+    for (const file of this.#files.values()) if (file.links.length > 0) yield file;
+  }
+
+  /** Notes that a process has the file; true: there is nothing to find out about it. */
+  note(key: string, pid: number | undefined): boolean {
+    const file = this.#files.get(key);
+    if (file === undefined) return false;
+    this.#files.delete(key);
+    this.#files.set(key, file);
+    file.seen = this.#options.now();
+    if (file.links.length === 0) return !file.findings.some(({ kind }) => kind === 'probes');
+    if (pid !== undefined && file.pids.size < MAX_PIDS) file.pids.add(pid);
+    return true;
+  }
+
+  /** Examines the file if it is new or another than it was, and probes it. Closes it. */
+  *ensure(
+    key: string,
+    target: TargetFile,
+    path: string,
+    isProgram: boolean,
+    pid: number | undefined,
+  ): Generator<void, ProbedFile> {
+    let file = this.#files.get(key);
+    if (file !== undefined && file.identity !== target.identity) {
+      this.release(file);
+      this.#forget(file);
+      file = undefined;
+    }
+    if (file === undefined) {
+      this.#examined++;
+      const findings = yield* this.#options.examine({ read: target.read, path, isProgram });
+      const { identity } = target;
+      file = { key, path, isProgram, identity, findings, links: [], isPinned: false, pids: new Set(), seen: 0 };
+      this.#add(file);
+    }
+    if (file.links.length === 0) yield* this.#attach(file, target.kernelPath);
+    target.close();
+    this.note(key, pid);
+    return file;
+  }
+
+  /** Takes the probes away, one program at a time. */
+  *detach(file: ProbedFile): Generator<void, void> {
+    for (let link = file.links.pop(); link !== undefined; link = file.links.pop()) {
+      link.close();
+      yield;
+    }
+    this.#settle(file);
+  }
+
+  release(file: ProbedFile): void {
+    for (const link of file.links.splice(0)) link.close();
+    this.#settle(file);
+  }
+
+  counters(): ProbedFilesCounters {
+    return { probed: this.#probed, sites: this.#sites, examined: this.#examined, refused: Object.fromEntries(this.#refused) };
+  }
+
+  #settle(file: ProbedFile): void {
+    file.pids.clear();
+    this.#recount();
+  }
+
+  #recount(): void {
+    this.#probed = 0;
+    this.#sites = 0;
+    for (const file of this) {
+      this.#probed++;
+      for (const finding of file.findings) if (finding.kind === 'probes') this.#sites += finding.sites.length;
+    }
+  }
+
+  *#attach(file: ProbedFile, kernelPath: string): Generator<void, void> {
+    for (const finding of file.findings) {
+      if (finding.kind !== 'probes') continue;
+      yield;
+      const problem = this.#probed < MAX_PROBED ? yield* this.#attachFinding(file, finding, kernelPath) : 'too many files';
+      if (problem === undefined) continue;
+      const refused = refusedBy(finding, problem);
+      this.#note(refused, 1);
+      file.findings = file.findings.map((other) => (other === finding ? refused : other));
+    }
+    this.#recount();
+    if (file.links.length > 0) this.#lastAttached = this.#options.now();
+  }
+
+  /** What went wrong, if anything did; then nothing of it is left. */
+  *#attachFinding(file: ProbedFile, { sites, target }: Probes, kernelPath: string): Generator<void, string | undefined> {
+    const { attach, addTarget } = this.#options;
+    const links: { close(): void }[] = [];
+    try {
+      const entry = target === undefined ? undefined : addTarget(target);
+      if (entry !== undefined) links.push(entry);
+      const byProgram = new Map<string, ProbeSite[]>();
+      for (const site of sites) {
+        const given = entry === undefined ? site : { ...site, cookie: BigInt(entry.index) };
+        const known = byProgram.get(site.program);
+        if (known === undefined) byProgram.set(site.program, [given]);
+        else known.push(given);
+      }
+      // Whoever enters must be seen to leave, so that comes first.
+      for (const [program, ofProgram] of [...byProgram].reverse()) {
+        links.push(attach(program, kernelPath, ofProgram));
+        yield;
+      }
+    } catch (error) {
+      for (const link of links.reverse()) link.close();
+      return error instanceof Error ? error.message : String(error);
+    }
+    file.links.push(...links);
+    return undefined;
+  }
+
+  #add(file: ProbedFile): void {
+    this.#files.set(file.key, file);
+    for (const finding of file.findings) if (finding.kind === 'refused') this.#note(finding, 1);
+    if (this.#files.size <= MAX_FILES) return;
+    for (const oldest of this.#files.values()) {
+      if (oldest.links.length > 0) continue;
+      this.#forget(oldest);
+      return;
+    }
+  }
+
+  #forget(file: ProbedFile): void {
+    this.#files.delete(file.key);
+    for (const finding of file.findings) if (finding.kind === 'refused') this.#note(finding, -1);
+  }
+
+  #note({ library, reason }: Refused, by: number): void {
+    const name = `${library}: ${reason}`;
+    const count = (this.#refused.get(name) ?? 0) + by;
+    if (count > 0) this.#refused.set(name, count);
+    else this.#refused.delete(name);
+  }
+}
+
+function refusedBy({ library, version }: Probes, detail: string): Refused {
+  return { kind: 'refused', library, version, reason: 'not attached', detail };
+}

@@ -1,0 +1,132 @@
+// What the search for TLS libraries asks of procfs and of the host's folders. All of it may fail at any time: processes end.
+// https://man7.org/linux/man-pages/man5/proc.5.html
+import { closeSync, openSync, readdirSync, readlinkSync, readSync, statSync } from 'node:fs';
+import type { Mapping } from '../../otel-thread-context/reader/index.ts';
+import { openTarget, type TargetFile } from './target-file.ts';
+
+export interface Procfs {
+  pids(): readonly number[];
+  isAlive(pid: number): boolean;
+  /** The text of /proc/PID/maps, cut off at a bound. */
+  readMaps(pid: number): Uint8Array | undefined;
+  /** By what name the process maps its program. */
+  programOf(pid: number): string | undefined;
+  /** A path by which its program can be opened, whatever its name means here. */
+  programPath(pid: number): string;
+  open(path: string): TargetFile | undefined;
+  openMapped(pid: number, mapping: Mapping): TargetFile | undefined;
+  /** The device and inode of a file as /proc/PID/maps would print them. */
+  keyOf(path: string): string | undefined;
+  /** Libraries for TLS where loaders of the host find them. */
+  hostLibraries(): readonly string[];
+}
+
+const MAX_MAPS_SIZE = 16 * 1024 * 1024;
+const FIRST_CAPACITY = 64 * 1024;
+const LIBRARY_FOLDERS = ['/lib64', '/usr/lib64', '/lib', '/usr/lib', '/usr/local/lib', '/usr/local/lib64'];
+const MULTIARCH = ['x86_64-linux-gnu', 'aarch64-linux-gnu'];
+const LIBRARY = /^lib(ssl|crypto|gnutls)\.so(\.|$)/;
+
+/** `root`: of the host's files, '' or the path of a root. */
+export function createProcfs(proc = '/proc', root = ''): Procfs {
+  const of = (pid: number): string => `${proc}/${String(pid)}`;
+  const open = (path: string): TargetFile | undefined => openTarget(path, `${proc}/self`);
+  return {
+    open,
+    pids: () => names(proc).flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : [])),
+    isAlive: (pid) => statSync(of(pid), { throwIfNoEntry: false }) !== undefined,
+    readMaps: (pid) => readStream(`${of(pid)}/maps`),
+    programOf: (pid) => {
+      try {
+        return readlinkSync(`${of(pid)}/exe`);
+      } catch {
+        return undefined;
+      }
+    },
+    programPath: (pid) => `${of(pid)}/exe`,
+    openMapped: (pid, { start, end, inode, name }) => {
+      const paths = [
+        `${of(pid)}/map_files/${start.toString(16)}-${end.toString(16)}`,
+        // Without the privilege for map_files the path must do; the inode tells whether it is still the same file.
+        `${of(pid)}/root${name}`,
+      ];
+      for (const path of paths) {
+        const file = open(path);
+        if (file === undefined || file.inode === BigInt(inode)) {
+          if (file !== undefined) return file;
+          continue;
+        }
+        file.close();
+      }
+      return undefined;
+    },
+    keyOf: (path) => {
+      try {
+        const { dev, ino } = statSync(path, { bigint: true });
+        return `${deviceName(dev)} ${String(ino)}`;
+      } catch {
+        return undefined;
+      }
+    },
+    hostLibraries: () => hostLibraries(root),
+  };
+}
+
+function hostLibraries(root: string): readonly string[] {
+  const found = new Map<string, string>();
+  for (const base of LIBRARY_FOLDERS) {
+    for (const folder of [base, ...MULTIARCH.map((name) => `${base}/${name}`)]) {
+      for (const name of names(`${root}${folder}`)) {
+        if (!LIBRARY.test(name)) continue;
+        const path = `${root}${folder}/${name}`;
+        const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+        if (stat?.isFile() === true) found.set(`${String(stat.dev)} ${String(stat.ino)}`, path);
+      }
+    }
+  }
+  return [...found.values()];
+}
+
+/** Major and minor number as the kernel prints them, from glibc's packed form. */
+function deviceName(dev: bigint): string {
+  const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & 0xfffff000n);
+  const minor = (dev & 0xffn) | ((dev >> 12n) & 0xffffff00n);
+  return `${major.toString(16).padStart(2, '0')}:${minor.toString(16).padStart(2, '0')}`;
+}
+
+function names(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+/** From the beginning, at most a bound. */
+function readStream(path: string): Uint8Array | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch {
+    return undefined;
+  }
+  let bytes = new Uint8Array(FIRST_CAPACITY);
+  let size = 0;
+  try {
+    while (size < MAX_MAPS_SIZE) {
+      if (size === bytes.length) {
+        const larger = new Uint8Array(Math.min(size * 4, MAX_MAPS_SIZE));
+        larger.set(bytes);
+        bytes = larger;
+      }
+      const count = readSync(fd, bytes, size, bytes.length - size, null);
+      if (count === 0) break;
+      size += count;
+    }
+  } catch {
+    return undefined;
+  } finally {
+    closeSync(fd);
+  }
+  return bytes.subarray(0, size);
+}

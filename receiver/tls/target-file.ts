@@ -1,0 +1,57 @@
+// An executable or library, opened for as long as it is examined and probed: what is read and what is probed is the same file, whatever happens to its name.
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import type { ReadAt } from '../../otel-thread-context/reader/index.ts';
+
+export interface TargetFile {
+  /** Changes when the file's contents do. */
+  readonly identity: string;
+  readonly inode: bigint;
+  readonly read: ReadAt;
+  /** A path by which the kernel finds this very file while it is open. */
+  readonly kernelPath: string;
+  close(): void;
+}
+
+const MAX_READ = 16 * 1024 * 1024;
+
+/** `self`: the folder of this process in procfs. Undefined: not there, not a regular file, not readable. */
+export function openTarget(path: string, self = '/proc/self'): TargetFile | undefined {
+  let fd: number;
+  try {
+    // NONBLOCK: what a process calls a library may be a pipe.
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  } catch {
+    return undefined;
+  }
+  const stat = fstatSync(fd, { bigint: true });
+  if (!stat.isFile()) {
+    closeSync(fd);
+    return undefined;
+  }
+  let isClosed = false;
+  return {
+    identity: `${String(stat.dev)}:${String(stat.ino)}:${String(stat.size)}:${String(stat.mtimeNs)}:${String(stat.ctimeNs)}`,
+    inode: stat.ino,
+    read: (offset, size) => (isClosed ? undefined : readExactly(fd, offset, size)),
+    kernelPath: `${self}/fd/${String(fd)}`,
+    close: () => {
+      if (!isClosed) closeSync(fd);
+      isClosed = true;
+    },
+  };
+}
+
+function readExactly(fd: number, position: number, size: number): Uint8Array | undefined {
+  if (!(size >= 0 && size <= MAX_READ && position >= 0 && position + size <= Number.MAX_SAFE_INTEGER)) return undefined;
+  const bytes = new Uint8Array(size);
+  try {
+    for (let done = 0; done < size;) {
+      const count = readSync(fd, bytes, done, size - done, position + done);
+      if (count === 0) return undefined;
+      done += count;
+    }
+  } catch {
+    return undefined;
+  }
+  return bytes;
+}
