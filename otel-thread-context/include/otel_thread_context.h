@@ -262,7 +262,8 @@ OTEL_THREAD_CONTEXT_API int otel_thread_context_process_register_key(const char 
 /*
  * Tells an observer where this program keeps the record of each thread, for programs in which it could not find the
  * symbol: stripped, or static. The observer has it proven in the calling thread, whose context cannot be seen
- * meanwhile. Once for each process; in a child of fork again. The protocol is in ABI.md.
+ * meanwhile. Once for each process: later children of fork have it from their parent, a program that is executed begins
+ * anew. The protocol is in ABI.md.
  *
  * path             of the observer's UNIX stream socket
  * timeout_ms       for all of it together, at least 1
