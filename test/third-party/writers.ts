@@ -94,7 +94,7 @@ export async function untilLocated(receiver: Receiver, peers: Peers, servers = 1
   );
 }
 
-function ofPeers(spans: readonly SpanRecord[], { port }: Peers): readonly SpanRecord[] {
+export function ofPeers(spans: readonly SpanRecord[], { port }: Peers): readonly SpanRecord[] {
   return spans.filter((span) => span.attributes['server.port'] === port && targetOf(span).startsWith('/t?id='));
 }
 
@@ -119,8 +119,7 @@ export function pairsOf(spans: readonly SpanRecord[], peers: Peers): Map<number,
 }
 
 /** The name of the tracer's span that this one is below; undefined: it is below none. */
-function parentIn(spans: readonly TracerSpan[] | undefined, span: SpanRecord): string | undefined {
-  if (!isPublished(span)) return undefined;
+export function parentIn(spans: readonly TracerSpan[] | undefined, span: SpanRecord): string | undefined {
   return spans?.find((one) => one.trace === span.traceId && one.span === span.parentSpanId)?.name;
 }
 
@@ -129,21 +128,30 @@ function faultOf(mode: Mode, number: number, { client, server }: Pair, truth: Tr
   if (client === undefined || server === undefined) return 'a span is missing';
   if (mode === 'none' || mode === 'server') {
     if (client.parentSpanId !== '') return 'the client is no root';
-  } else if (parentIn(truth.client.get(number), client) !== names.client) {
+  } else if (!isPublished(client) || parentIn(truth.client.get(number), client) !== names.client) {
     return 'the client is not below its own span';
   }
   if (mode === 'both' || mode === 'server') {
-    return parentIn(truth.server.get(number), server) === names.server ? undefined : 'the server is not below its own span';
+    const isBelow = isPublished(server) && parentIn(truth.server.get(number), server) === names.server;
+    return isBelow ? undefined : 'the server is not below its own span';
   }
   return server.parentSpanId === client.spanId && server.traceId === client.traceId
     ? undefined
     : 'the server is not below the client';
 }
 
+function serviceFaultOf({ client, server }: Pair, { services }: Names): string | undefined {
+  if (services === undefined) return undefined;
+  const isNamed = (span: SpanRecord | undefined, name: string): boolean => span?.resource['service.name'] === name;
+  return isNamed(client, services.client) && isNamed(server, services.server) ? undefined : 'a service is not called by its name';
+}
+
 /** Of the tracer's spans that those of the receiver must be below. */
 export interface Names {
   readonly client: string;
   readonly server: string;
+  /** What the tracer calls the two services, if it publishes process contexts as well. */
+  readonly services?: { readonly client: string; readonly server: string };
 }
 
 /** Exactly these requests have spans, both ends, each below the right one; and the books balance. */
@@ -155,7 +163,7 @@ export function assertWritten(stopped: Stopped, peers: Peers, mode: Mode | 'mixe
     const pair = pairs.get(number) ?? { client: undefined, server: undefined };
     pairs.delete(number);
     const its = modeOf(mode, number);
-    const fault = faultOf(its, number, pair, peers.truth, names);
+    const fault = faultOf(its, number, pair, peers.truth, names) ?? serviceFaultOf(pair, names);
     if (fault !== undefined) {
       const { client, server } = peers.truth;
       const all = { pair, client: client.get(number), server: server.get(number) };
