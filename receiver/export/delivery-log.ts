@@ -41,6 +41,7 @@ export class DeliveryLog {
       const interval = `${(retryInMs / 1000).toFixed(1)}s`;
       this.#logger.warn('Exporting failed. Will retry the request after interval.', {
         exporter: this.#id,
+        signal: this.#signal,
         error: result.message,
         interval,
       });
@@ -49,14 +50,23 @@ export class DeliveryLog {
     this.#dropped += items;
     if (this.#state === 'dropping') return;
     this.#state = 'dropping';
-    this.#logger.error('Exporting failed. Dropping data.', { exporter: this.#id, error: result.message, dropped_items: items });
+    this.#logger.error('Exporting failed. Dropping data.', {
+      exporter: this.#id,
+      signal: this.#signal,
+      error: result.message,
+      dropped_items: items,
+    });
   }
 
   queueFull(items: number): void {
     this.#dropped += items;
     if (this.#isQueueFull) return;
     this.#isQueueFull = true;
-    this.#logger.error('Sending queue is full. Dropping data.', { exporter: this.#id, dropped_items: items });
+    this.#logger.error('Sending queue is full. Dropping data.', {
+      exporter: this.#id,
+      signal: this.#signal,
+      dropped_items: items,
+    });
   }
 
   /** Called when the queue is at most half full again, so that a queue at its brim does not fill the log. */
@@ -68,12 +78,12 @@ export class DeliveryLog {
 
   /** Items of an earlier run were found in the storage. */
   recovered(items: number): void {
-    this.#logger.info('Found stored data, which will be sent.', { exporter: this.#id, items });
+    this.#logger.info('Found stored data, which will be sent.', { exporter: this.#id, signal: this.#signal, items });
   }
 
   /** At the end: items that are left in the storage. */
   stored(items: number): void {
-    this.#logger.warn('Data is left in the storage, for the next start.', { exporter: this.#id, items });
+    this.#logger.warn('Data is left in the storage, for the next start.', { exporter: this.#id, signal: this.#signal, items });
   }
 
   /** One payload was written into the storage, or could not be. */
@@ -84,13 +94,13 @@ export class DeliveryLog {
       this.#isStorageFailing = true;
       this.#logger.error(
         'Storing failed. Data is sent without being stored, or dropped when the backend does not take it at once.',
-        { exporter: this.#id, error: failure },
+        { exporter: this.#id, signal: this.#signal, error: failure },
       );
       return;
     }
     if (!this.#isStorageFailing || ++this.#writesInARow < WRITES_UNTIL_WORKING) return;
     this.#isStorageFailing = false;
-    this.#logger.info('Storing works again.', { exporter: this.#id, dropped_items: this.#notStored });
+    this.#logger.info('Storing works again.', { exporter: this.#id, signal: this.#signal, dropped_items: this.#notStored });
     this.#notStored = 0;
   }
 
@@ -105,6 +115,7 @@ export class DeliveryLog {
     const isLast = this.#unreadable === MAX_UNREADABLE_RECORDS;
     this.#logger.error(`Stored data cannot be read back. Skipping it.${isLast ? ' More of this is only counted.' : ''}`, {
       exporter: this.#id,
+      signal: this.#signal,
       error: reason,
       dropped_items: items,
     });
@@ -115,6 +126,7 @@ export class DeliveryLog {
       if (!this.#isRejecting) {
         this.#logger.warn('Partial success response', {
           exporter: this.#id,
+          signal: this.#signal,
           message: result.message ?? '',
           [this.#signal === 'traces' ? 'dropped_spans' : 'dropped_data_points']: result.rejected,
         });
@@ -130,7 +142,7 @@ export class DeliveryLog {
 
   #recovered(): void {
     if (this.#state !== 'delivering' || this.#isQueueFull) return;
-    this.#logger.info('Exporting works again.', { exporter: this.#id, dropped_items: this.#dropped });
+    this.#logger.info('Exporting works again.', { exporter: this.#id, signal: this.#signal, dropped_items: this.#dropped });
     this.#dropped = 0;
   }
 }
