@@ -259,6 +259,7 @@ struct vitals_event {
 
 enum place_flag {
 	PLACE_RESOLVED = 1, /* else nothing is read: all zeros is a place, too */
+	PLACE_NODEJS = 2, /* no pointer to a record is there, but the description of a way to one */
 };
 
 /* User space writes, the kernel reads: where the threads of a process have the pointer to their record. */

@@ -11,6 +11,7 @@
 #include "compat.h"
 #include "emit.h"
 #include "registration.h"
+#include "thread_context_node.h"
 #include "thread_variable.h"
 
 /* Rises with each change of the places. */
@@ -48,8 +49,13 @@ static __always_inline u32 read_context(const struct thread_io *io, struct task_
 		return COUNTER_CONTEXT_FAULT;
 	if (!variable)
 		return COUNTER_CONTEXT_NONE;
-	if (bpf_probe_read_user(&address, sizeof(address), (void *)variable))
+	if (unlikely(place->flags & PLACE_NODEJS)) {
+		address = find_node_record(variable);
+		if (address == NODE_RECORD_FAULT)
+			return COUNTER_CONTEXT_FAULT;
+	} else if (bpf_probe_read_user(&address, sizeof(address), (void *)variable)) {
 		return COUNTER_CONTEXT_FAULT;
+	}
 	if (!address)
 		return COUNTER_CONTEXT_NONE;
 	if (address & 1)

@@ -11,12 +11,12 @@ export interface ThreadSymbol {
 
 /**
  * - record_pointer: the variable points to the thread's record.
- * - nodejs: the variable describes a walk through the heap of V8 (see `needs`) at whose end is the record.
+ * - nodejs: the variable describes a way through the heap of V8 at whose end is the record (nodejs.ts).
  * - go_labels: no variable; the current goroutine's pprof labels, by offsets of the Go version that built the executable.
  */
 export type SchemaForm =
   | { readonly kind: 'record_pointer'; readonly symbol: ThreadSymbol }
-  | { readonly kind: 'nodejs'; readonly symbol: ThreadSymbol; readonly needs: string }
+  | { readonly kind: 'nodejs'; readonly symbol: ThreadSymbol }
   | { readonly kind: 'go_labels'; readonly needs: string };
 
 export interface ThreadSchema {
@@ -44,12 +44,7 @@ export const threadSymbols: readonly string[] = [RECORD_SYMBOL.name, NODEJS_SYMB
 
 const PREFIX = 'threadlocal.';
 const recordPointer: SchemaForm = { kind: 'record_pointer', symbol: RECORD_SYMBOL };
-const nodejs: SchemaForm = {
-  kind: 'nodejs',
-  symbol: NODEJS_SYMBOL,
-  needs:
-    'the walk from the published slot through the AsyncContextFrame map (JSMap table at 24, header of three Smis at 16) to the wrapper object and its record',
-};
+const nodejs: SchemaForm = { kind: 'nodejs', symbol: NODEJS_SYMBOL };
 const goLabels: SchemaForm = {
   kind: 'go_labels',
   needs: 'the offsets of g, m.curg and g.labels for the Go version in the executable, and the names of the labels',

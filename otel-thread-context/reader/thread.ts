@@ -2,6 +2,7 @@
 // for tests and for explaining, not for observing. Whoever observes copies the record in the thread itself and decodes that.
 import { isAddress, type ReadAt, readWord } from './bytes.ts';
 import { tlsBlock } from './libc.ts';
+import { nodejsRecord } from './nodejs.ts';
 import {
   attributesSizeOf,
   decodeRecord,
@@ -34,11 +35,13 @@ export function readThreadContext(
   threadPointer: number,
   keyMap: readonly string[],
   maxAttributesSize = MAX_ATTRIBUTES_SIZE,
+  form: 'record_pointer' | 'nodejs' = 'record_pointer',
 ): DecodedRecord {
   const variable = variableAddress(read, location, threadPointer);
   if (variable.kind === 'none') return { kind: 'none', reason: 'no_block' };
-  const record = variable.kind === 'address' ? readWord(read, variable.address) : undefined;
-  if (variable.kind !== 'address' || record === undefined) return { kind: 'refused', reason: 'unreadable' };
+  const recordNow = (): number | undefined => (variable.kind === 'address' ? recordAt(read, variable.address, form) : undefined);
+  const record = recordNow();
+  if (record === undefined) return { kind: 'refused', reason: 'unreadable' };
   if (record === 0) return { kind: 'none', reason: 'no_record' };
   const header = isAddress(record) ? read(record, RECORD_HEADER_SIZE) : undefined;
   if (!header) return { kind: 'refused', reason: 'unreadable' };
@@ -49,8 +52,16 @@ export function readThreadContext(
   if (!bytes) return { kind: 'refused', reason: 'unreadable' };
   const again = read(record, RECORD_HEADER_SIZE);
   const isSame = again && isEqual(again, header) && isEqual(bytes.subarray(0, RECORD_HEADER_SIZE), header);
-  if (!isSame || readWord(read, variable.address) !== record) return { kind: 'refused', reason: 'torn' };
+  if (!isSame || recordNow() !== record) return { kind: 'refused', reason: 'torn' };
   return decodeRecord(bytes, keyMap, maxAttributesSize);
+}
+
+/** 0: there is none. */
+function recordAt(read: ReadAt, variable: number, form: 'record_pointer' | 'nodejs'): number | undefined {
+  if (form === 'record_pointer') return readWord(read, variable);
+  const record = nodejsRecord(read, variable);
+  if (record.kind === 'record') return record.address;
+  return record.kind === 'none' ? 0 : undefined;
 }
 
 function isEqual(a: Uint8Array, b: Uint8Array): boolean {

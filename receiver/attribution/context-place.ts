@@ -1,5 +1,5 @@
 // What was found of a process's thread contexts → the place that the kernel side reads them at, or why it is told of none.
-import type { Location, ThreadSlot } from '../../otel-thread-context/reader/index.ts';
+import type { Location, ThreadSchema, ThreadSlot } from '../../otel-thread-context/reader/index.ts';
 import type { ContextPlace } from '../model/thread-context.ts';
 
 export type Machine = ThreadSlot['object']['image']['elf']['machine'];
@@ -20,7 +20,8 @@ export function placementOf({ outcome, schema }: Location, machine: Machine): Pl
   }
   const [slot, ...others] = outcome.kind === 'located' ? outcome.slots : [];
   if (slot === undefined) return { kind: 'refused', reason: 'unresolved', detail: 'where its threads have them is not proven' };
-  if (schema?.form.kind !== 'record_pointer') {
+  const form = schema === undefined ? undefined : formOf(schema);
+  if (form === undefined) {
     return { kind: 'refused', reason: 'form', detail: `${schema?.version ?? 'the schema'} is found, but not read` };
   }
   if (others.length > 0) {
@@ -29,18 +30,27 @@ export function placementOf({ outcome, schema }: Location, machine: Machine): Pl
   }
   const { machine: own } = slot.object.image.elf;
   if (own !== machine) return { kind: 'refused', reason: 'machine', detail: `a program for ${own}, in an emulator` };
-  const place = placeOf(slot);
+  const place = placeOf(slot, form);
   return place === undefined
     ? { kind: 'refused', reason: 'unresolved', detail: 'where its threads have them is not proven' }
     : { kind: 'place', place };
 }
 
-function placeOf({ location }: ThreadSlot): ContextPlace | undefined {
-  if (location.model === 'static') return { kind: 'static', offset: location.offset };
+/** What a place of this schema is, beside where it is. */
+function formOf({ form, constants }: ThreadSchema): Pick<ContextPlace, 'form'> | undefined {
+  if (form.kind === 'record_pointer') return {};
+  // One generation of writers had another object between the wrapper and the record, and said so.
+  const isIndirect = constants.has('native_wrap_fields_offset') && !constants.has('js_object_record_offset');
+  return form.kind === 'nodejs' && !isIndirect ? { form: 'nodejs' } : undefined;
+}
+
+function placeOf({ location }: ThreadSlot, form: Pick<ContextPlace, 'form'>): ContextPlace | undefined {
+  if (location.model === 'static') return { kind: 'static', ...form, offset: location.offset };
   if (location.model === 'unresolved') return undefined;
   const { offset, moduleId, generation, dtv } = location;
   return {
     kind: 'module',
+    ...form,
     offset,
     moduleId,
     generation: dtv.hasGeneration ? generation : 0,

@@ -54,6 +54,8 @@ export function createThreadContextExamination({ machine, showsValues }: Examine
           (slot as ThreadSlot).location,
           thread.threadPointer,
           location.schema?.keyMap ?? [],
+          undefined,
+          location.schema?.form.kind === 'nodejs' ? 'nodejs' : 'record_pointer',
         ),
       }));
       if (placement.kind === 'place') findings.push(threadsFinding(examined, sample));

@@ -26,7 +26,7 @@ export class ContextPlaces {
     value.setBigUint64(contextPlace.startTime, instance.startTime, true);
     value.setUint32(contextPlace.execId, instance.execId, true);
     writePlace(value, place);
-    value.setUint32(contextPlace.flags, placeFlag.resolved, true);
+    value.setUint32(contextPlace.flags, placeFlag.resolved | (place.form === 'nodejs' ? placeFlag.nodejs : 0), true);
     this.#map.update(keyOf(instance.pid), new Uint8Array(value.buffer));
     this.#changed();
   }

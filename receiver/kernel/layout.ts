@@ -247,6 +247,7 @@ export const vitalsEvent = {
 
 export const placeFlag = {
   resolved: 1,
+  nodejs: 2,
 } as const;
 
 export const contextPlace = {

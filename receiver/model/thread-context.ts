@@ -38,13 +38,17 @@ export type ClaimVerdict =
         | 'no_room';
     };
 
-/** Where each thread of a process has the pointer to its record. */
+/** What is found there instead of the pointer to the thread's record: the description of Node.js's way to it. */
+export type ContextForm = 'nodejs';
+
+/** Where each thread of a process has what it publishes. */
 export type ContextPlace =
   /** So many bytes from its thread pointer. */
-  | { readonly kind: 'static'; readonly offset: number }
+  | { readonly kind: 'static'; readonly form?: ContextForm; readonly offset: number }
   /** In its block of a module, which its DTV points to. */
   | {
       readonly kind: 'module';
+      readonly form?: ContextForm;
       readonly offset: number;
       readonly moduleId: number;
       /** A thread whose DTV is older has no such block; 0: not known. */

@@ -11,7 +11,7 @@ type Slots = Extract<Location['outcome'], { readonly kind: 'located' }>['slots']
 type Slot = Slots[number];
 
 const form = { kind: 'record_pointer', symbol: { name: 'otel_thread_ctx_v1', size: 8 } } as const;
-const nodejs = { kind: 'nodejs', symbol: { name: 'otel_thread_ctx_nodejs_v1', size: 32 }, needs: '' } as const;
+const nodejs = { kind: 'nodejs', symbol: { name: 'otel_thread_ctx_nodejs_v1', size: 32 } } as const;
 
 function slotAt(location: Slot['location'], machine = 'x86-64'): Slot {
   return {
@@ -23,13 +23,18 @@ function slotAt(location: Slot['location'], machine = 'x86-64'): Slot {
   } as Slot;
 }
 
-function located(slots: readonly Slot[], keyMap: readonly string[] = [], kind: typeof form | typeof nodejs = form): Location {
+function located(
+  slots: readonly Slot[],
+  keyMap: readonly string[] = [],
+  kind: typeof form | typeof nodejs = form,
+  constants = new Map<string, bigint>(),
+): Location {
   const schema = {
     kind: 'schema',
     version: 'tls_v1',
     form: kind,
     keyMap,
-    constants: new Map<string, bigint>(),
+    constants,
     isMisplaced: false,
   } as const;
   return { outcome: { kind: 'located', slots }, context: undefined, schema, steps: [] };
@@ -111,10 +116,24 @@ test('a place in a module keeps all that finding it takes, and a generation only
   assert.deepEqual(bench.places.get(2)?.[1], { ...place, generation: 0 });
 });
 
+test('of Node.js the place is that of the way to the record', () => {
+  const constants = new Map([
+    ['native_wrap_fields_offset', 24n],
+    ['js_object_record_offset', 24n],
+  ]);
+  for (const answer of [located([here], [], nodejs), located([here], [], nodejs, constants)]) {
+    const bench = new Bench();
+    bench.answer = answer;
+    bench.start(1);
+    bench.turn();
+    assert.deepEqual(bench.places.get(1)?.[1], { kind: 'static', form: 'nodejs', offset: -64 });
+  }
+});
+
 test('what is no proof of one place of a record is none', () => {
   for (const answer of [
     located([here, slotAt({ model: 'static', offset: -72 })]),
-    located([here], [], nodejs),
+    located([here], [], nodejs, new Map([['native_wrap_fields_offset', 24n]])),
     located([slotAt({ model: 'static', offset: 64 }, 'aarch64')]),
     { ...notPublished, outcome: { kind: 'unresolved' } } as const,
   ]) {

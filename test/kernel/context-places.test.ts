@@ -31,6 +31,12 @@ test('a constant offset is told with exactly the process and program that it is 
   assert.equal(value.getUint32(contextPlace.flags, true), placeFlag.resolved);
 });
 
+test('the description of a way is told as such', () => {
+  const { map, places } = setUp();
+  places.set(instance, { kind: 'static', form: 'nodejs', offset: -8 });
+  assert.equal(map.get(77)?.getUint32(contextPlace.flags, true), placeFlag.resolved | placeFlag.nodejs);
+});
+
 test('a place in a module is told with all that finding it takes', () => {
   const { map, places } = setUp();
   const place = {

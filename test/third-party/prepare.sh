@@ -42,6 +42,11 @@ node)
 	inputs='package.json package-lock.json'
 	variant=$(uname -m)
 	;;
+dd-trace)
+	need npm
+	inputs='package.json package-lock.json'
+	variant=$(uname -m)
+	;;
 *)
 	echo "prepare.sh: unknown language '$language'" >&2
 	exit 2
@@ -71,6 +76,11 @@ if [ ! -d "$folder" ]; then
 	java)
 		fetch mvn -q -B dependency:copy "-Dartifact=$variant" -Dmdep.stripVersion=true "-DoutputDirectory=$unfinished"
 		fetch javac -cp "$unfinished/dd-java-agent.jar" -d "$unfinished" Peer.java
+		;;
+	dd-trace)
+		cp $inputs "$unfinished"
+		cd "$unfinished"
+		fetch npm ci --omit=optional --no-audit --no-fund --loglevel=error
 		;;
 	node)
 		cp $inputs "$unfinished"
