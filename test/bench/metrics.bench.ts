@@ -1,5 +1,5 @@
 // CPU per transaction of measuring it, and memory and time of a collection of many services.
-//   node --expose-gc test/bench/metrics.bench.ts [transactions per round] [services] [series of each]
+//   node --expose-gc --max-semi-space-size=2 --heap-growing-percent=50 test/bench/metrics.bench.ts [transactions per round] [services] [series of each]
 import { createResources } from '../../receiver/attribution/resources.ts';
 import { createServiceResources } from '../../receiver/attribution/service-resources.ts';
 import { MetricRequestEncoder } from '../../receiver/export/otlp-metrics-protobuf.ts';

@@ -16,7 +16,7 @@ export interface HttpEntry {
 /** Of each end of a server's name. */
 const HASHED_CHARACTERS = 12;
 const MIN_SLOTS = 16;
-const MAX_SLOTS = 1_024;
+const MAX_SLOTS = 4_096;
 
 /** The combinations of one service that were measured lately, as many as its traffic needs. */
 export class HttpEntries {
