@@ -61,6 +61,7 @@
 
 extern const volatile u32 ring_size; /* bytes */
 extern const volatile u32 capture_loopback;
+extern const volatile u32 tell_execs; /* user space wants to know of programs as they begin */
 extern const volatile u32 context_attributes; /* those of a thread's context are wanted */
 extern const volatile u32 has_registration; /* processes may register where their threads have their contexts */
 /*

@@ -25,6 +25,7 @@ enum event_kind {
 	EVENT_CONTEXT = 7,
 	EVENT_SECURE = 8,
 	EVENT_VITALS = 9,
+	EVENT_EXEC = 10,
 };
 
 /* Low half of event_header.flags of an io_event; the high half is a missing_reason. */
@@ -210,6 +211,14 @@ struct process_event {
 	__u8 comm[16];
 };
 
+/* A process runs another program. */
+struct exec_event {
+	struct event_header header;
+	__u64 start_time;
+	__u32 tgid;
+	__u32 exec_id;
+};
+
 struct process_exit_event {
 	struct event_header header;
 	__u64 start_time;
@@ -356,6 +365,7 @@ _Static_assert(sizeof(struct end_event) == 64, "end_event");
 _Static_assert(sizeof(struct walk_event) == 56, "walk_event");
 _Static_assert(sizeof(struct process_event) == 72, "process_event");
 _Static_assert(sizeof(struct process_exit_event) == 32, "process_exit_event");
+_Static_assert(sizeof(struct exec_event) == 32, "exec_event");
 _Static_assert(sizeof(struct context_event) == 72, "context_event");
 _Static_assert(sizeof(struct secure_event) == 56, "secure_event");
 _Static_assert(__builtin_offsetof(struct context_event, attributes) == 68, "a record in a context_event");

@@ -32,6 +32,7 @@ struct paths_map cgroups SEC(".maps");
 
 const volatile u32 ring_size = 8 * 1024 * 1024;
 const volatile u32 capture_loopback = 1;
+const volatile u32 tell_execs = 0;
 const volatile u32 context_attributes = 0;
 const volatile u32 has_registration = 0;
 const volatile u64 include_rules = 0;
@@ -65,6 +66,7 @@ struct wire_types {
 	struct walk_event walk;
 	struct process_event process;
 	struct process_exit_event process_exit;
+	struct exec_event exec;
 	struct context_event context;
 	struct secure_event secure;
 	struct vitals_event vitals;

@@ -248,9 +248,18 @@ struct linux_binprm;
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_executed, struct task_struct *task, int old_pid, struct linux_binprm *binary)
 {
+	struct exec_event event = {};
 	u32 tgid = task->tgid;
 
 	bpf_map_delete_elem(&processes, &tgid);
+	if (!tell_execs)
+		return 0;
+	event.start_time = task->group_leader->start_boottime;
+	event.tgid = tgid;
+	event.exec_id = BPF_CORE_READ(task, self_exec_id);
+	fill_header(&event.header, EVENT_EXEC, 0, bpf_ktime_get_ns());
+	/* Its libraries are to be probed before it is through with its start. */
+	emit(&event, sizeof(event), true);
 	return 0;
 }
 

@@ -38,6 +38,7 @@ import type { IdSource } from './telemetry/random-ids.ts';
 import { createSampler } from './telemetry/sampling.ts';
 import { createSpanContexts } from './telemetry/span-contexts.ts';
 import { createSpanBuilder } from './telemetry/spans.ts';
+import type { TlsTargets, TlsTargetsCounters } from './tls/targets.ts';
 
 /** Processes whose description is kept: the live ones and those that ended lately. */
 const MAX_PROCESSES = 32_768;
@@ -67,6 +68,8 @@ export interface PipelineOptions {
   readonly ownServers?: OwnServers;
   /** What processes publish of themselves and of their threads; undefined: nobody wants to know. */
   readonly threadContexts?: ThreadContexts | undefined;
+  /** Who finds the TLS libraries that processes run; undefined: what they encrypt is not seen. */
+  readonly tls?: TlsTargets | undefined;
   /** The ring was full: `count` events never came, and their connections were shed. */
   readonly onEventsDropped: (count: number) => void;
 }
@@ -95,6 +98,7 @@ export interface Pipeline {
   /** Transactions by the rule that decided on their trace. */
   correlations(): Readonly<Record<string, number>>;
   threadContextCounters(): Readonly<Record<string, number>>;
+  tlsCounters(): TlsTargetsCounters | undefined;
   /** Where connections stand at the present time, for people. */
   inspectConnections(filter: ConnectionFilter, now: number): ConnectionsInspection;
   /** Pipeline time of the oldest event that the last {@link take} took. */
@@ -113,7 +117,7 @@ export function wantsVitals({ pipelines, usm }: ReceiverConfig): boolean {
 }
 
 export function createPipeline(options: PipelineOptions): Pipeline {
-  const { config, ledger, exportPath, ownServers, threadContexts } = options;
+  const { config, ledger, exportPath, ownServers, threadContexts, tls } = options;
   const { filter, http, capture, correlation, redaction } = config.usm;
   const processes = createProcesses({ maxProcesses: MAX_PROCESSES });
   const resources = createResources({ host: options.host, version: options.version, maxProcesses: MAX_PROCESSES });
@@ -162,6 +166,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     books: ledger,
     windowSize: options.windowSize,
     maxConnections: capture.maxConnections,
+    readableSince: () => tls?.since(),
     onRequest: (exchange) => {
       serving.requested(exchange);
     },
@@ -177,12 +182,14 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     },
     open: (event) => {
       connections.open(event);
+      if (event.isSecure) tls?.encrypts(event.info.openedBy);
     },
     end: (event) => {
       connections.end(event);
     },
     secured: (event) => {
       connections.secured(event);
+      tls?.isRead(event.process);
     },
     walked: (event) => {
       connections.walked(event);
@@ -197,6 +204,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     processExited: (process, time) => {
       processes.onExit(process, time);
       threadContexts?.exited(process);
+      tls?.exited(process);
+    },
+    executed: ({ pid }) => {
+      tls?.executed(pid);
     },
     vitals: takeVitals,
     dropped: (count) => {
@@ -273,6 +284,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     tick: (now) => {
       connections.tick(now);
       threadContexts?.tick();
+      tls?.tick();
     },
     takeVitals: (bytes) => {
       decodeAllVitals(bytes, takeVitals);
@@ -297,11 +309,13 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     processCounters: () => processes.counters(),
     correlations: () => Object.fromEntries(rules),
     threadContextCounters: () => ({ ...threadContexts?.counters() }),
+    tlsCounters: () => tls?.counters(),
     inspectConnections: (filter, now) => connections.inspect(filter, now, (id) => processes.lookup(id)?.executablePath),
     oldestTime: () => decoder.firstTime,
     droppedByCpu: () => decoder.droppedByCpu,
     close: () => {
       threadContexts?.close();
+      tls?.close();
       connections.close();
     },
   };

@@ -33,6 +33,8 @@ import { createPipeline, type Pipeline, wantsVitals } from './pipeline.ts';
 import { createObserved, type KernelReading } from './self-observation.ts';
 import { Ledger, type LedgerReport } from './telemetry/ledger.ts';
 import { createRandomIds } from './telemetry/random-ids.ts';
+import { createTlsTargets } from './tls/open.ts';
+import type { TlsTargets } from './tls/targets.ts';
 import { Lags } from './telemetry/self/lags.ts';
 import type { ProcessReading } from './telemetry/self/readings.ts';
 import { SCOPE_NAME } from './telemetry/spans.ts';
@@ -69,6 +71,8 @@ const IDLE_INTERVAL_MS = 25;
 const ROUNDS_UNTIL_IDLE = 20;
 const SWEEP_INTERVAL_MS = 5_000;
 const CLOCK_RESYNC_MS = 10_000;
+/** The word that everything is ready waits so long for the TLS libraries that run already. */
+const MAX_TLS_START_MS = 700;
 /** Of shutdown_timeout: kept for closing what is open. */
 const CLOSING_SHARE = 0.1;
 /** Of that: for the last metrics about ourselves. */
@@ -128,6 +132,7 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
       ringBufferSizeBytes: config.usm.capture.ringBufferSizeBytes,
       hasContextAttributes: config.usm.threadContext.attributes.length > 0,
       hasVitals: wantsVitals(config),
+      tellsExecs: config.usm.tls.isEnabled,
       hasRegistration: config.usm.threadContext.registration !== undefined,
     });
     registration = await openConfiguredRegistration(options, kernel);
@@ -140,6 +145,7 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
   const buffer = new Uint8Array(BUFFER_SIZE);
   const overload = createOverloadGuard(config, kernel, logger);
   const processSizes = openProcessSizes();
+  const tls = config.usm.tls.isEnabled ? createTls(kernel, clock) : undefined;
   const pipeline = createPipeline({
     config,
     clock,
@@ -156,6 +162,7 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
     cpus: capabilities().possibleCpus,
     ownServers: { ports: operations.ports, networkNamespace: parseNetworkNamespace(readLink('/proc/self/ns/net')) },
     threadContexts: createContexts(config, kernel, clock, processSizes),
+    tls,
     onEventsDropped: (count) => {
       logger.warnLimited(
         'ring_full',
@@ -182,8 +189,31 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
     buffer,
   });
   running.start();
+  if (tls !== undefined) await startTls(tls);
   logger.info('Everything is ready. Begin running and processing data.');
   return running;
+}
+
+function createTls(kernel: KernelSession, clock: Clock): TlsTargets {
+  return createTlsTargets({
+    kernel: {
+      attachProbes: (program, file, sites) => kernel.attachProbes(program, file, sites),
+      setTarget: () => undefined,
+    },
+    maxTargets: 0,
+    now: () => clock.now(),
+  });
+}
+
+/** Plaintext is captured meanwhile. What is not found in time is found in the background. */
+function startTls(tls: TlsTargets): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, MAX_TLS_START_MS);
+    tls.start(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }
 
 interface Parts extends ReceiverOptions {

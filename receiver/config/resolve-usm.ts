@@ -48,6 +48,7 @@ export function resolveUsm(
     correlation: { sdkDuplicates: correlation.sdk_duplicates },
     processContext: { isEnabled: block.process_context.enabled },
     threadContext: resolveThreadContext(block.thread_context, at('thread_context'), problems),
+    tls: { isEnabled: block.tls.enabled },
     redaction: { queryKeys: redaction.query_keys },
     metrics: resolveMetrics(block.metrics),
     aggregation: resolveAggregation(block.aggregation, (written, key, minimumMs, maximumMs) =>

@@ -34,12 +34,18 @@ export interface UsmConfig {
   readonly processContext: ProcessContextConfig;
   readonly threadContext: ThreadContextConfig;
   readonly sampling: SamplingConfig;
+  readonly tls: TlsCaptureConfig;
   readonly redaction: RedactionConfig;
   /** Those that are switched on. */
   readonly metrics: readonly MetricConfig[];
   readonly aggregation: AggregationConfig;
   readonly collectionIntervalMs: number;
   readonly shutdownTimeoutMs: number;
+}
+
+export interface TlsCaptureConfig {
+  /** TLS libraries are probed. */
+  readonly isEnabled: boolean;
 }
 
 export interface FilterConfig {

@@ -242,6 +242,20 @@ export const usmSchema = {
         },
       },
     },
+    tls: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      description: 'HTTP inside of TLS.',
+      properties: {
+        enabled: {
+          type: 'boolean',
+          default: true,
+          description:
+            'TLS libraries that processes run are found and probed, so that what they encrypt is seen as well. False: connections that carry TLS are only counted.',
+        },
+      },
+    },
     redaction: {
       type: 'object',
       additionalProperties: false,

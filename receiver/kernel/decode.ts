@@ -15,6 +15,7 @@ import {
   contextEvent,
   endCause,
   endEvent,
+  execEvent,
   eventHeader,
   eventKind,
   ioEvent,
@@ -38,6 +39,8 @@ export interface EventHandler {
   /** Told before an end or a walk: records of this connection before it were refused. An IoEvent says so itself. */
   resumed(connection: ConnectionId): void;
   processStarted(image: ProcessImage, instance: ProcessInstance): void;
+  /** A process runs another program now. */
+  executed(instance: ProcessInstance): void;
   processExited(process: ProcessId, time: number): void;
   /** The last of a connection. */
   vitals(vitals: ConnectionVitals): void;
@@ -74,6 +77,7 @@ const SMALLEST = Uint16Array.of(
   contextEvent.sizeOf,
   secureEvent.sizeOf,
   vitalsEvent.sizeOf,
+  execEvent.sizeOf,
 );
 const UNIX_PATH_SIZE = connectionEvent.peerPath - connectionEvent.localPath;
 const AF_UNIX = 1;
@@ -196,6 +200,13 @@ export class Decoder {
         return;
       case eventKind.vitals:
         this.#handler.vitals(decodeVitals(this.#bytes, at));
+        return;
+      case eventKind.exec:
+        this.#handler.executed({
+          pid: this.#u32(at + execEvent.tgid),
+          startTime: this.#exact(at + execEvent.startTime),
+          execId: this.#u32(at + execEvent.execId),
+        });
         return;
       case eventKind.processExit:
         this.#handler.processExited(

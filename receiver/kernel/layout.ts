@@ -18,6 +18,7 @@ export const eventKind = {
   context: 7,
   secure: 8,
   vitals: 9,
+  exec: 10,
 } as const;
 
 export const ioFlag = {
@@ -197,6 +198,14 @@ export const processEvent = {
   argsSize: 48,
   environmentSize: 52,
   comm: 56,
+} as const;
+
+export const execEvent = {
+  sizeOf: 32,
+  header: 0,
+  startTime: 16,
+  tgid: 24,
+  execId: 28,
 } as const;
 
 export const processExitEvent = {

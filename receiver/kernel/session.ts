@@ -8,6 +8,7 @@ import {
   openObject,
   type Peer,
   peerOf,
+  type ProbeSite,
   type ProgramStatistics,
   type Ring,
 } from '../../native/index.ts';
@@ -27,6 +28,8 @@ export interface KernelOptions {
   readonly ringBufferSizeBytes: number;
   /** The attributes in the contexts of threads are wanted. Default: their ids are enough. */
   readonly hasContextAttributes?: boolean;
+  /** Programs are told of as they begin. Default: not. */
+  readonly tellsExecs?: boolean;
   /** How TCP connections fare is wanted: at their end, and from {@link KernelSession.vitals}. Default: it costs nothing. */
   readonly hasVitals?: boolean;
   /** Processes may register where their threads have their contexts. Default: not; then nothing of it is loaded. */
@@ -105,6 +108,11 @@ export class KernelSession {
     return this.#object.iterate('living_vitals', 'vitals');
   }
 
+  /** Has a program run at instructions of a file, in all processes that map it. Throws when the kernel refuses. */
+  attachProbes(program: string, file: string, sites: readonly ProbeSite[]): { close(): void } {
+    return this.#object.attachProbes(program, file, sites);
+  }
+
   counters(): KernelCounters {
     const map = this.#object.map('counters');
     const key = new Uint8Array(4);
@@ -155,6 +163,7 @@ export function openKernelSession(options: KernelOptions): KernelSession {
       constants: {
         ring_size: u32(options.ringBufferSizeBytes),
         capture_loopback: u32(options.filter.loopback ? 1 : 0),
+        tell_execs: u32(options.tellsExecs === true ? 1 : 0),
         context_attributes: u32(options.hasContextAttributes === true ? 1 : 0),
         has_registration: u32(options.hasRegistration === true ? 1 : 0),
         include_rules: u64(filter.includeRules),

@@ -82,6 +82,7 @@ test('a receiver without settings has all defaults', () => {
       processContext: { isEnabled: true },
       threadContext: { isEnabled: false, attributes: [], registration: undefined },
       sampling: { ratio: undefined, keepErrors: false, keepSlowerThanMs: undefined },
+      tls: { isEnabled: true },
       redaction: {
         queryKeys: [
           'AWSAccessKeyId',
@@ -275,6 +276,7 @@ receivers:
     process_context: { enabled: false }
     thread_context: { enabled: true, attributes: [enduser.id], registration: { endpoint: /run/usm/register.sock, mode: "0660", group: 1000 } }
     sampling: { ratio: 0.1, keep_errors: true, keep_slower_than: 1.5s }
+    tls: { enabled: false }
     redaction: { query_keys: [] }
     shutdown_timeout: 1m30s
 exporters: { debug: {} }
@@ -319,6 +321,7 @@ service: { pipelines: { traces: { receivers: [usm/edge], exporters: [debug] } } 
       registration: { path: '/run/usm/register.sock', mode: 0o660, gid: 1000 },
     },
     sampling: { ratio: 0.1, keepErrors: true, keepSlowerThanMs: 1500 },
+    tls: { isEnabled: false },
     redaction: { queryKeys: [] },
     ...metricDefaults,
     shutdownTimeoutMs: 90000,

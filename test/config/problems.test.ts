@@ -11,7 +11,7 @@ function checkUsm(table: Table): void {
 
 test('unknown keys are named with what is allowed and a near match', () => {
   const top =
-    'valid keys are [aggregation capture collection_interval correlation filter http metrics overload process_context redaction sampling shutdown_timeout thread_context]';
+    'valid keys are [aggregation capture collection_interval correlation filter http metrics overload process_context redaction sampling shutdown_timeout thread_context tls]';
   checkUsm([
     ['bad: 1', `'receivers::usm' has invalid keys: bad; ${top}`],
     ['filters: {}', `'receivers::usm' has invalid keys: filters (did you mean "filter"?); ${top}`],
@@ -593,7 +593,7 @@ test('several problems are listed together, one problem is one line', () => {
   assert.equal(
     two.message,
     `invalid configuration: 2 problems:
-  'receivers::usm' has invalid keys: a; valid keys are [aggregation capture collection_interval correlation filter http metrics overload process_context redaction sampling shutdown_timeout thread_context]
+  'receivers::usm' has invalid keys: a; valid keys are [aggregation capture collection_interval correlation filter http metrics overload process_context redaction sampling shutdown_timeout thread_context tls]
   receivers::usm::shutdown_timeout: expected a duration such as 200ms, 5s or 1m30s, found 5 without a unit (did you mean "5s" or "5ms"?)`,
   );
   assert.equal(

@@ -19,6 +19,7 @@ import {
 } from '../../receiver/kernel/layout.ts';
 import { decodeAllVitals } from '../../receiver/kernel/vitals.ts';
 import type { ConnectionVitals } from '../../receiver/model/connection-vitals.ts';
+import type { ProcessInstance } from '../../receiver/model/thread-context.ts';
 import type { ProcessId, ProcessImage } from '../../receiver/model/process.ts';
 import type { EndEvent, IoEvent, OpenEvent, SecuredEvent, WalkEvent } from '../../receiver/model/stream-event.ts';
 import { Random } from '../protocols/http1/random.ts';
@@ -62,6 +63,10 @@ class Recorder implements EventHandler {
   }
   processStarted(image: ProcessImage): void {
     this.images.push(image);
+  }
+  readonly execs: ProcessInstance[] = [];
+  executed(instance: ProcessInstance): void {
+    this.execs.push(instance);
   }
   processExited(process: ProcessId, time: number): void {
     this.exits.push({ ...process, time });
@@ -365,6 +370,13 @@ test('a walk arrives with all its fields', () => {
     { connection: 5, time: 3, isSent: true, position: 100, end: 2 ** 34, next: 2 ** 34 + 5, body: 2 ** 34 - 200 },
     { connection: 5, time: 1003, isSent: false, position: 1, end: 2, next: 3, body: 0 },
   ]);
+});
+
+test('a program that begins arrives with the instance of its process', () => {
+  const { writer, take, heard } = setUp();
+  writer.exec({ pid: 7, startTime: 2n ** 53n + 1n, execId: 3 });
+  assert.equal(take(), 1);
+  assert.deepEqual(heard.execs, [{ pid: 7, startTime: 2n ** 53n + 1n, execId: 3 }]);
 });
 
 describe('how a connection fared', () => {

@@ -21,6 +21,7 @@ function listen(heard: Heard): EventHandler {
     resumed: (connection) => void heard.resumed.set(connection, true),
     processStarted: () => {},
     processExited: () => {},
+    executed: () => {},
     vitals: () => {},
     dropped: () => {},
     malformed: () => assert.fail('a record could not be read'),

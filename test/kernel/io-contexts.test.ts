@@ -22,6 +22,7 @@ function contextsOf(write: (writer: RecordWriter) => void): (IoContext | undefin
     resumed: nothing,
     processStarted: nothing,
     processExited: nothing,
+    executed: nothing,
     vitals: nothing,
     dropped: () => assert.fail('a record is missing'),
     malformed: () => assert.fail('a record is malformed'),

@@ -71,6 +71,7 @@ async function start(t: TestContext, tcpPairs: number, unixPairs: number): Promi
     resumed: () => {},
     processStarted: () => {},
     processExited: () => {},
+    executed: () => {},
     vitals: () => {},
     dropped: () => assert.fail('the ring was full'),
     malformed: () => assert.fail('a record could not be read'),

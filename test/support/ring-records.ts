@@ -10,6 +10,7 @@ import {
   eventHeader,
   eventKind,
   ioEvent,
+  execEvent,
   ioFlag,
   processEvent,
   processExitEvent,
@@ -264,6 +265,13 @@ export class RecordWriter {
   processExit(record: ByProcess): void {
     const at = this.#begin(eventKind.processExit, 0, processExitEvent.sizeOf, record);
     this.#process(at + processExitEvent.tgid, at + processExitEvent.startTime, record);
+  }
+
+  exec(record: { readonly pid: number; readonly startTime: bigint; readonly execId: number }): void {
+    const at = this.#begin(eventKind.exec, 0, execEvent.sizeOf, {});
+    this.#view.setUint32(at + execEvent.tgid, record.pid, true);
+    this.#view.setBigUint64(at + execEvent.startTime, record.startTime, true);
+    this.#view.setUint32(at + execEvent.execId, record.execId, true);
   }
 
   context(record: ContextRecord): void {

@@ -107,6 +107,7 @@ function placing(session: KernelSession, place: ContextPlace, onPlaced: () => vo
     secured: nothing,
     resumed: nothing,
     processExited: nothing,
+    executed: nothing,
     vitals: nothing,
     dropped: nothing,
     malformed: nothing,

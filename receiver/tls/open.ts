@@ -1,0 +1,46 @@
+// The search for TLS libraries on this host, joined to the kernel side.
+import type { ProbeSite } from './probes.ts';
+import { examineFile, type Examination } from './examine.ts';
+import { createProcfs } from './procfs.ts';
+import { TlsTargets } from './targets.ts';
+
+export interface TlsKernel {
+  attachProbes(program: string, file: string, sites: readonly ProbeSite[]): { close(): void };
+  /** Sets the entry of a target, or takes it away. */
+  setTarget(index: number, target: Uint8Array | undefined): void;
+}
+
+export interface TlsTargetsParts {
+  readonly kernel: TlsKernel;
+  readonly maxTargets: number;
+  /** Pipeline time. */
+  readonly now: () => number;
+  readonly examinations?: readonly Examination[];
+}
+
+const NS_PER_MS = 1e6;
+
+export function createTlsTargets({ kernel, maxTargets, now, examinations = [] }: TlsTargetsParts): TlsTargets {
+  const used = new Set<number>();
+  return new TlsTargets({
+    examine: (file) => examineFile(file, examinations),
+    attach: (program, file, sites) => kernel.attachProbes(program, file, sites),
+    addTarget: (target) => {
+      let index = 0;
+      while (used.has(index)) index++;
+      if (index >= maxTargets) throw new Error('no room for another program');
+      kernel.setTarget(index, target);
+      used.add(index);
+      return {
+        index,
+        close: () => {
+          if (used.delete(index)) kernel.setTarget(index, undefined);
+        },
+      };
+    },
+    procfs: createProcfs(),
+    now,
+    nowMs: () => now() / NS_PER_MS,
+    defer: setImmediate,
+  });
+}
