@@ -3,7 +3,17 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { spawn } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, lstatSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -11,8 +21,18 @@ import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { buildRegistrant } from '../traffic/build.ts';
 import { type Program, startProgram } from '../traffic/program.ts';
-import { assertBooks, kernelTestSkip, type Receiver, runReceiver, startReceiver, type Stopped } from './harness.ts';
-import { targetOf, type SpanRecord } from './spans.ts';
+import {
+  assertBooks,
+  kernelTestSkip,
+  readyMessage,
+  type Receiver,
+  receiverMain,
+  runReceiver,
+  startReceiver,
+  type Stopped,
+} from './harness.ts';
+import { readSpans, targetOf, type SpanRecord } from './spans.ts';
+import { waitFor } from './wait.ts';
 
 const skip = kernelTestSkip();
 
@@ -194,6 +214,41 @@ test('a process of another pid and mount namespace registers like any other', { 
     { first: 1_000, count: 50, isBelow: true },
     { first: 2_000, count: 50, isBelow: true },
   ]);
+});
+
+test('of a receiver in a pid namespace, whoever is in it registers, and nobody outside', { skip }, async (t) => {
+  const { receiver, socket, port, start } = await setUp(t);
+  await receiver.stop();
+  const folder = path.dirname(socket);
+  const output = path.join(folder, 'spans.json');
+  const config = {
+    receivers: { usm: { thread_context: { enabled: true, registration: { endpoint: socket } } } },
+    exporters: { file: { path: output, flush_interval: '50ms' } },
+    service: { pipelines: { traces: { receivers: ['usm'], exporters: ['file'] } } },
+  };
+  writeFileSync(path.join(folder, 'config.yaml'), JSON.stringify(config));
+  const command = [process.execPath, receiverMain, '--config', path.join(folder, 'config.yaml')];
+  const unshare = spawn('unshare', ['--pid', '--fork', '--kill-child', ...command], { stdio: ['ignore', 'ignore', 'pipe'] });
+  t.after(() => unshare.kill('SIGKILL')); // and with it the receiver
+  let log = '';
+  unshare.stderr.setEncoding('utf8').on('data', (text: string) => (log += text));
+  await waitFor('the receiver to be ready', () => log.includes(readyMessage), 20_000);
+  const pid = String(unshare.pid);
+  const inside = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+
+  const outsider = await start('glibc');
+  outsider.send('register');
+  const { result, text } = await outsider.next('registered');
+  assert.deepEqual([result, /identity .*pid namespace/.test(String(text))], [-13, true]);
+  const insider = await start('glibc', ['nsenter', '--pid', '--target', inside]);
+  await register(insider);
+  await run(outsider, 'get', port, 1_000, 10);
+  await run(insider, 'get', port, 2_000, 10);
+  const spans = await waitFor('all spans', () => {
+    const clients = clientsOf(readSpans(output));
+    return clients.size === 20 && clients;
+  });
+  for (const [number, { parentSpanId }] of spans) assert.equal(parentSpanId, number < 2_000 ? '' : spanIdOf(number));
 });
 
 test('the mode of the socket says who may register', { skip }, async (t) => {
