@@ -93,7 +93,7 @@ export class MetricJsonEncoder implements RequestEncoder<ResourceMetric> {
   }
 
   #exemplar({ value, time, traceId, spanId }: Exemplar): string {
-    return `{"timeUnixNano":"${this.#clock.toUnixNs(time)}","asDouble":${value},"spanId":"${spanId}","traceId":"${traceId}"}`;
+    return `{"timeUnixNano":"${this.#clock.toUnixNs(time)}","asDouble":${value},"traceId":"${traceId}","spanId":"${spanId}"}`;
   }
 }
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { startCollector } from '../peers/peers.ts';
 import { newRun, startClient, startServer } from '../traffic/traffic.ts';
-import { planRequests } from '../traffic/truth.ts';
+import { planRequest, planRequests } from '../traffic/truth.ts';
 import { assertBooks, assertTruth, kernelTestSkip, startReceiver } from './harness.ts';
 import { lastPoints, type PointRecord, readPoints } from './metric-points.ts';
 import type { SpanRecord } from './spans.ts';
@@ -139,4 +139,51 @@ test('a metrics pipeline alone makes no spans, a traces pipeline alone no metric
     assert.equal(total(stopped.points, 'http.server.request.duration'), isTraced ? 0 : 28);
     assert.equal(total(stopped.points, 'http.client.request.duration'), isTraced ? 0 : 28);
   }
+});
+
+test('every metric there is, with exponential buckets, is at a Collector what it is in our own file', { skip }, async (t) => {
+  const collector = await startCollector(t);
+  const names = [
+    ...['request.duration', 'active_requests', 'request.body.size', 'response.body.size'].map((name) => `http.server.${name}`),
+    ...['request.duration', 'open_connections', 'request.body.size', 'response.body.size'].map((name) => `http.client.${name}`),
+    ...['io', 'retransmits', 'rtt', 'count'].map((name) => `usm.connection.${name}`),
+  ];
+  const receiver = await startReceiver(t, {
+    usm: {
+      aggregation: { histogram: 'exponential' },
+      collection_interval: '300ms',
+      metrics: Object.fromEntries(names.map((name) => [name, { enabled: true }])),
+    },
+    exporters: { otlp_grpc: { endpoint: `127.0.0.1:${collector.grpcPort}`, tls: { insecure: true } } },
+    signals: ['traces', 'metrics'],
+  });
+  const server = await startServer(t, 'go');
+  const client = await startClient(t, 'node', server);
+  const warm = await client.run(planRequests(newRun(), 14, 'plain'), { connections: 2 });
+  const slow = client.run([planRequest(`${newRun()}-slow`, { size: 5, query: '&delay=1500' })]);
+  const isActive = ({ metric, count }: PointRecord): boolean => metric === 'http.server.active_requests' && count > 0;
+  await waitFor('an active request at the Collector', () => readPoints(collector.metricsFile).some(isActive));
+  const truth = [...warm, ...(await slow)];
+  const stopped = await receiver.stop();
+  await collector.stop();
+  assertTruth(stopped, truth);
+  const text = (points: readonly PointRecord[]): string[] =>
+    points
+      .map((point) => JSON.stringify(point, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)))
+      .sort();
+  const received = readPoints(collector.metricsFile);
+  assert.deepEqual(text(received), text(stopped.points));
+  assert.deepEqual([...new Set(received.map(({ metric }) => metric))].sort(), names.sort());
+  const last = lastPoints(received);
+  for (const metric of ['http.server.request.duration', 'http.client.request.duration', 'http.server.response.body.size']) {
+    assert.equal(total(last, metric), truth.length, metric);
+  }
+  assert.equal(total(last, 'http.server.active_requests'), 0);
+  const sizes = last
+    .filter(({ metric }) => metric === 'http.client.response.body.size')
+    .reduce((sum, point) => sum + point.sum, 0);
+  assert.equal(
+    sizes,
+    truth.reduce((sum, { responseBodySize = 0 }) => sum + responseBodySize, 0),
+  );
 });
