@@ -42,6 +42,11 @@ node)
 	inputs='package.json package-lock.json'
 	variant=$(uname -m)
 	;;
+go)
+	need go
+	inputs='go.mod go.sum main.go'
+	variant=$(go version)
+	;;
 dd-trace)
 	need npm
 	inputs='package.json package-lock.json'
@@ -76,6 +81,9 @@ if [ ! -d "$folder" ]; then
 	java)
 		fetch mvn -q -B dependency:copy "-Dartifact=$variant" -Dmdep.stripVersion=true "-DoutputDirectory=$unfinished"
 		fetch javac -cp "$unfinished/dd-java-agent.jar" -d "$unfinished" Peer.java
+		;;
+	go)
+		CGO_ENABLED=0 fetch go build -mod=readonly -trimpath -o "$unfinished/go-peer" .
 		;;
 	dd-trace)
 		cp $inputs "$unfinished"

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Cleanup } from '../traffic/program.ts';
 
-export type Language = 'python' | 'rust' | 'java' | 'node' | 'dd-trace';
+export type Language = 'python' | 'rust' | 'java' | 'node' | 'dd-trace' | 'go';
 
 /** Its test is skipped for `reason`, if there is one. */
 export interface Prepared {
