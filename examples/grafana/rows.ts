@@ -10,7 +10,7 @@ interface Query {
 export interface Panel {
   readonly title: string;
   readonly description: string;
-  readonly unit: 'reqps' | 'percentunit' | 's' | 'bytes' | 'short' | 'cps';
+  readonly unit: 'reqps' | 'percentunit' | 's' | 'bytes' | 'Bps' | 'short' | 'cps';
   readonly queries: readonly Query[];
   readonly isStacked?: boolean;
 }
@@ -48,6 +48,9 @@ const served = 'http_server_request_duration_seconds';
 const asked = 'http_client_request_duration_seconds';
 const edge = 'job, server_address, server_port';
 const edgeLegend = '{{job}} → {{server_address}}:{{server_port}}';
+
+// The client's end of each edge, so that none is counted twice.
+const client = `${service}, usm_connection_role="client"`;
 
 export const rows: readonly Row[] = [
   {
@@ -129,6 +132,67 @@ export const rows: readonly Row[] = [
         description: `The 95th percentile of each edge, the ${MOST_EDGES} slowest. Each dot is one request, with its trace.`,
         unit: 's',
         queries: [{ expr: top(quantile(0.95, `${edge}, le`, asked, service)), legend: edgeLegend, exemplar: true }],
+      },
+    ],
+  },
+  {
+    title: 'Connections, whatever they carry',
+    panels: [
+      {
+        title: 'Bytes by edge',
+        description: `Payload from and to each server, as its client sees it, the ${MOST_EDGES} busiest. Needs metrics::usm.connection.io::enabled: true, as the others here need theirs.`,
+        unit: 'Bps',
+        queries: [
+          {
+            expr: top(sumRate(`${edge}, network_io_direction`, 'usm_connection_io_bytes_total', client)),
+            legend: `${edgeLegend} {{network_io_direction}}`,
+          },
+        ],
+      },
+      {
+        title: 'Round-trip time by edge (p95)',
+        description: `The 95th percentile of the connections of each edge while they send, the ${MOST_EDGES} slowest.`,
+        unit: 's',
+        queries: [{ expr: top(quantile(0.95, `${edge}, le`, 'usm_connection_rtt_seconds', client)), legend: edgeLegend }],
+      },
+      {
+        title: 'Retransmits',
+        description: `TCP segments that were sent again, by the end that sent them, the ${MOST_EDGES} most.`,
+        unit: 'cps',
+        queries: [
+          {
+            expr: top(sumRate(`${edge}, usm_connection_role`, 'usm_connection_retransmits_total', service)),
+            legend: `${edgeLegend} {{usm_connection_role}}`,
+          },
+        ],
+      },
+      {
+        title: 'Resets',
+        description: 'Connections that ended in a reset, by whether this end sent it.',
+        unit: 'cps',
+        queries: [
+          {
+            expr: top(sumRate(`${edge}, usm_connection_role, network_io_direction`, 'usm_connection_resets_total', service)),
+            legend: `${edgeLegend} {{usm_connection_role}} {{network_io_direction}}`,
+          },
+        ],
+      },
+      {
+        title: 'Failed connects',
+        description: 'Attempts to open a connection that failed, by the reason.',
+        unit: 'cps',
+        queries: [
+          {
+            expr: top(sumRate(`${edge}, error_type`, 'usm_connection_failed_connects_total', service)),
+            legend: `${edgeLegend} {{error_type}}`,
+          },
+        ],
+      },
+      {
+        title: 'Open connections',
+        description: `TCP connections that each client has open to each server, the ${MOST_EDGES} most.`,
+        unit: 'short',
+        queries: [{ expr: top(`sum by (${edge}) (usm_connection_count{${client}})`), legend: edgeLegend }],
       },
     ],
   },

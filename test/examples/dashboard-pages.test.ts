@@ -1,6 +1,9 @@
 // The queries of the dashboard against real pages: that of a real Collector, fed by the receiver, and that of the receiver itself.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import * as net from 'node:net';
 import { test } from 'node:test';
+import { connectionMetrics } from '../../receiver/model/connection-metrics.ts';
 import { httpMetrics } from '../../receiver/model/http-metrics.ts';
 import { instrumentsAt } from '../../receiver/telemetry/self/instruments.ts';
 import { assertBooks, startReceiver } from '../e2e/harness.ts';
@@ -20,6 +23,20 @@ async function readPage(url: string): Promise<string> {
   return response.text();
 }
 
+/** A connection that is reset, and one that is refused, of this process. */
+async function resetAndRefuse(): Promise<void> {
+  const listener = net.createServer((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const { port } = listener.address() as net.AddressInfo;
+  const socket = net.connect(port, '127.0.0.1');
+  await once(socket, 'connect');
+  socket.resetAndDestroy();
+  listener.close();
+  await once(listener, 'close');
+  const refused = net.connect(port, '127.0.0.1');
+  await assert.rejects(once(refused, 'connect'), { code: 'ECONNREFUSED' });
+}
+
 test('every metric and label that the dashboard names is on the pages', kernelTest(), async (t) => {
   const collector = await startCollector(t);
   const server = await startServer(t, 'node');
@@ -27,8 +44,8 @@ test('every metric and label that the dashboard names is on the pages', kernelTe
   const receiver = await startReceiver(t, {
     usm: {
       collection_interval: '100ms',
-      metrics: Object.fromEntries(httpMetrics.map(({ name }) => [name, { enabled: true }])),
-      filter: { include: [{ local_ports: [server.port] }, { remote_ports: [server.port] }] },
+      metrics: Object.fromEntries([...httpMetrics, ...connectionMetrics].map(({ name }) => [name, { enabled: true }])),
+      filter: { include: [{ local_ports: [server.port] }, { remote_ports: [server.port] }, { pids: [process.pid] }] },
     },
     exporters: { otlp_http: { endpoint: `http://127.0.0.1:${collector.httpPort}` } },
     signals: ['traces', 'metrics'],
@@ -36,12 +53,14 @@ test('every metric and label that the dashboard names is on the pages', kernelTe
   });
   const ofReceiver = /"endpoint": "(http:\/\/127\.0\.0\.1:\d+\/metrics)"/.exec(receiver.stderr())?.[1] ?? '';
   await client.run([...planRequests(newRun(), 14, 'plain'), planRequest(newRun(), { status: 500 })]);
+  await resetAndRefuse();
   // On a connection that is known to be HTTP, so that it counts while it is open.
   const slow = client.run([planRequest(newRun(), { query: '&delay=3000' })]);
   const http = await waitFor('all metrics of HTTP on the page of the Collector', async () => {
     const page = await readPage(collector.metricsPage);
-    const isWhole = /^http_server_active_requests\{/m.test(page) && /^http_client_open_connections\{/m.test(page);
-    return isWhole && page.includes('error_type="500"') ? page : false;
+    const names = ['http_server_active_requests', 'http_client_open_connections', 'usm_connection_count'];
+    const isWhole = names.every((name) => page.includes(`\n${name}{`));
+    return isWhole && page.includes('error_type="500"') && page.includes('error_type="connection_refused"') ? page : false;
   });
   const own = await waitFor('points on the page of the receiver', async () => {
     const page = await readPage(ofReceiver);
