@@ -175,7 +175,7 @@ test('attaching everything leaves out programs that are probes', options, () => 
   object.attach();
   assert.deepEqual(
     object.programs().map(({ name }) => name),
-    ['on_call', 'on_exit'],
+    ['on_call', 'on_site', 'on_exit'],
   );
 });
 
