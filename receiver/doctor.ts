@@ -9,6 +9,9 @@ import { doctorExitCode, formatDoctor, formatDoctorJson } from './cli/doctor-tex
 import { version } from './cli/version.ts';
 import { ReceiverError } from './errors.ts';
 import { listThreads, type ThreadList } from './kernel/threads.ts';
+import { createTlsExamination } from './tls/examine-process.ts';
+import { tlsExaminations } from './tls/open.ts';
+import { createProcfs } from './tls/procfs.ts';
 import type { ExaminedProcess, Examine, ExaminedReport, Finding } from './model/examination.ts';
 
 export interface DoctorOptions {
@@ -29,6 +32,7 @@ export function doctor({ pids, isJson, showsValues }: DoctorCommand, { arch, own
   const wanted = isAll ? allPids().filter((pid) => pid !== ownPid) : pids;
   const examinations: readonly Examine[] = [
     createThreadContextExamination({ machine: arch === 'arm64' ? 'aarch64' : 'x86-64', showsValues }),
+    createTlsExamination(createProcfs(), tlsExaminations, !isAll),
   ];
   const [only] = wanted;
   const threads = listThreads(wanted.length === 1 && only !== undefined ? only : 0);

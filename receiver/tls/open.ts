@@ -1,5 +1,7 @@
 // The search for TLS libraries on this host, joined to the kernel side.
-import type { ProbeSite } from './probes.ts';
+import { type ReadAt, readElf } from '../../otel-thread-context/reader/index.ts';
+import { recognizeText } from './recognize.ts';
+import type { ProbeSite, Refused } from './probes.ts';
 import { examineFile, type Examination } from './examine.ts';
 import { createProcfs } from './procfs.ts';
 import { TlsTargets } from './targets.ts';
@@ -20,10 +22,19 @@ export interface TlsTargetsParts {
 
 const NS_PER_MS = 1e6;
 
-export function createTlsTargets({ kernel, maxTargets, now, examinations = [] }: TlsTargetsParts): TlsTargets {
+/** Beside those of C libraries. */
+export const tlsExaminations: readonly Examination[] = [];
+
+function* recognizeFile(read: ReadAt): Generator<void, Refused | undefined> {
+  const elf = readElf(read);
+  return elf.kind === 'elf' ? yield* recognizeText(read, elf) : undefined;
+}
+
+export function createTlsTargets({ kernel, maxTargets, now, examinations = tlsExaminations }: TlsTargetsParts): TlsTargets {
   const used = new Set<number>();
   return new TlsTargets({
     examine: (file) => examineFile(file, examinations),
+    recognize: recognizeFile,
     attach: (program, file, sites) => kernel.attachProbes(program, file, sites),
     addTarget: (target) => {
       let index = 0;

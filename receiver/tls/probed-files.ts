@@ -5,6 +5,8 @@ import type { TargetFile } from './target-file.ts';
 
 export interface ProbedFilesOptions {
   readonly examine: (file: ExaminedFile) => Generator<void, readonly Finding[]>;
+  /** What a file without known functions holds. */
+  readonly recognize: (read: TargetFile['read']) => Generator<void, Refused | undefined>;
   /** All sites of a program, or an error. */
   readonly attach: (program: string, file: string, sites: readonly ProbeSite[]) => { close(): void };
   /** Keeps the entry of a target, for as long as it is probed; its index is the cookie of its sites. Throws when there is no room. */
@@ -21,6 +23,8 @@ export interface ProbedFile {
   identity: string;
   findings: readonly Finding[];
   links: { close(): void }[];
+  /** It was searched for what a library says of itself. */
+  isRecognized: boolean;
   /** Stays probed although nobody runs it. */
   isPinned: boolean;
   /** Processes that have it mapped, as far as known. */
@@ -81,6 +85,20 @@ export class ProbedFiles {
     return true;
   }
 
+  /** Finds out what a file holds of which no function was found. Closes it. */
+  *recognize(key: string, target: TargetFile): Generator<void, void> {
+    const file = this.#files.get(key);
+    if (file?.isRecognized === false && file.findings.length === 0 && file.identity === target.identity) {
+      file.isRecognized = true;
+      const finding = yield* this.#options.recognize(target.read);
+      if (finding !== undefined) {
+        file.findings = [finding];
+        this.#note(finding, 1);
+      }
+    }
+    target.close();
+  }
+
   /** Examines the file if it is new or another than it was, and probes it. Closes it. */
   *ensure(
     key: string,
@@ -99,7 +117,18 @@ export class ProbedFiles {
       this.#examined++;
       const findings = yield* this.#options.examine({ read: target.read, path, isProgram });
       const { identity } = target;
-      file = { key, path, isProgram, identity, findings, links: [], isPinned: false, pids: new Set(), seen: 0 };
+      file = {
+        key,
+        path,
+        isProgram,
+        identity,
+        findings,
+        links: [],
+        isRecognized: false,
+        isPinned: false,
+        pids: new Set(),
+        seen: 0,
+      };
       this.#add(file);
     }
     if (file.links.length === 0) yield* this.#attach(file, target.kernelPath);

@@ -80,9 +80,11 @@ export class TlsTargets {
       }
     }
     if ((known.isRead && known.looks > 0) || nowMs() < known.dueMs || this.#background.size >= MAX_WAITING) return;
+    const isAgain = known.looks > 0;
     known.looks = Math.min(known.looks + 1, DELAYS_MS.length - 1);
     known.dueMs = nowMs() + (DELAYS_MS[known.looks] ?? 0);
     this.#background.add(this.#lookAt(pid), true);
+    if (isAgain) this.#background.add(this.#recognize(pid), false);
   }
 
   /** Plaintext of a process has come. */
@@ -159,6 +161,21 @@ export class TlsTargets {
       if (this.#files.note(key, pid)) continue;
       const target = procfs.openMapped(pid, mapping);
       if (target !== undefined) yield* this.#files.ensure(key, target, mapping.name, mapping.name === program, pid);
+    }
+  }
+
+  /** It encrypts, and nobody knows with what. */
+  *#recognize(pid: number): Work {
+    const { procfs } = this.#options;
+    const maps = procfs.readMaps(pid);
+    for (const mapping of maps === undefined ? [] : parseMappings(maps)) {
+      if (!mapping.isExecutable || mapping.inode === 0) continue;
+      const key = keyOf(mapping);
+      const file = this.#files.get(key);
+      if (file === undefined || file.isRecognized || file.findings.length > 0) continue;
+      const target = procfs.openMapped(pid, mapping);
+      if (target !== undefined) yield* this.#files.recognize(key, target);
+      yield;
     }
   }
 
