@@ -304,19 +304,19 @@ struct thread_entry {
 /* What became of a claim. */
 enum claim_state {
 	CLAIM_OPEN = 0, /* nothing was sent yet that could prove it */
-	CLAIM_TAKEN = 1, /* being looked at: a claim is looked at once */
-	CLAIM_PROVEN = 2,
-	CLAIM_STRANGER = 3, /* who sent is not who connected */
-	CLAIM_UNREADABLE = 4, /* there is no memory at the place, or none that the thread has touched */
-	CLAIM_NO_NONCE = 5,
-	CLAIM_COMPAT = 6, /* a 32-bit process */
-	CLAIM_NO_ROOM = 7,
+	CLAIM_PROVEN = 1,
+	CLAIM_STRANGER = 2, /* who sent is not who connected */
+	CLAIM_UNREADABLE = 3, /* there is no memory at the place, or none that the thread has touched */
+	CLAIM_NO_NONCE = 4,
+	CLAIM_COMPAT = 5, /* a 32-bit process */
+	CLAIM_NO_ROOM = 6,
 };
 
 /* User space writes it, the kernel proves it: where a process says that its threads have the pointer to their record.
  */
 struct claim {
 	struct context_place place; /* whose it is, is filled in by the kernel */
+	__u64 cookie; /* as the key */
 	__u8 nonce[16];
 	__u32 state; /* claim_state */
 	__u32 tgid; /* who proved it */
@@ -373,7 +373,7 @@ _Static_assert(sizeof(struct vitals_event) == 112, "vitals_event");
 _Static_assert(sizeof(struct context_place) == 48, "context_place");
 _Static_assert(sizeof(struct process_size) == 24, "process_size");
 _Static_assert(sizeof(struct thread_entry) == 40, "thread_entry");
-_Static_assert(sizeof(struct claim) == 72, "claim");
+_Static_assert(sizeof(struct claim) == 80, "claim");
 _Static_assert(sizeof(struct control) == 64, "control");
 
 #endif

@@ -66,7 +66,7 @@ SEC("?tp_btf/sock_send_length")
 int BPF_PROG(proof_sent, struct sock *sk, int result)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct claim *claim;
+	struct claim *found, claim;
 	struct sock *peer;
 	u64 cookie;
 
@@ -78,12 +78,17 @@ int BPF_PROG(proof_sent, struct sock *sk, int result)
 	if (!peer)
 		return 0;
 	cookie = BPF_CORE_READ(peer, __sk_common.skc_cookie.counter);
-	claim = bpf_map_lookup_elem(&claims, &cookie);
-	if (!claim || __sync_val_compare_and_swap(&claim->state, CLAIM_OPEN, CLAIM_TAKEN) != CLAIM_OPEN)
+	found = bpf_map_lookup_elem(&claims, &cookie);
+	if (!found)
 		return 0;
-	claim->tgid = task->tgid;
-	/* Last, and not before the rest. */
-	__sync_lock_test_and_set(&claim->state, judge(task, peer, claim));
+	/* If user space deletes it now, its memory may be another one's at once: so a copy is judged, and put in place
+	 * by its key. */
+	claim = *found;
+	if (claim.cookie != cookie || claim.state != CLAIM_OPEN)
+		return 0;
+	claim.tgid = task->tgid;
+	claim.state = judge(task, peer, &claim);
+	bpf_map_update_elem(&claims, &cookie, &claim, BPF_EXIST);
 	return 0;
 }
 

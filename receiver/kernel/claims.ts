@@ -35,6 +35,7 @@ export class Claims {
   add(cookie: bigint, place: ContextPlace, nonce: Uint8Array): void {
     const value = new Uint8Array(claim.sizeOf);
     writePlace(new DataView(value.buffer), place);
+    new DataView(value.buffer).setBigUint64(claim.cookie, cookie, true);
     value.set(nonce, claim.nonce);
     this.#map.update(keyOf(cookie), value);
     Atomics.add(this.#open, 0, 1);

@@ -291,21 +291,21 @@ export const threadEntry = {
 
 export const claimState = {
   open: 0,
-  taken: 1,
-  proven: 2,
-  stranger: 3,
-  unreadable: 4,
-  noNonce: 5,
-  compat: 6,
-  noRoom: 7,
+  proven: 1,
+  stranger: 2,
+  unreadable: 3,
+  noNonce: 4,
+  compat: 5,
+  noRoom: 6,
 } as const;
 
 export const claim = {
-  sizeOf: 72,
+  sizeOf: 80,
   place: 0,
-  nonce: 48,
-  state: 64,
-  tgid: 68,
+  cookie: 48,
+  nonce: 56,
+  state: 72,
+  tgid: 76,
 } as const;
 
 export const control = {
