@@ -45,7 +45,7 @@ test('an open request shows its position, its age, its process and that nothing 
       conversation: {
         protocol: 'http/1.x',
         request: { phase: 'boundary', buffered_bytes: 0, body_bytes: 0 },
-        response: { phase: 'boundary', buffered_bytes: 0, body_bytes: 1 },
+        response: { phase: 'boundary', buffered_bytes: 0, body_bytes: 0 },
         pairing: 'firm',
         open_exchanges: [{ request_position: first.length, age_ms: 300, pid: 44, status_code: undefined }],
         open: 1,

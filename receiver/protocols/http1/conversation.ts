@@ -18,10 +18,11 @@ import type {
 import type { IoContext } from '../../model/thread-context.ts';
 import type { Abort, HttpRequest, Nanoseconds } from '../../model/transaction.ts';
 import { type HttpExchange, openExchange, requestBody, responseBody } from './exchange.ts';
-import { type Head, NO_LENGTH } from './head.ts';
+import { NO_LENGTH } from './head.ts';
 import { MessageContexts } from './message-contexts.ts';
 import { Matcher } from './match.ts';
-import { MessageReader } from './parse.ts';
+import type { MessageReader } from './parse.ts';
+import type { Readers } from './readers.ts';
 import { recogniseStart } from './start-line.ts';
 import { UnpairedResponses } from './unpaired.ts';
 
@@ -45,12 +46,9 @@ type Pairing =
   | 'candidate';
 
 /** What one protocol's conversations share. */
-export interface Shared {
-  /** Where heads are read: what a head says is used before the next one is read. */
-  readonly request: Head;
-  readonly response: Head;
-  /** Stands for both readers of each conversation that sleeps; never read with. */
-  readonly asleep: MessageReader;
+export interface SharedReaders {
+  readonly request: Readers;
+  readonly response: Readers;
 }
 
 const STATUS_SWITCHING = 101;
@@ -63,8 +61,8 @@ export class Http1Conversation implements Conversation {
   readonly #connection: ConnectionInfo;
   readonly #sink: ConversationSink;
   readonly #options: Http1Options;
-  readonly #shared: Shared;
-  /** While this sleeps, both are the shared one. */
+  readonly #readers: SharedReaders;
+  /** Lent for as long as the side is in a message; else one that stands for none. */
   #request: MessageReader;
   #response: MessageReader;
   readonly #matcher: Matcher;
@@ -98,21 +96,21 @@ export class Http1Conversation implements Conversation {
     start: ConversationStart,
     sink: ConversationSink,
     options: Http1Options,
-    shared: Shared,
+    readers: SharedReaders,
   ) {
     this.#connection = connection;
     this.#sink = sink;
     this.#options = options;
-    this.#shared = shared;
-    this.#request = new MessageReader('request', shared.request, options.maxHeadSize);
-    this.#response = new MessageReader('response', shared.response, options.maxHeadSize);
+    this.#readers = readers;
+    this.#request = readers.request.none;
+    this.#response = readers.response.none;
     this.#matcher = new Matcher(sink, options.maxPipelined);
     this.#isResponseBeginning = start === 'beginning';
     if (start === 'beginning') return;
     this.#pairing = 'none';
     this.#isRequestInSync = false;
-    this.#request.enter('lost');
-    this.#response.enter('lost');
+    this.#requestReader().enter('lost');
+    this.#responseReader().enter('lost');
     this.#matcher.doubt();
     if (start === 'boundary') this.#lastSide = 'response';
   }
@@ -133,21 +131,21 @@ export class Http1Conversation implements Conversation {
       this.#sink.skipped(to - from);
       return;
     }
-    this.#wake();
     if (side === 'request') {
-      this.#request.arrive(position, from, to - from, otherPosition, time, process);
+      this.#requestReader().arrive(position, from, to - from, otherPosition, time, process);
       this.#requestData(bytes, from, to, isIoStart);
       this.#lastSide = side;
-      return;
+    } else {
+      this.#responseReader().arrive(position, from, to - from, otherPosition, time, process);
+      if (this.#pairing === 'none') {
+        this.#responseUnpaired(bytes, from, to, isIoStart);
+      } else {
+        this.#lastSide = side;
+        this.#isResponseBeginning = false;
+        this.#responseData(bytes, from, to, isIoStart, time);
+      }
     }
-    this.#response.arrive(position, from, to - from, otherPosition, time, process);
-    if (this.#pairing === 'none') {
-      this.#responseUnpaired(bytes, from, to, isIoStart);
-      return;
-    }
-    this.#lastSide = side;
-    this.#isResponseBeginning = false;
-    this.#responseData(bytes, from, to, isIoStart, time);
+    this.#giveReadersBack();
   }
 
   threadContext(side: Side, context: IoContext): void {
@@ -161,14 +159,18 @@ export class Http1Conversation implements Conversation {
       this.#sink.skipped(size);
       return;
     }
-    this.#wake();
+    this.#missing(side, position, size, reason, time, process);
+    this.#giveReadersBack();
+  }
+
+  #missing(side: Side, position: number, size: number, reason: LossReason, time: Nanoseconds, process: ProcessId): void {
     // Unseen response bytes may be an interim response, behind which the client has no turn: see #responseUnpaired.
     if (side === 'request' || this.#request.phase !== 'lost') this.#lastSide = side;
     if (side === 'response') {
       this.#isResponseBeginning = false;
       this.#unpaired?.reset();
     }
-    const reader = side === 'request' ? this.#request : this.#response;
+    const reader = side === 'request' ? this.#requestReader() : this.#responseReader();
     reader.arrive(position, 0, size, 0, time, process);
     if (reader.phase === 'lost') {
       this.#sink.lost(reason, size);
@@ -180,7 +182,6 @@ export class Http1Conversation implements Conversation {
       if (side === 'request') this.#requestEnd(reader.bodySize);
       else this.#responseComplete(time, reader.bodySize);
     }
-    // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- the end of a message may have been the end of it all
     if (this.#isOver) {
       this.#countSkipped(size - harmless);
       return;
@@ -196,13 +197,11 @@ export class Http1Conversation implements Conversation {
 
   unordered(): void {
     if (this.#isOver) return;
-    this.#wake();
     this.#matcher.forgetTurns();
     if (this.#matcher.isInDoubt) this.#loseAll();
   }
 
   chunksWalked(side: Side, position: number, end: number, bodyBytes: number, remaining: number, time: Nanoseconds): void {
-    this.#wake();
     const reader = side === 'request' ? this.#request : this.#response;
     if (this.#isOver || !reader.takeChunkWalk(position, end, bodyBytes, remaining)) {
       this.missing(side, position, end, 'capture_window', time, reader.startProcess ?? this.#connection.openedBy);
@@ -215,7 +214,6 @@ export class Http1Conversation implements Conversation {
 
   end(side: Side, time: Nanoseconds): void {
     if (this.#isOver || side === 'request' || this.#responseEnd !== undefined) return;
-    this.#wake();
     // Other exchanges that this leaves unanswered wait for close(), which knows the cause; they end here.
     this.#responseEnd = time;
     if (this.#response.phase === 'until_end') this.#endUntilEnd(time);
@@ -223,7 +221,6 @@ export class Http1Conversation implements Conversation {
 
   close(cause: Abort, time: Nanoseconds): void {
     if (this.#isOver) return;
-    this.#wake();
     // A reset, or a client that leaves without having seen the end, says nothing of the body being whole.
     const isCut = cause === 'connection_reset' || (cause === 'process_exited' && this.#connection.role === 'client');
     if (this.#response.phase === 'until_end' && !isCut) this.#endUntilEnd(time);
@@ -259,12 +256,10 @@ export class Http1Conversation implements Conversation {
 
   settle(now: Nanoseconds): void {
     this.#matcher.settleAfterSilence(now);
-    if (this.#isIdle()) this.#sleep();
   }
 
   abandon(reason: 'open_at_exit' | 'bytes_lost' = 'open_at_exit'): void {
     if (this.#isOver) return;
-    this.#wake();
     // What the end of the response side has ended is over, though close() has not come.
     if (this.#responseEnd !== undefined && reason === 'open_at_exit') this.#abort('connection_closed', undefined);
     this.#matcher.settle();
@@ -272,22 +267,29 @@ export class Http1Conversation implements Conversation {
     this.#finish(true);
   }
 
-  /** Both sides are between messages, for some time. */
-  #isIdle(): boolean {
-    if (this.#request === this.#shared.asleep || this.#isOver) return false;
-    return this.#matcher.isIdle && this.#request.isIdle && this.#response.isIdle;
+  // Readers
+
+  #requestReader(): MessageReader {
+    const { request } = this.#readers;
+    return this.#request === request.none ? (this.#request = request.lend()) : this.#request;
   }
 
-  /** Most connections of a host are idle, and readers are half of what one takes. Between messages they know nothing that the next data do not. */
-  #sleep(): void {
-    this.#request = this.#response = this.#shared.asleep;
+  #responseReader(): MessageReader {
+    const { response } = this.#readers;
+    return this.#response === response.none ? (this.#response = response.lend()) : this.#response;
   }
 
-  #wake(): void {
-    const { asleep, request, response } = this.#shared;
-    if (this.#request !== asleep) return;
-    this.#request = new MessageReader('request', request, this.#options.maxHeadSize);
-    this.#response = new MessageReader('response', response, this.#options.maxHeadSize);
+  /** Where responses are awaited it counts how far their side is known. */
+  #giveReadersBack(): void {
+    const { request, response } = this.#readers;
+    if (this.#request !== request.none && this.#request.isIdle) {
+      request.takeBack(this.#request);
+      this.#request = request.none;
+    }
+    if (this.#response !== response.none && this.#response.isIdle && this.#matcher.waitingCount === 0) {
+      response.takeBack(this.#response);
+      this.#response = response.none;
+    }
   }
 
   // The request side
@@ -657,7 +659,7 @@ export class Http1Conversation implements Conversation {
     this.#answering = undefined;
     this.#pairing = 'none';
     this.#report('request', this.#request);
-    this.#loseReader('response', this.#response);
+    this.#loseReader('response', this.#responseReader());
   }
 
   /** Bytes of the request side were lost: both sides have to be found again. */
@@ -668,8 +670,8 @@ export class Http1Conversation implements Conversation {
     this.#receiving = undefined;
     this.#answering = undefined;
     this.#pairing = 'none';
-    this.#loseReader('request', this.#request);
-    this.#loseReader('response', this.#response);
+    this.#loseReader('request', this.#requestReader());
+    this.#loseReader('response', this.#responseReader());
     this.#isRequestInSync = false;
     this.#isAnsweredEarly = false;
     this.#lastSide = undefined;
@@ -731,7 +733,9 @@ export class Http1Conversation implements Conversation {
     this.#receiving = undefined;
     this.#answering = undefined;
     this.#lastRequest = undefined;
-    const pending = this.#request.enter('opaque') + this.#response.enter('opaque');
+    const { request, response } = this.#readers;
+    let pending = this.#request === request.none ? 0 : this.#request.enter('opaque');
+    if (this.#response !== response.none) pending += this.#response.enter('opaque');
     const parsed = this.#request.parsed + this.#response.parsed + (isRead ? pending : 0);
     const skipped = this.#request.skipped + this.#response.skipped + (isRead ? 0 : pending);
     this.#request.parsed = this.#response.parsed = 0;

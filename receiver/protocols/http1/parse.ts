@@ -102,6 +102,14 @@ export class MessageReader {
     return this.#phase === 'boundary' && this.parsed === 0 && this.skipped === 0;
   }
 
+  /** Before it serves another connection: what it knew of this one. */
+  forget(): void {
+    this.position = 0;
+    this.startProcess = undefined;
+    this.#steppedTo = 0;
+    this.#bodySize = 0;
+  }
+
   /** Stream position behind the last byte taken by {@link read} or {@link skip}. */
   get takenTo(): number {
     return this.#base + this.at;

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import type { Transaction } from '../../../receiver/model/transaction.ts';
-import { type Outcome, play, print, printTransaction, readScripts, type Script, type Step } from './replay.ts';
+import { createHttp1 } from '../../../receiver/protocols/http1/protocol.ts';
+import { type Outcome, play, Player, print, printTransaction, readScripts, type Script, type Step } from './replay.ts';
 
 const scripts = readScripts(new URL('conversations/', import.meta.url));
 /** Splitting a body of a megabyte at every byte shows nothing new: of long chunks these many bytes at both ends. */
@@ -105,6 +106,27 @@ function assertBalanced({ recorder, conversation, given }: Outcome): void {
 }
 
 /** What must not depend on how bytes are cut into chunks. */
+test('conversations side by side do not know of each other', () => {
+  const protocol = createHttp1();
+  const plain = scripts.filter(({ options }) => Object.keys(options).length === 0);
+  for (const shape of [(step: Step) => [step], bytewise]) {
+    const players = plain.map((script) => ({ script, player: new Player(script, protocol), steps: script.steps.flatMap(shape) }));
+    const longest = Math.max(...players.map(({ steps }) => steps.length));
+    for (let at = 0; at < longest; at++) {
+      for (const { player, steps } of players) {
+        const step = steps[at];
+        if (step !== undefined) player.play(step);
+      }
+    }
+    for (const { script, player } of players) {
+      const outcome = player.end();
+      const alone = play(script, script.steps.flatMap(shape));
+      assert.equal(print(outcome), print(alone), script.title);
+      assertBalanced(outcome);
+    }
+  }
+});
+
 function essence({ recorder }: Outcome): string {
   const figures = [...recorder.figures]
     .filter(([name]) => /^(seen|dropped|count)/.test(name))

@@ -21,7 +21,14 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { ConnectionInfo } from '../../../receiver/model/connection.ts';
 import type { ProcessId } from '../../../receiver/model/process.ts';
-import type { Conversation, ConversationSink, ConversationStart, LossReason, Side } from '../../../receiver/model/protocol.ts';
+import type {
+  Conversation,
+  ConversationSink,
+  ConversationStart,
+  LossReason,
+  Protocol,
+  Side,
+} from '../../../receiver/model/protocol.ts';
 import type { Abort, Transaction } from '../../../receiver/model/transaction.ts';
 import { createHttp1 } from '../../../receiver/protocols/http1/protocol.ts';
 
@@ -229,11 +236,25 @@ export function connectionOf(role: 'client' | 'server'): ConnectionInfo {
 
 /** Plays `steps`, and at the end abandons what is not closed. */
 export function play(script: Script, steps: readonly Step[]): Outcome {
-  const recorder = new Recorder();
-  const conversation = createHttp1(script.options).open(connectionOf(script.role), script.start, recorder);
-  const position = { request: 0, response: 0 };
-  let given = 0;
-  for (const step of steps) {
+  const player = new Player(script, createHttp1(script.options));
+  for (const step of steps) player.play(step);
+  return player.end();
+}
+
+/** One conversation, step by step. */
+export class Player {
+  readonly #recorder = new Recorder();
+  readonly #conversation: Conversation;
+  readonly #position = { request: 0, response: 0 };
+  #given = 0;
+
+  constructor(script: Script, protocol: Protocol) {
+    this.#conversation = protocol.open(connectionOf(script.role), script.start, this.#recorder);
+  }
+
+  play(step: Step): void {
+    const conversation = this.#conversation;
+    const position = this.#position;
     if (step.kind === 'data') {
       const process = { pid: step.pid, startTime: step.pid };
       // Somewhere in a larger memory that is reused as soon as the call returns, as the ring's is.
@@ -244,16 +265,16 @@ export function play(script: Script, steps: readonly Step[]): Outcome {
       conversation.data(step.side, memory, 3, end, position[step.side], step.isIoStart, other, step.time, process);
       memory.fill(0x21);
       position[step.side] += step.bytes.length;
-      given += step.bytes.length;
+      this.#given += step.bytes.length;
     } else if (step.kind === 'missing') {
       const from = position[step.side];
       position[step.side] += step.size;
-      given += step.size;
+      this.#given += step.size;
       conversation.missing(step.side, from, from + step.size, step.reason, step.time, { pid: step.pid, startTime: step.pid });
     } else if (step.kind === 'walked') {
       const from = position[step.side];
       position[step.side] += step.size;
-      given += step.size;
+      this.#given += step.size;
       conversation.chunksWalked(step.side, from, from + step.size, step.body, step.remaining, step.time);
     } else if (step.kind === 'end') conversation.end(step.side, step.time);
     else if (step.kind === 'close') conversation.close(step.cause, step.time);
@@ -261,8 +282,11 @@ export function play(script: Script, steps: readonly Step[]): Outcome {
     else if (step.kind === 'nap') conversation.settle?.(step.time + 2e9);
     else conversation.abandon();
   }
-  conversation.abandon();
-  return { recorder, conversation, given };
+
+  end(): Outcome {
+    this.#conversation.abandon();
+    return { recorder: this.#recorder, conversation: this.#conversation, given: this.#given };
+  }
 }
 
 /** The outcome as the lower part of a file. */
