@@ -2,7 +2,6 @@
 // The command: arguments, signals and exit codes. The only file that touches `process`.
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { setFlagsFromString } from 'node:v8';
 import type { Command } from './cli/arguments.ts';
 import { helpText, parseArguments } from './cli/arguments.ts';
 import { product, version } from './cli/version.ts';
@@ -10,14 +9,6 @@ import type { LoadedConfig } from './config/load.ts';
 import type { Logger } from './log.ts';
 import { messageOf, ReceiverError } from './errors.ts';
 import type { ProcessReading } from './telemetry/self/readings.ts';
-
-/**
- * V8's heap for a process that makes much and keeps little: the old generation may grow by this much between two collections, what it keeps
- * outside of itself (requests on their way) included. By default that can be a hundred megabytes, which nobody needs.
- */
-const heapGrowthPercent = 50;
-/** V8 that counts what it keeps outside towards its limits, when asked. */
-const firstV8WithExternalLimit = 13;
 
 /** Over the time that the receiver gives itself, so that this only ends a receiver that is stuck. */
 const stuckGraceMs = 1_000;
@@ -68,7 +59,8 @@ async function run({ config, warnings }: LoadedConfig): Promise<void> {
       happened: `eBPF is a part of Linux, and this is ${process.platform}`,
     });
   }
-  limitHeap();
+  const { limitHeap, createCollector } = await import('./heap.ts');
+  limitHeap({ v8: process.versions.v8, isNurseryLimited: isNurseryLimited() });
   const stopRequested = listenForStop();
   const logger = await openLog(config);
   process.on('uncaughtException', (error) => {
@@ -89,6 +81,7 @@ async function run({ config, warnings }: LoadedConfig): Promise<void> {
       process.stdout.write(text);
     },
     processReading,
+    collectGarbage: createCollector(),
   });
   process.on('SIGUSR2', () => {
     receiver.logLedger();
@@ -109,14 +102,8 @@ async function run({ config, warnings }: LoadedConfig): Promise<void> {
   process.exit(0);
 }
 
-function limitHeap(): void {
-  setFlagsFromString(`--heap-growing-percent=${heapGrowthPercent}`);
-  if (parseInt(process.versions.v8, 10) >= firstV8WithExternalLimit) {
-    setFlagsFromString('--external-memory-accounted-in-global-limit');
-  }
-  // The size of the nursery is decided at the start, and is up to 64 MB: where nobody has limited it, it stays as small as it begins.
-  const isLimited = [...process.execArgv, process.env['NODE_OPTIONS']].some((option) => option?.includes('semi-space') === true);
-  if (!isLimited) setFlagsFromString('--semi-space-growth-factor=1');
+function isNurseryLimited(): boolean {
+  return [...process.execArgv, process.env['NODE_OPTIONS']].some((option) => option?.includes('semi-space') === true);
 }
 
 function processReading(): ProcessReading {

@@ -47,6 +47,8 @@ export interface ReceiverOptions {
   readonly write: (text: string) => void;
   /** What the process uses. */
   readonly processReading: () => ProcessReading;
+  /** Collects garbage, if that is worth while. */
+  readonly collectGarbage: () => void;
 }
 
 export interface Receiver {
@@ -69,6 +71,8 @@ const MAX_ROUNDS = 8;
 /** Without traffic the ring is looked at less often: the kernel wakes us when it fills. */
 const IDLE_INTERVAL_MS = 25;
 const ROUNDS_UNTIL_IDLE = 20;
+/** Some two seconds: connections have let go of what they remember of their last exchange. */
+const ROUNDS_UNTIL_QUIET = 100;
 const SWEEP_INTERVAL_MS = 5_000;
 const CLOCK_RESYNC_MS = 10_000;
 /** The word that everything is ready waits so long for the TLS libraries that run already. */
@@ -304,6 +308,7 @@ class RunningReceiver implements Receiver {
     this.#idleRounds = taken > 0 ? 0 : this.#idleRounds + 1;
     const { drainIntervalMs } = this.#parts.config.usm.capture;
     const isIdle = this.#idleRounds > ROUNDS_UNTIL_IDLE;
+    if (this.#idleRounds === ROUNDS_UNTIL_QUIET) this.#parts.collectGarbage();
     // A full last round means that more is waiting: come back as soon as others had their turn.
     const delay = taken === MAX_ROUNDS ? 0 : isIdle ? Math.max(IDLE_INTERVAL_MS, drainIntervalMs) : drainIntervalMs;
     const { clock, lags } = this.#parts;

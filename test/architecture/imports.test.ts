@@ -57,6 +57,7 @@ const rules: readonly Rule[] = [
   { of: 'receiver/cli/', files: [...common, 'receiver/config/'], packages: [] },
   { of: 'receiver/errors.ts', files: [], packages: [] },
   { of: 'receiver/clock.ts', files: [], packages: [] },
+  { of: 'receiver/heap.ts', files: [], packages: ['node:'] },
   { of: 'receiver/log.ts', files: ['receiver/errors.ts'], packages: ['node:'] },
   // Only these join stages.
   { of: 'receiver/pipeline.ts', files: everything, packages: [] },
