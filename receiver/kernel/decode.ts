@@ -84,6 +84,7 @@ const AF_UNIX = 1;
 const AF_INET6 = 10;
 /** Process identities kept, so that one object serves all events of a process. */
 const MAX_PROCESSES = 65536;
+const MAX_ADDRESSES = 4096;
 const TWO_32 = 0x1_0000_0000;
 
 /** Words of a record: 32-bit, little-endian, at byte offset `at` (a multiple of 4) of the drained bytes. */
@@ -100,6 +101,8 @@ export class Decoder {
   /** Records that never arrived, by the CPU that made them. */
   readonly droppedByCpu: Float64Array;
   readonly #processes = new Map<number, ProcessId>();
+  /** Of IPv4, by the number that they are: the text of one is kept once for many connections. */
+  readonly #addresses = new Map<number, string>();
   readonly #io: IoEvent;
   readonly #contexts: IoContexts;
 
@@ -393,7 +396,15 @@ export class Decoder {
   }
 
   #address(at: number): string {
-    return formatAddress(this.#bytes.subarray(at, at + 16));
+    const bytes = this.#bytes.subarray(at, at + 16);
+    if (!this.#isMapped(at)) return formatAddress(bytes);
+    const word = this.#u32(at + 12);
+    const known = this.#addresses.get(word);
+    if (known !== undefined) return known;
+    const address = formatAddress(bytes);
+    if (this.#addresses.size >= MAX_ADDRESSES) this.#addresses.clear();
+    this.#addresses.set(word, address);
+    return address;
   }
 
   #pair(at: number, isUnix: boolean): string {

@@ -46,9 +46,11 @@ type Pairing =
   | 'candidate';
 
 /** What one protocol's conversations share. */
-export interface SharedReaders {
+export interface Shared {
   readonly request: Readers;
   readonly response: Readers;
+  /** Of any of them. Hosts and agents are the same on many connections, and always on both ends of one: they are kept once. */
+  lastRequest: HttpRequest | undefined;
 }
 
 const STATUS_SWITCHING = 101;
@@ -61,7 +63,7 @@ export class Http1Conversation implements Conversation {
   readonly #connection: ConnectionInfo;
   readonly #sink: ConversationSink;
   readonly #options: Http1Options;
-  readonly #readers: SharedReaders;
+  readonly #shared: Shared;
   /** Lent for as long as the side is in a message; else one that stands for none. */
   #request: MessageReader;
   #response: MessageReader;
@@ -96,14 +98,14 @@ export class Http1Conversation implements Conversation {
     start: ConversationStart,
     sink: ConversationSink,
     options: Http1Options,
-    readers: SharedReaders,
+    shared: Shared,
   ) {
     this.#connection = connection;
     this.#sink = sink;
     this.#options = options;
-    this.#readers = readers;
-    this.#request = readers.request.none;
-    this.#response = readers.response.none;
+    this.#shared = shared;
+    this.#request = shared.request.none;
+    this.#response = shared.response.none;
     this.#matcher = new Matcher(sink, options.maxPipelined);
     this.#isResponseBeginning = start === 'beginning';
     if (start === 'beginning') return;
@@ -270,18 +272,18 @@ export class Http1Conversation implements Conversation {
   // Readers
 
   #requestReader(): MessageReader {
-    const { request } = this.#readers;
+    const { request } = this.#shared;
     return this.#request === request.none ? (this.#request = request.lend()) : this.#request;
   }
 
   #responseReader(): MessageReader {
-    const { response } = this.#readers;
+    const { response } = this.#shared;
     return this.#response === response.none ? (this.#response = response.lend()) : this.#response;
   }
 
   /** Where responses are awaited it counts how far their side is known. */
   #giveReadersBack(): void {
-    const { request, response } = this.#readers;
+    const { request, response } = this.#shared;
     if (this.#request !== request.none && this.#request.isIdle) {
       request.takeBack(this.#request);
       this.#request = request.none;
@@ -353,7 +355,7 @@ export class Http1Conversation implements Conversation {
     const exchange = openExchange(
       head,
       source,
-      this.#lastRequest,
+      this.#lastRequest ?? this.#shared.lastRequest,
       this.#connection,
       reader.startPosition,
       reader.startOtherPosition,
@@ -362,7 +364,7 @@ export class Http1Conversation implements Conversation {
     );
     this.#contexts?.requestBegins(exchange, reader.startPosition);
     this.#isAnsweredEarly = false;
-    this.#lastRequest = exchange.request;
+    this.#lastRequest = this.#shared.lastRequest = exchange.request;
     if (isTracked) {
       if (this.#matcher.isFull) {
         this.#giveUp('too_many_pipelined');
@@ -733,7 +735,7 @@ export class Http1Conversation implements Conversation {
     this.#receiving = undefined;
     this.#answering = undefined;
     this.#lastRequest = undefined;
-    const { request, response } = this.#readers;
+    const { request, response } = this.#shared;
     let pending = this.#request === request.none ? 0 : this.#request.enter('opaque');
     if (this.#response !== response.none) pending += this.#response.enter('opaque');
     const parsed = this.#request.parsed + this.#response.parsed + (isRead ? pending : 0);

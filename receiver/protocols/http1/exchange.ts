@@ -24,7 +24,7 @@ export interface HttpExchange extends Exchange {
   answeredBy: ProcessId | undefined;
 }
 
-/** Makes the exchange of the request head just read. `last` is the connection's request before: most of its strings come again. */
+/** Makes the exchange of the request head just read. `last`: a request before it, whose strings may come again. */
 export function openExchange(
   head: Head,
   bytes: Uint8Array,

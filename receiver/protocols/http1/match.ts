@@ -25,7 +25,8 @@ export class Matcher {
   readonly #sink: ConversationSink;
   readonly #limit: number;
   readonly #waiting: HttpExchange[] = [];
-  readonly #held: Transaction[] = [];
+  /** Undefined where nothing was ever in doubt. */
+  #held: Transaction[] | undefined;
   /** The last one that ended, as long as the other end of the connection may still ask for it. */
   #last: HttpExchange | undefined;
   #lastEnd: Nanoseconds = 0;
@@ -51,11 +52,15 @@ export class Matcher {
 
   /** Transactions that were seen and that nothing else was said of. */
   get openCount(): number {
-    return this.#isConfirmed ? this.#waiting.length + this.#held.length : 0;
+    return this.#isConfirmed ? this.#waiting.length + this.#heldCount : 0;
+  }
+
+  get #heldCount(): number {
+    return this.#held === undefined ? 0 : this.#held.length;
   }
 
   get isFull(): boolean {
-    return this.#waiting.length + this.#held.length >= this.#limit;
+    return this.#waiting.length + this.#heldCount >= this.#limit;
   }
 
   get isInDoubt(): boolean {
@@ -99,7 +104,7 @@ export class Matcher {
         status_code: statusCode === 0 ? undefined : statusCode,
       })),
       open: this.#waiting.length,
-      held: this.#held.length,
+      held: this.#heldCount,
     };
   }
 
@@ -131,7 +136,7 @@ export class Matcher {
   noteTurn(): void {
     if (this.#waiting.length > 0) return;
     if (!this.#isInDoubt) this.#turns++;
-    if (this.#held.length === 0) return;
+    if (this.#heldCount === 0) return;
     if (++this.#cleanTurns >= SETTLE_TURNS) this.settle();
   }
 
@@ -173,33 +178,29 @@ export class Matcher {
       this.#sink.transaction(transaction);
       return;
     }
-    this.#held.push(transaction);
+    (this.#held ??= []).push(transaction);
     this.#heldSince = end;
   }
 
   /** The client has waited for all its answers, so none was somebody else's: no more doubt. */
   settle(): void {
-    if (!this.#isInDoubt || !this.#isConfirmed || this.#waiting.length > 0 || this.#held.length === 0) return;
+    if (!this.#isInDoubt || !this.#isConfirmed || this.#waiting.length > 0 || this.#heldCount === 0) return;
     this.#isInDoubt = false;
-    for (const transaction of this.#held) this.#sink.transaction(transaction);
-    this.#held.length = 0;
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const transaction of held) this.#sink.transaction(transaction);
   }
 
   settleAfterSilence(now: Nanoseconds): void {
-    if (this.#last !== undefined && now - this.#lastEnd >= LAST_NS) {
+    if (this.#last !== undefined && this.#heldCount === 0 && now - this.#lastEnd >= LAST_NS) {
       this.#pastRequest = this.#last.request;
       this.#pastProcess = this.#last.process;
       this.#last = undefined;
+      this.#held = undefined;
       // An array that has held something goes on owning room for more.
       if (this.#waiting.length === 0) this.#waiting.length = 0;
-      if (this.#held.length === 0) this.#held.length = 0;
     }
-    if (this.#held.length > 0 && now - this.#heldSince >= SETTLE_NS) this.settle();
-  }
-
-  /** Nothing is under way, and nobody asks for what was. */
-  get isIdle(): boolean {
-    return this.#last === undefined && this.#waiting.length === 0 && this.#held.length === 0;
+    if (this.#heldCount > 0 && now - this.#heldSince >= SETTLE_NS) this.settle();
   }
 
   /** The oldest request ends without a Transaction. */
@@ -215,7 +216,7 @@ export class Matcher {
     for (let open = this.openCount; open > 0; open--) this.#sink.dropped(reason);
     for (const exchange of this.#waiting) exchange.isOver = true;
     this.#waiting.length = 0;
-    this.#held.length = 0;
+    this.#held = undefined;
     this.#isConfirmed = false;
     this.#cleanTurns = 0;
   }
