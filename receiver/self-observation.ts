@@ -69,6 +69,7 @@ export function createObserved(parts: ObservedParts): Observed {
         processes: { ...pipeline.processCounters() },
         correlations: pipeline.correlations(),
         threadContexts: pipeline.threadContextCounters(),
+        tls: tlsReading(pipeline),
         registrations: parts.registrations(),
         lag: lags.points(),
         process: parts.process(),
@@ -84,6 +85,15 @@ export function createObserved(parts: ObservedParts): Observed {
         kernel: Object.fromEntries(Object.entries(counts(kernel.counters)).filter(([, count]) => count !== 0)),
       };
     },
+  };
+}
+
+function tlsReading(pipeline: Pipeline): Readings['tls'] {
+  const counters = pipeline.tlsCounters();
+  if (counters === undefined) return { files: {}, searches: {} };
+  return {
+    files: { probed: counters.probed, ...counters.refused },
+    searches: { processes: counters.looks, files: counters.examined },
   };
 }
 

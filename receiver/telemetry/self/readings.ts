@@ -28,6 +28,12 @@ export interface Readings {
   readonly correlations: Readonly<Record<string, number>>;
   /** What came of looking for contexts of threads, by name; empty where nobody does. */
   readonly threadContexts: Readonly<Record<string, number>>;
+  readonly tls: {
+    /** Executables and libraries with a TLS library in them: `probed`, or why not. */
+    readonly files: Readonly<Record<string, number>>;
+    /** What was looked at to find them. */
+    readonly searches: Readonly<Record<string, number>>;
+  };
   /** Registrations of thread contexts, by their outcome; empty where nobody can. */
   readonly registrations: Readonly<Record<string, number>>;
   readonly lag: {

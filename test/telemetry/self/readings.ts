@@ -54,6 +54,7 @@ export function readingsAt(by: number): Readings {
     correlations: { server_root: 142 + by },
     threadContexts: { looks: 143 + by },
     registrations: { registered: 144 + by },
+    tls: { files: { probed: 145 + by }, searches: { processes: 146 + by } },
     lag: { decode: histogram(127), acknowledgement: histogram(128), eventLoop: histogram(129) },
     process: {
       uptimeSeconds: 130 + by,
