@@ -36,7 +36,7 @@ function flowOf(mnemonic: string): string {
   if (/^(b|br|braa)$/.test(mnemonic)) return 'jump';
   if (/^(b\.\w+|cbn?z|tbn?z)$/.test(mnemonic)) return 'branch';
   if (/^(bl|blr)$/.test(mnemonic)) return 'call';
-  if (/^ret/.test(mnemonic)) return 'return';
+  if (mnemonic.startsWith('ret')) return 'return';
   return /^(udf|brk|hlt)$/.test(mnemonic) ? 'stop' : 'next';
 }
 
