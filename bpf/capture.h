@@ -137,7 +137,7 @@ static __always_inline void copy_all(struct scratch *scratch)
  * Returns the bytes that the ring refused. Not static: verified by itself,
  * once, and not for every state that its callers may be in.
  */
-__noinline u64 send_composed(void)
+__noinline u64 VARIANT(send_composed)(void)
 {
 	struct scratch *scratch = get_scratch();
 

@@ -54,12 +54,9 @@
 #define MAX_TLS_RECORDS 8192
 /* Calls into TLS libraries within one another, on one thread. A power of two. */
 #define MAX_TLS_FRAMES 4
-/* Plaintext of one call that one record carries: as much as a TLS record does. */
-#define TLS_SEGMENT 16384
-#define MAX_TLS_PIECES 1024
-#define MAX_TLS_CALL (1ull << 40)
 
 extern const volatile u32 ring_size; /* bytes */
+extern const volatile u32 cpu_count; /* possible ones */
 extern const volatile u32 capture_loopback;
 extern const volatile u32 tell_execs; /* user space wants to know of programs as they begin */
 extern const volatile u32 context_attributes; /* those of a thread's context are wanted */

@@ -16,9 +16,12 @@ extern struct sequences_map sequences SEC(".maps");
 
 static __always_inline struct scratch *get_scratch(void)
 {
-	u32 cpu = bpf_get_smp_processor_id();
+	u32 index = bpf_get_smp_processor_id();
 
-	return bpf_map_lookup_elem(&scratches, &cpu);
+#ifdef PREEMPTIBLE
+	index += cpu_count;
+#endif
+	return bpf_map_lookup_elem(&scratches, &index);
 }
 
 static __always_inline void fill_header(struct event_header *header, u8 kind, u8 flags, u64 time)
@@ -27,7 +30,7 @@ static __always_inline void fill_header(struct event_header *header, u8 kind, u8
 	u32 *sequence = bpf_map_lookup_elem(&sequences, &zero);
 
 	header->time = time;
-	header->sequence = sequence ? (*sequence)++ : 0;
+	header->sequence = sequence ? raise_by(sequence, 1) : 0;
 	header->cpu = bpf_get_smp_processor_id();
 	header->kind = kind;
 	header->flags = flags;

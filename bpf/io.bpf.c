@@ -9,7 +9,6 @@
 #include <bpf/bpf_tracing.h>
 #include "meeting.h"
 #include "overload.h"
-#include "thread_context.h"
 #include "tls_binding.h"
 #include "transfer.h"
 
@@ -58,12 +57,11 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 	struct moved moved;
 	struct wishes wishes;
 	struct flow *flow, *other;
-	struct walk *walk;
 	struct conn *conn;
-	u64 start, end, from, limit, time, other_position, walk_from;
+	u64 start, end, from, time, other_position;
 	u32 size = result;
 	u8 flags = direction == SENT ? IO_SENT : 0;
-	bool is_turn, is_walking;
+	bool is_turn;
 
 	if (likely(is_tcp(sk)))
 		tcp = as_tcp_sock(sk);
@@ -139,12 +137,6 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 	find_buffers(&buffers, task, result, direction == SENT);
 	if (unlikely(direction == RECEIVED && (msg_flags & MSG_TRUNC)))
 		buffers.missing = MISSING_NOT_IN_MEMORY;
-	limit = wishes.parsed + WINDOW_SIZE;
-	if (limit < flow->limit)
-		limit = flow->limit;
-	if (from == start)
-		flags |= IO_START;
-
 	moved.conn = conn;
 	moved.task = task;
 	moved.time = time;
@@ -153,35 +145,7 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 	moved.from = from;
 	moved.end = end;
 	moved.flags = flags;
-	moved.wake = end > limit - WINDOW_SIZE / 2;
-
-	/* Of what a client asks and a server answers. */
-	if (direction == SENT && is_turn) {
-		u32 generation = places_generation();
-
-		if (unlikely(conn->contextless != generation) && (flags & (IO_START | IO_UNORDERED)) == IO_START &&
-		    !buffers.missing && !send_context(conn->cookie, start, time, size, flags & IO_SENT))
-			conn->contextless = generation;
-	}
-
-	/* The next chunk-size line passed while nothing was looked at (shed, or moved unseen): there is nothing to go
-	 * on from. */
-	walk = &conn->walk[direction];
-	is_walking = conn->flags & walk_flag(direction);
-	if (unlikely(is_walking && walk->next + walk->line_fill < start)) {
-		stop_walk(conn, direction, time);
-		is_walking = false;
-	}
-	walk_from = 0;
-	if (unlikely(is_walking))
-		walk_from = start;
-	else if (unlikely(wishes.walk && wishes.walk >= start && wishes.walk < end))
-		walk_from = wishes.walk;
-	else if (unlikely(size >= MIN_GUESS_SIZE && !buffers.missing && from == start && start != walk->barred))
-		walk_from = guess_chunks(&buffers, start, size, is_turn);
-	if (unlikely(walk_from))
-		return send_walked(&moved, &buffers, limit, walk_from);
-	return send(&moved, &buffers, limit);
+	return tell_io(&moved, &buffers, &wishes, direction, is_turn);
 }
 
 SEC("tp_btf/sock_send_length")

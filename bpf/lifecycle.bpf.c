@@ -61,7 +61,7 @@ static __always_inline void close_sessions(const struct conn *conn)
 		return;
 	if (conn->tls_object) {
 		session = bpf_map_lookup_elem(&tls_sessions, &key);
-		if (session && session->cookie == conn->cookie)
+		if (session && session->carrier == conn->cookie)
 			bpf_map_delete_elem(&tls_sessions, &key);
 	}
 	bpf_map_delete_elem(&tls_sessions, &socket);

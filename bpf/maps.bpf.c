@@ -19,6 +19,7 @@ struct cursors_map cursors SEC(".maps");
 struct places_map context_places SEC(".maps");
 struct generation_map place_changes SEC(".maps");
 struct tls_sessions_map tls_sessions SEC(".maps");
+struct tls_blank_map tls_blank SEC(".maps");
 struct tls_threads_map tls_threads SEC(".maps");
 struct tls_records_map tls_records SEC(".maps");
 struct claims_map claims SEC(".maps");
@@ -31,6 +32,7 @@ struct paths_map executables SEC(".maps");
 struct paths_map cgroups SEC(".maps");
 
 const volatile u32 ring_size = 8 * 1024 * 1024;
+const volatile u32 cpu_count = MAX_CPUS;
 const volatile u32 capture_loopback = 1;
 const volatile u32 tell_execs = 0;
 const volatile u32 context_attributes = 0;

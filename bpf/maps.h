@@ -35,6 +35,7 @@ enum conn_flag {
 	CONN_WALK_RECEIVED = 16,
 	CONN_WALK_SENT = 32,
 	CONN_TLS = 128, /* it carries TLS: only who speaks, and when it ends, is of interest (tls_binding.h) */
+	CONN_CONTESTED = 256, /* of a TLS session: the evidence contradicts itself, it stays unbound */
 	CONN_LEFT_OUT = 64, /* shed for the share (overload.h), whatever it was shed for before */
 };
 
@@ -158,6 +159,8 @@ struct walker {
  * a segment long: an offset below it plus a piece of it is in bounds.
  */
 struct scratch {
+	u32 is_taken; /* by a program that can be preempted */
+	u32 pad;
 	/* Here and not on the stack: the verifier need not follow their values. */
 	struct capture capture;
 	struct walker walker;
@@ -238,10 +241,11 @@ struct ring_map {
 };
 extern struct ring_map ring SEC(".maps");
 
-/* CPU -> scratch. An array and not a per-CPU map, whose values end at 32 KiB. */
+/* CPU -> scratch, and behind them those of programs that can be preempted. An array and not a per-CPU map, whose values
+ * end at 32 KiB. */
 struct scratches_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, MAX_CPUS);
+	__uint(max_entries, 2 * MAX_CPUS);
 	__type(key, u32);
 	__type(value, struct scratch);
 };
@@ -387,13 +391,27 @@ extern volatile u32 shed_share;
 /* How many claims there are. User space writes it, likewise. */
 extern volatile u32 open_claims;
 
+/*
+ * Probes of user code can be preempted, by another thread whose I/O runs
+ * programs on the same CPU. Their files define PREEMPTIBLE: they raise what
+ * they share with others in one instruction, and have scratches of their own.
+ * The functions that are verified by themselves exist in both variants.
+ */
+#ifdef PREEMPTIBLE
+#define VARIANT(name) preemptible_##name
+#define raise_by(value, amount) __sync_fetch_and_add(value, amount)
+#else
+#define VARIANT(name) name
+#define raise_by(value, amount) ((*(value) += (amount)) - (amount))
+#endif
+
 /* Not inlined: where it is called is rarely come by. */
 static __noinline __attribute__((unused)) void count(u32 counter, u64 amount)
 {
 	u64 *value = bpf_map_lookup_elem(&counters, &counter);
 
 	if (value)
-		*value += amount;
+		raise_by(value, amount);
 }
 
 #endif

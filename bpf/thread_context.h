@@ -50,7 +50,7 @@ static __always_inline u32 read_context(const struct thread_io *io, struct task_
 	if (!variable)
 		return COUNTER_CONTEXT_NONE;
 	if (unlikely(place->flags & PLACE_NODEJS)) {
-		address = find_node_record(variable);
+		address = VARIANT(find_node_record)(variable);
 		if (address == NODE_RECORD_FAULT)
 			return COUNTER_CONTEXT_FAULT;
 	} else if (bpf_probe_read_user(&address, sizeof(address), (void *)variable)) {
@@ -97,7 +97,7 @@ static __always_inline u32 read_context(const struct thread_io *io, struct task_
  * Returns false when the process has published no place. Not static: verified
  * by itself, once, and not for every state that its callers may be in.
  */
-__noinline u32 send_context(u64 cookie, u64 position, u64 time, u32 size, u32 flags)
+__noinline u32 VARIANT(send_context)(u64 cookie, u64 position, u64 time, u32 size, u32 flags)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct thread_io io = { cookie, position, time, size, flags };

@@ -20,7 +20,7 @@
 /* Node.js 22 has the record in the first, later ones in the second, where the first is empty. */
 #define V8_WRAPPED_RECORD 24
 
-/* What find_node_record() says instead of an address, which is even. */
+/* What VARIANT(find_node_record)() says instead of an address, which is even. */
 #define NODE_RECORD_NONE 0
 #define NODE_RECORD_FAULT 1
 #define NODE_RECORD_IMPLAUSIBLE 3
@@ -45,7 +45,7 @@ static __always_inline bool is_v8_object(u64 word)
 }
 
 /* Not static: verified by itself, once. Addresses are the process's own claims, and only ever read. */
-__noinline u64 find_node_record(u64 variable)
+__noinline u64 VARIANT(find_node_record)(u64 variable)
 {
 	struct node_description description;
 	u64 frame, storage, table, header[3], head, entries, words[2];

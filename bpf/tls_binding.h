@@ -47,24 +47,21 @@ static __always_inline void recognise_tls(struct conn *conn, struct task_struct 
 
 static __always_inline void contest(struct tls_session *session)
 {
-	if (session->flags & TLS_CONTESTED)
+	if (session->conn.flags & CONN_CONTESTED)
 		return;
-	__sync_fetch_and_or(&session->flags, TLS_CONTESTED);
-	tls_count(COUNTER_TLS_CONTRADICTION, 1);
+	__sync_fetch_and_or(&session->conn.flags, CONN_CONTESTED);
+	count(COUNTER_TLS_CONTRADICTION, 1);
 	tell_secure(session, TLS_EVIDENCE_CONTRADICTION);
 }
 
 /* A child of fork goes on with the session of its parent. */
 static __always_inline void inherit(struct tls_session *session, const struct tls_session *old)
 {
-	session->id = old->id;
-	session->cookie = old->cookie;
-	session->position[RECEIVED] = old->position[RECEIVED];
-	session->position[SENT] = old->position[SENT];
-	session->limit[RECEIVED] = old->limit[RECEIVED];
-	session->limit[SENT] = old->limit[SENT];
-	session->flags = old->flags;
-	session->last_flow = old->last_flow;
+	u64 start_time = session->conn.start_time;
+
+	session->conn = old->conn;
+	session->conn.start_time = start_time;
+	session->carrier = old->carrier;
 }
 
 /* There is evidence that `object` of this process belongs to the connection. */
@@ -75,26 +72,27 @@ static __noinline int attest(struct conn *conn, u64 object, u32 library, u32 evi
 	struct tls_key old_key = { .object = conn->tls_object, .tgid = conn->tls_tgid };
 	struct tls_session *session = tls_session_of(&key, library), *old = 0;
 
-	if (!session || session->flags & TLS_CONTESTED)
+	if (!session || session->conn.flags & CONN_CONTESTED)
 		return 0;
 	if (conn->tls_object)
 		old = bpf_map_lookup_elem(&tls_sessions, &old_key);
-	if (old && old->cookie == conn->cookie && old != session) {
-		bool is_fresh = !session->cookie && !session->position[SENT] && !session->position[RECEIVED];
+	if (old && old->carrier == conn->cookie && old != session) {
+		bool is_fresh = !session->carrier && !session->conn.flow[SENT].position &&
+				!session->conn.flow[RECEIVED].position;
 
-		if (object != conn->tls_object || !(is_fresh || session->id == old->id)) {
+		if (object != conn->tls_object || !(is_fresh || session->conn.cookie == old->conn.cookie)) {
 			contest(old);
 			contest(session);
 			return 0;
 		}
 		inherit(session, old);
-	} else if (session->cookie && session->cookie != conn->cookie) {
+	} else if (session->carrier && session->carrier != conn->cookie) {
 		contest(session);
 		return 0;
-	} else if (!session->cookie) {
-		session->cookie = conn->cookie;
+	} else if (!session->carrier) {
+		session->carrier = conn->cookie;
 		if (conn->flags & CONN_IGNORED) {
-			__sync_fetch_and_or(&session->flags, TLS_IGNORED);
+			__sync_fetch_and_or(&session->conn.flags, CONN_IGNORED);
 			evidence = TLS_EVIDENCE_IGNORED;
 		}
 		tell_secure(session, evidence);

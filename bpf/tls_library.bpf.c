@@ -4,6 +4,7 @@
  * GnuTLS): what is written and read in plaintext. Where the probes stand is
  * chosen by user space (receiver/tls); the attach cookie says what each is.
  */
+#define PREEMPTIBLE
 #include "kernel.h"
 #include <bpf/bpf_helpers.h>
 #include "compat.h"
@@ -23,7 +24,7 @@ static __always_inline int enter(struct pt_regs *ctx)
 		return 0;
 	thread = bpf_task_storage_get(&tls_threads, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!thread) {
-		tls_count(COUNTER_STORAGE_FULL, 1);
+		count(COUNTER_STORAGE_FULL, 1);
 		return 0;
 	}
 	depth = live_depth(thread, stack);
@@ -99,7 +100,7 @@ static __always_inline int made_record(struct pt_regs *ctx)
 	key.object = thread->frames[(depth - 1) % MAX_TLS_FRAMES].object;
 	key.tgid = record.tgid = task->tgid;
 	session = bpf_map_lookup_elem(&tls_sessions, &key);
-	if (session && (session->cookie || session->flags))
+	if (session && (session->carrier || session->conn.flags))
 		return 0;
 	if (bpf_probe_read_user(record.words, sizeof(record.words), (void *)argument2(ctx)) ||
 	    !is_tls_record((u8 *)record.words))
@@ -117,8 +118,7 @@ static __always_inline int forget(struct pt_regs *ctx)
 
 	if (!session)
 		return 0;
-	if (!(session->flags & (TLS_IGNORED | TLS_CONTESTED)))
-		tell_session_end(session);
+	tls_end(session);
 	bpf_map_delete_elem(&tls_sessions, &key);
 	return 0;
 }

@@ -5,6 +5,7 @@
 
 #include "capture.h"
 #include "connection.h"
+#include "thread_context.h"
 #include "walk.h"
 #include "wishes.h"
 
@@ -108,7 +109,7 @@ static __noinline int send_large(const struct moved *moved, const struct buffers
 	capture->fill = 0;
 	capture->missing = buffers->missing ? buffers->missing : MISSING_WINDOW;
 	capture->wake = moved->wake;
-	lost = send_composed();
+	lost = VARIANT(send_composed)();
 	if (lost)
 		shed(moved->conn, lost);
 	else
@@ -201,8 +202,56 @@ static __always_inline u64 guess_chunks(struct buffers *buffers, u64 start, u32 
 
 	if (!is_turn)
 		return start;
-	head = guess_head(buffers->address, buffers->vectors, size);
+	head = VARIANT(guess_head)(buffers->address, buffers->vectors, size);
 	return head ? start + head : 0;
+}
+
+/*
+ * Tells of an I/O what user space wants of it. `moved` lacks `to` and `wake`;
+ * `is_turn`: the first of its direction after the other one.
+ */
+static __always_inline int tell_io(struct moved *moved, struct buffers *buffers, const struct wishes *wishes,
+				   u32 direction, bool is_turn)
+{
+	struct conn *conn = moved->conn;
+	struct walk *walk = &conn->walk[direction];
+	u64 start = moved->start, end = moved->end, walk_from = 0;
+	u64 limit = wishes->parsed + WINDOW_SIZE;
+	u32 size = end - start;
+	bool is_walking;
+
+	if (limit < conn->flow[direction].limit)
+		limit = conn->flow[direction].limit;
+	if (moved->from == start)
+		moved->flags |= IO_START;
+	moved->wake = end > limit - WINDOW_SIZE / 2;
+
+	/* Of what a client asks and a server answers. */
+	if (direction == SENT && is_turn) {
+		u32 generation = places_generation();
+
+		if (unlikely(conn->contextless != generation) &&
+		    (moved->flags & (IO_START | IO_UNORDERED)) == IO_START && !buffers->missing &&
+		    !VARIANT(send_context)(conn->cookie, start, moved->time, size, moved->flags & IO_SENT))
+			conn->contextless = generation;
+	}
+
+	/* The next chunk-size line passed while nothing was looked at (shed, or moved unseen): there is nothing to go
+	 * on from. */
+	is_walking = conn->flags & walk_flag(direction);
+	if (unlikely(is_walking && walk->next + walk->line_fill < start)) {
+		stop_walk(conn, direction, moved->time);
+		is_walking = false;
+	}
+	if (unlikely(is_walking))
+		walk_from = start;
+	else if (unlikely(wishes->walk && wishes->walk >= start && wishes->walk < end))
+		walk_from = wishes->walk;
+	else if (unlikely(size >= MIN_GUESS_SIZE && !buffers->missing && moved->from == start && start != walk->barred))
+		walk_from = guess_chunks(buffers, start, size, is_turn);
+	if (unlikely(walk_from))
+		return send_walked(moved, buffers, limit, walk_from);
+	return send(moved, buffers, limit);
 }
 
 #endif

@@ -25,7 +25,7 @@
  * and with its LF; the size that it tells goes to walker->chunk. Not static:
  * verified by itself, once.
  */
-__noinline u32 parse_chunk_line(u32 size)
+__noinline u32 VARIANT(parse_chunk_line)(u32 size)
 {
 	struct scratch *scratch = get_scratch();
 	u64 chunk = 0;
@@ -97,7 +97,7 @@ static long walk_step(u32 index, struct walk_context *context)
 		return 1;
 	if (bpf_probe_read_user(walker->line + fill, rest, (void *)(walker->address + (at - walker->at))))
 		return 1;
-	line_size = parse_chunk_line(fill + rest);
+	line_size = VARIANT(parse_chunk_line)(fill + rest);
 	if (line_size == LINE_INCOMPLETE) {
 		walker->line_fill = fill + rest;
 		return 0;
@@ -111,7 +111,7 @@ static long walk_step(u32 index, struct walk_context *context)
 }
 
 /* Follows the chunks of the I/O that the scratch describes, from walker->next on. Not static: verified by itself. */
-__noinline u32 walk_composed(void)
+__noinline u32 VARIANT(walk_composed)(void)
 {
 	struct scratch *scratch = get_scratch();
 	struct walk_context context = {};
@@ -156,7 +156,7 @@ static __always_inline u64 walk_io(struct conn *conn, const struct buffers *buff
 	walker->vector_count = buffers->vectors;
 	walker->size = buffers->vectors ? 0 : request->end - request->start;
 	if (!buffers->missing && walker->next < walker->end)
-		walk_composed();
+		VARIANT(walk_composed)();
 	if (walker->line_fill && walker->next + walker->line_fill >= walker->end)
 		walk->barred = walker->end;
 	if (is_new) {
@@ -216,7 +216,7 @@ static long head_step(u32 index, struct head_context *context)
 
 /* Size of the head that an I/O of `size` bytes begins with, or 0: none that could be told. Not static: verified by
  * itself. */
-__noinline u32 guess_head(u64 address, u32 vectors, u32 size)
+__noinline u32 VARIANT(guess_head)(u64 address, u32 vectors, u32 size)
 {
 	struct head_context context = { .scratch = get_scratch() };
 	struct user_iovec vector = { .base = address, .size = size };

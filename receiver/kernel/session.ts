@@ -3,6 +3,7 @@
 import { fileURLToPath } from 'node:url';
 import {
   type BpfObject,
+  type Capabilities,
   capabilities,
   NativeError,
   openObject,
@@ -155,13 +156,14 @@ export function unixPeerOf(fd: number): Peer | undefined {
 
 /** Loads, attaches, seeds. From the return on, nothing that moves is missed. */
 export function openKernelSession(options: KernelOptions): KernelSession {
-  checkPlatform();
+  const { possibleCpus: cpus } = checkPlatform();
   const filter = compileFilter(options.filter.include, options.filter.exclude);
   const object = attempt('USM_BPF_LOAD', 'load the BPF programs', () =>
     openObject({
       object: objectPath,
       constants: {
         ring_size: u32(options.ringBufferSizeBytes),
+        cpu_count: u32(cpus),
         capture_loopback: u32(options.filter.loopback ? 1 : 0),
         tell_execs: u32(options.tellsExecs === true ? 1 : 0),
         context_attributes: u32(options.hasContextAttributes === true ? 1 : 0),
@@ -175,7 +177,8 @@ export function openKernelSession(options: KernelOptions): KernelSession {
         any_executable: u64(filter.anyExecutable),
         any_cgroup: u64(filter.anyCgroup),
       },
-      mapEntries: { ring: options.ringBufferSizeBytes },
+      // Of each CPU one for programs that can be preempted, and one for the others.
+      mapEntries: { ring: options.ringBufferSizeBytes, scratches: 2 * cpus },
       autoload: {
         ...(options.hasVitals === true ? { vitals_changed: true, seed_vitals: true, living_vitals: true } : {}),
         ...(options.hasRegistration === true ? { proof_sent: true, process_forked: true } : {}),
@@ -218,7 +221,7 @@ function fillFilter(object: BpfObject, filter: FilterTables): void {
   });
 }
 
-function checkPlatform(): void {
+function checkPlatform(): Capabilities {
   const platform = attempt('USM_ADDON_MISSING', 'load the native addon', capabilities);
   const [major = 0, minor = 0] = platform.kernelRelease.split('.').map(Number);
   if (major < 6 || (major === 6 && minor < 3)) {
@@ -235,6 +238,7 @@ function checkPlatform(): void {
       happened: '/sys/kernel/btf/vmlinux does not exist',
     });
   }
+  return platform;
 }
 
 type KernelErrorCode = 'USM_ADDON_MISSING' | 'USM_BPF_LOAD' | 'USM_BPF_ATTACH' | 'USM_SEED_FAILED';

@@ -1,0 +1,179 @@
+// Plaintext of TLS connections on the real kernel, with real libraries on both ends: N of N, none of the wrong process or connection.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { curl } from '../traffic/curl.ts';
+import { startHaproxy } from '../traffic/haproxy.ts';
+import { freePort, startNginx } from '../traffic/nginx.ts';
+import { startProgram } from '../traffic/program.ts';
+import path from 'node:path';
+import { serverCertificate } from '../traffic/certificate.ts';
+import {
+  asExpected,
+  newRun,
+  startClient,
+  startServer,
+  type ClientKind,
+  type EchoServer,
+  type ServerKind,
+} from '../traffic/traffic.ts';
+import { planRequests, type Exchange, type Mix } from '../traffic/truth.ts';
+import { compareTruth } from './compare.ts';
+import { assertBooks, assertTruth, kernelTestSkip, startReceiver, type Stopped } from './harness.ts';
+import { waitFor } from './wait.ts';
+
+const skip = kernelTestSkip();
+const insecure = ['--insecure', '--http1.1'];
+
+/** Every span tells that its exchange was encrypted. */
+function assertHttps({ spans }: Stopped): void {
+  for (const { kind, attributes } of spans) {
+    if (kind === 'SERVER') assert.equal(attributes['url.scheme'], 'https');
+    else assert.match(String(attributes['url.full']), /^https:/);
+  }
+}
+
+for (const serverKind of ['node', 'go', 'python', 'asyncio'] as const satisfies ServerKind[]) {
+  for (const clientKind of ['node', 'go', 'python'] as const satisfies ClientKind[]) {
+    test(
+      `every HTTPS exchange of a ${clientKind} client with a ${serverKind} server makes its two spans`,
+      { skip },
+      async (t) => {
+        const server = await startServer(t, serverKind, { isSecure: true });
+        const client = await startClient(t, clientKind, server);
+        const receiver = await startReceiver(t);
+        const mix: Mix = serverKind === 'asyncio' ? 'plain' : 'all';
+        const truth = await client.run(planRequests(newRun(), 84, mix), { connections: 4 });
+        const stopped = await receiver.stop();
+        assertTruth(stopped, truth);
+        assertHttps(stopped);
+      },
+    );
+  }
+}
+
+test('curl asks nginx by HTTPS: fixed answers, files, and an upstream that is plain or encrypted', { skip }, async (t) => {
+  for (const isUpstreamSecure of [false, true]) {
+    const upstream = await startServer(t, 'node', { isSecure: isUpstreamSecure });
+    const nginx = await startNginx(t, { isSecure: true, isUpstreamSecure, upstream: upstream.target });
+    const receiver = await startReceiver(t);
+    const truth: Exchange[] = [];
+    for (const request of planRequests(newRun(), 24, 'plain')) {
+      const { method, target, bodySize } = request;
+      const result = await curl(`https://127.0.0.1:${nginx.port}${target}`, { method, bodySize, args: insecure });
+      const worker = { pid: Number(result.headers.get('nginx-pid')), service: 'nginx' };
+      const outcome = { status: result.status, responseBodySize: result.responseBodySize };
+      truth.push(asExpected(request, outcome, 'tcp', worker, { pid: result.pid, service: 'curl' }));
+      truth.push(asExpected(request, outcome, 'tcp', { pid: upstream.pid, service: 'echo-server' }, worker));
+    }
+    const stopped = await receiver.stop();
+    assertTruth(stopped, truth);
+    if (isUpstreamSecure) assertHttps(stopped);
+  }
+});
+
+for (const isUpstreamSecure of [false, true]) {
+  const upstreamText = isUpstreamSecure ? 'encrypted' : 'plain';
+  test(`HAProxy ends TLS in front of an ${upstreamText} upstream: both hops, each with its own process`, { skip }, async (t) => {
+    const upstream = await startServer(t, 'go', { isSecure: isUpstreamSecure });
+    const proxy = await startHaproxy(t, { upstream: upstream.target, isUpstreamSecure });
+    const receiver = await startReceiver(t);
+    const front: EchoServer = {
+      ...upstream,
+      service: 'haproxy',
+      target: `127.0.0.1:${proxy.port}`,
+      port: proxy.port,
+      isSecure: true,
+    };
+    const client = await startClient(t, 'python', front);
+    const seen = await client.run(planRequests(newRun(), 56, 'plain'), { connections: 3 });
+    const between = { pid: proxy.pid, service: 'haproxy' };
+    const truth = seen.flatMap((exchange) => [
+      { ...exchange, server: between },
+      { ...exchange, client: between, server: { pid: upstream.pid, service: upstream.service } },
+    ]);
+    assertTruth(await receiver.stop(), truth);
+  });
+}
+
+test('many connections on one thread, of which the TLS objects take the addresses of others', { skip }, async (t) => {
+  const servers = await Promise.all((['node', 'python', 'go'] as const).map((kind) => startServer(t, kind, { isSecure: true })));
+  const receiver = await startReceiver(t);
+  const script = path.join(import.meta.dirname, '../traffic/python/interleaved_client.py');
+  const client = startProgram(t, 'python3', [script, ...servers.map(({ target }) => target)]);
+  const { pid } = await client.next('ready');
+  const requests = planRequests(newRun(), 600, 'plain');
+  client.send(JSON.stringify({ requests }));
+  const truth: Exchange[] = [];
+  for (let i = 0; i < requests.length; i++) {
+    const line = await client.next('exchange', 60_000);
+    const server = servers.find((candidate) => candidate.pid === Number(line['serverPid']));
+    const request = requests.find(({ id }) => id === line['id']);
+    assert.ok(server !== undefined && request !== undefined);
+    const party = { pid: server.pid, service: server.service };
+    truth.push(asExpected(request, line, 'tcp', party, { pid: Number(pid), service: 'interleaved_client' }));
+  }
+  assertTruth(await receiver.stop(), truth);
+});
+
+test('each worker of a Node.js cluster has its own exchanges', { skip }, async (t) => {
+  const port = await freePort();
+  const { certificate, key } = serverCertificate();
+  const script = path.join(import.meta.dirname, '../traffic/node/cluster-server.mjs');
+  const program = startProgram(t, process.execPath, [script, '3', String(port), '127.0.0.1'], {
+    env: { TLS_CERTIFICATE: certificate, TLS_KEY: key },
+  });
+  for (let i = 0; i < 3; i++) await program.next('listening');
+  const server: EchoServer = {
+    kind: 'node',
+    pid: program.pid,
+    service: 'echo-server',
+    family: 'ipv4',
+    target: `127.0.0.1:${port}`,
+    port,
+    isSecure: true,
+    program,
+    stop: () => program.stop(),
+  };
+  const receiver = await startReceiver(t);
+  const clients = await Promise.all((['go', 'python'] as const).map((kind) => startClient(t, kind, server)));
+  const truths = await Promise.all(clients.map((client) => client.run(planRequests(newRun(), 120, 'all'), { connections: 6 })));
+  const truth = truths.flat();
+  assert.equal(new Set(truth.map((exchange) => exchange.server?.pid)).size, 3);
+  assertTruth(await receiver.stop(), truth);
+});
+
+for (const [serverKind, clientKind] of [
+  ['node', 'go'],
+  ['go', 'python'],
+  ['python', 'node'],
+] as const satisfies [ServerKind, ClientKind][]) {
+  test(
+    `receivers that come and go see nothing wrong between a ${clientKind} client and a ${serverKind} server`,
+    { skip },
+    async (t) => {
+      const server = await startServer(t, serverKind, { isSecure: true });
+      const client = await startClient(t, clientKind, server);
+      const truth: Exchange[] = [];
+      const stopping = new AbortController();
+      const traffic = (async () => {
+        while (!stopping.signal.aborted)
+          truth.push(...(await client.run(planRequests(newRun(), 8, 'plain'), { connections: 4 })));
+      })();
+      const runs: Stopped[] = [];
+      for (let i = 0; i < 4; i++) {
+        const receiver = await startReceiver(t);
+        const before = truth.length;
+        await waitFor('traffic that is seen', () => truth.length > before + 100, 20_000);
+        runs.push(await receiver.stop());
+      }
+      stopping.abort();
+      await traffic;
+      for (const stopped of runs) {
+        assertBooks(stopped);
+        assert.equal(compareTruth(truth, stopped.spans, { mayMiss: true }), undefined);
+        // The connections are older than the receiver: joined at the next boundary, and followed from there.
+        assert.ok(stopped.spans.length >= 100, `${stopped.spans.length} spans: ${JSON.stringify(stopped.ledger)}`);
+      }
+    },
+  );
+}
