@@ -14,6 +14,7 @@
 static __always_inline int enter(struct pt_regs *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
+	u64 object = argument1(ctx), buffer = argument2(ctx), count_pointer = argument4(ctx);
 	u64 flags = bpf_get_attach_cookie(ctx);
 	u64 stack = stack_pointer(ctx);
 	struct tls_thread *thread;
@@ -34,12 +35,12 @@ static __always_inline int enter(struct pt_regs *ctx)
 	}
 	/* One function of the library is made of another: the outer one tells. */
 	frame = &thread->frames[(depth - 1) % MAX_TLS_FRAMES];
-	if (depth && frame->object == argument1(ctx) && frame->buffer == argument2(ctx))
+	if (depth && frame->object == object && frame->buffer == buffer)
 		return 0;
 	frame = &thread->frames[depth % MAX_TLS_FRAMES];
-	frame->object = argument1(ctx);
-	frame->buffer = argument2(ctx);
-	frame->count = flags & PROBE_COUNT_POINTER ? argument4(ctx) : 0;
+	frame->object = object;
+	frame->buffer = buffer;
+	frame->count = flags & PROBE_COUNT_POINTER ? count_pointer : 0;
 	frame->stack = stack;
 	frame->time = 0;
 	frame->flags = flags;
