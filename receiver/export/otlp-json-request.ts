@@ -2,10 +2,9 @@
 // (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding).
 import type { Resource } from '../model/resource.ts';
 import type { AttributeList, AttributeValue } from '../model/span.ts';
+import { EncodedNames } from './encoded-names.ts';
 import type { InstrumentationScope } from './exporter.ts';
 
-/** Attribute names come from a fixed vocabulary; one that is beyond it is encoded each time. */
-const MAX_CACHED_KEYS = 1024;
 const COMMA = Buffer.from(',');
 
 export interface RequestKeys {
@@ -21,7 +20,7 @@ export class JsonRequest {
   readonly #requestKeys: RequestKeys;
   readonly #scope: string;
   readonly #schemaUrl: string;
-  readonly #keys = new Map<string, string>();
+  readonly #keys = new EncodedNames(encodeKey);
   readonly #resources = new WeakMap<Resource, string>();
   #groups = new Map<Resource, Buffer[]>();
   #bytes = 0;
@@ -75,7 +74,7 @@ export class JsonRequest {
     let text = '[';
     for (let i = 0; i + 1 < attributes.length; i += 2) {
       if (i > 0) text += ',';
-      text += `${this.#key(attributes[i] as string)}${anyValue(attributes[i + 1] as AttributeValue)}}`;
+      text += `${this.#keys.of(attributes[i] as string)}${anyValue(attributes[i + 1] as AttributeValue)}}`;
     }
     return `${text}]`;
   }
@@ -85,21 +84,17 @@ export class JsonRequest {
     if (known !== undefined) return known;
     let text = '';
     for (const [name, value] of resource.attributes) {
-      text += `${text === '' ? '' : ','}${this.#key(name)}${anyValue(value)}}`;
+      text += `${text === '' ? '' : ','}${this.#keys.of(name)}${anyValue(value)}}`;
     }
     const encoded = text === '' ? '{}' : `{"attributes":[${text}]}`;
     this.#resources.set(resource, encoded);
     return encoded;
   }
+}
 
-  /** The beginning of a KeyValue, up to its value. */
-  #key(name: string): string {
-    const known = this.#keys.get(name);
-    if (known !== undefined) return known;
-    const key = `{"key":${JSON.stringify(name)},"value":`;
-    if (this.#keys.size < MAX_CACHED_KEYS) this.#keys.set(name, key);
-    return key;
-  }
+/** The beginning of a KeyValue, up to its value. */
+function encodeKey(name: string): string {
+  return `{"key":${JSON.stringify(name)},"value":`;
 }
 
 function anyValue(value: AttributeValue): string {

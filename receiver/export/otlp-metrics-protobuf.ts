@@ -11,12 +11,12 @@ import type {
   ResourceMetric,
 } from '../model/metric.ts';
 import type { AttributeList, AttributeValue } from '../model/span.ts';
+import { EncodedNames } from './encoded-names.ts';
 import type { InstrumentationScope, RequestEncoder, UnixTime } from './exporter.ts';
 import { encodeKey, encodeResource, RequestEnvelope, writeKeyValue } from './otlp-protobuf-envelope.ts';
 import { ProtobufWriter } from './protobuf-writer.ts';
 import { ResourceGroups } from './resource-groups.ts';
 
-const MAX_CACHED_KEYS = 1024;
 /** Only the widths of the guesses matter. */
 const EXPECTED_METRIC_BYTES = 200_000;
 const EXPECTED_POINT_BYTES = 500;
@@ -30,7 +30,7 @@ export class MetricRequestEncoder implements RequestEncoder<ResourceMetric> {
   readonly #envelope: RequestEnvelope;
   readonly #writer = new ProtobufWriter();
   readonly #groups = new ResourceGroups(encodeResource);
-  readonly #keys = new Map<string, Uint8Array>();
+  readonly #keys = new EncodedNames(encodeKey);
 
   constructor(scope: InstrumentationScope, clock: UnixTime) {
     this.#envelope = new RequestEnvelope(scope);
@@ -209,16 +209,8 @@ export class MetricRequestEncoder implements RequestEncoder<ResourceMetric> {
 
   #attributes(tag: number, attributes: AttributeList): void {
     for (let i = 0; i + 1 < attributes.length; i += 2) {
-      writeKeyValue(this.#writer, tag, this.#key(attributes[i] as string), attributes[i + 1] as AttributeValue);
+      writeKeyValue(this.#writer, tag, this.#keys.of(attributes[i] as string), attributes[i + 1] as AttributeValue);
     }
-  }
-
-  #key(name: string): Uint8Array {
-    const known = this.#keys.get(name);
-    if (known !== undefined) return known;
-    const key = encodeKey(name);
-    if (this.#keys.size < MAX_CACHED_KEYS) this.#keys.set(name, key);
-    return key;
   }
 }
 

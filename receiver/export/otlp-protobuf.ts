@@ -2,13 +2,12 @@
 // (https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/trace/v1/trace.proto).
 // Why it is our own: docs/decisions/0002-own-otlp-encoder.md.
 import type { AttributeList, AttributeValue, Span } from '../model/span.ts';
+import { EncodedNames } from './encoded-names.ts';
 import type { InstrumentationScope, RequestEncoder, UnixTime } from './exporter.ts';
 import { encodeKey, encodeResource, RequestEnvelope, writeKeyValue } from './otlp-protobuf-envelope.ts';
 import { ProtobufWriter } from './protobuf-writer.ts';
 import { ResourceGroups } from './resource-groups.ts';
 
-/** Attribute names come from a fixed vocabulary; one that is beyond it is encoded each time. */
-const MAX_CACHED_KEYS = 1024;
 /** Attributes beyond this position are encoded without looking at the span before. */
 const MAX_POSITIONS = 64;
 /** Resources of one request that have a memory of their own; more than that share. */
@@ -27,7 +26,7 @@ export class TraceRequestEncoder implements RequestEncoder<Span> {
   /** Spans as fields of a ScopeSpans, in the order in which they came. */
   readonly #writer = new ProtobufWriter();
   readonly #groups = new ResourceGroups(encodeResource);
-  readonly #keys = new Map<string, Uint8Array>();
+  readonly #keys = new EncodedNames(encodeKey);
   readonly #memories: readonly Memory[] = Array.from({ length: MEMORIES }, createMemory);
   /** Counts up whenever remembered offsets become invalid. */
   #generation = 0;
@@ -127,12 +126,12 @@ export class TraceRequestEncoder implements RequestEncoder<Span> {
       if (runFrom !== runTo) writer.repeat(runFrom, runTo);
       runFrom = runTo = 0;
       if (last === undefined) {
-        writeKeyValue(writer, 0x4a, this.#key(name), value);
+        writeKeyValue(writer, 0x4a, this.#keys.of(name), value);
         continue;
       }
       if (last.name !== name) {
         last.name = name;
-        last.key = this.#key(name);
+        last.key = this.#keys.of(name);
       }
       last.value = value;
       last.generation = generation;
@@ -141,14 +140,6 @@ export class TraceRequestEncoder implements RequestEncoder<Span> {
       last.to = writer.position;
     }
     if (runFrom !== runTo) writer.repeat(runFrom, runTo);
-  }
-
-  #key(name: string): Uint8Array {
-    const known = this.#keys.get(name);
-    if (known !== undefined) return known;
-    const key = encodeKey(name);
-    if (this.#keys.size < MAX_CACHED_KEYS) this.#keys.set(name, key);
-    return key;
   }
 }
 

@@ -16,12 +16,16 @@ export const BODY_SIZE_BOUNDS: readonly number[] = [
   0, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864, 268_435_456,
 ];
 
-const serverAttributes: readonly MetricAttribute[] = [
-  { name: 'http.request.method', level: 'required' },
-  { name: 'url.scheme', level: 'required' },
+const outcomeAttributes: readonly MetricAttribute[] = [
   { name: 'error.type', level: 'conditionally_required' },
   { name: 'http.response.status_code', level: 'conditionally_required' },
   { name: 'network.protocol.version', level: 'recommended' },
+];
+
+const serverAttributes: readonly MetricAttribute[] = [
+  { name: 'http.request.method', level: 'required' },
+  { name: 'url.scheme', level: 'required' },
+  ...outcomeAttributes,
   { name: 'server.address', level: 'opt_in' },
   { name: 'server.port', level: 'opt_in' },
 ];
@@ -30,9 +34,7 @@ const clientAttributes: readonly MetricAttribute[] = [
   { name: 'http.request.method', level: 'required' },
   { name: 'server.address', level: 'required' },
   { name: 'server.port', level: 'required' },
-  { name: 'error.type', level: 'conditionally_required' },
-  { name: 'http.response.status_code', level: 'conditionally_required' },
-  { name: 'network.protocol.version', level: 'recommended' },
+  ...outcomeAttributes,
   { name: 'url.scheme', level: 'opt_in' },
 ];
 
