@@ -1,4 +1,4 @@
-// A static, stripped program registers where its threads have their contexts: from then on every transaction is below the span of its own
+// A program in which nobody can find it registers where its threads have their contexts: from then on every transaction is below the span of its own
 // thread, in that process and its children, until it executes another program. What cannot be proven is refused, and changes nothing.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -36,11 +36,14 @@ import { waitFor } from './wait.ts';
 
 const skip = kernelTestSkip();
 
+/** C library, then what has the variable: the static program, or a library. */
+type Build = 'glibc program' | 'glibc library' | 'musl program' | 'musl library';
+
 interface SetUp {
   readonly receiver: Receiver;
   readonly socket: string;
   readonly port: number;
-  readonly start: (libc: Parameters<typeof buildRegistrant>[0], prefix?: readonly string[]) => Promise<Program>;
+  readonly start: (build: Build, prefix?: readonly string[]) => Promise<Program>;
 }
 
 async function setUp(t: TestContext, registration: object = {}, usm: (folder: string) => object = () => ({})): Promise<SetUp> {
@@ -60,10 +63,11 @@ async function setUp(t: TestContext, registration: object = {}, usm: (folder: st
     receiver,
     socket,
     port: (server.address() as AddressInfo).port,
-    start: async (libc, prefix = []) => {
+    start: async (build, prefix = []) => {
+      const [libc, linkage] = build.split(' ') as Parameters<typeof buildRegistrant>;
       // Where other users get at it.
       const file = path.join(folder, 'registrant');
-      if (!existsSync(file)) copyFileSync(buildRegistrant(libc), file);
+      if (!existsSync(file)) copyFileSync(buildRegistrant(libc, linkage), file);
       const program = startProgram(t, file, [socket], { prefix });
       await program.next('ready');
       return program;
@@ -124,13 +128,13 @@ function assertPlanned(stopped: Stopped, planned: readonly Planned[]): void {
   assert.deepEqual([faults.length, faults.slice(0, 3), clients.size], [0, [], 0]);
 }
 
-for (const libc of ['glibc', 'musl'] as const) {
+for (const build of ['glibc program', 'glibc library', 'musl program', 'musl library'] as const) {
   test(
-    `a program (${libc}) that has registered is known with its children, until it executes another one`,
+    `a process (${build}) that has registered is known with its children, until it executes another one`,
     { skip },
     async (t) => {
       const { receiver, port, start } = await setUp(t);
-      const program = await start(libc);
+      const program = await start(build);
       await run(program, 'get', port, 1_000, 50);
       await register(program);
       await run(program, 'get', port, 2_000, 200);
@@ -158,7 +162,7 @@ for (const libc of ['glibc', 'musl'] as const) {
 
 test('a program that says where the variable is not is refused, and nothing is read there from then on', { skip }, async (t) => {
   const { receiver, socket, port, start } = await setUp(t);
-  const program = await start('glibc');
+  const program = await start('glibc program');
   for (const [claim, reason] of [
     ['static -72', /^error proof .*no record with the nonce/],
     ['static -16777216', /^error proof /],
@@ -196,7 +200,7 @@ async function answerTo(t: TestContext, socket: string, claim: string): Promise<
 
 test('nobody proves for another process, not even with its connection', { skip }, async (t) => {
   const { receiver, port, start } = await setUp(t);
-  const program = await start('glibc');
+  const program = await start('glibc program');
   program.send('stranger');
   assert.match(String((await program.next('answer'))['text']), /^error identity .*not the one that connected/);
   await run(program, 'get', port, 1_000, 20);
@@ -205,7 +209,7 @@ test('nobody proves for another process, not even with its connection', { skip }
 
 test('a process of another pid and mount namespace registers like any other', { skip }, async (t) => {
   const { receiver, port, start } = await setUp(t);
-  const program = await start('musl', ['unshare', '--pid', '--mount', '--fork', '--kill-child']);
+  const program = await start('musl program', ['unshare', '--pid', '--mount', '--fork', '--kill-child']);
   await register(program);
   await run(program, 'get', port, 1_000, 50);
   await run(program, 'fork', port, 2_000, 50);
@@ -236,11 +240,11 @@ test('of a receiver in a pid namespace, whoever is in it registers, and nobody o
   const pid = String(unshare.pid);
   const inside = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
 
-  const outsider = await start('glibc');
+  const outsider = await start('glibc program');
   outsider.send('register');
   const { result, text } = await outsider.next('registered');
   assert.deepEqual([result, /identity .*pid namespace/.test(String(text))], [-13, true]);
-  const insider = await start('glibc', ['nsenter', '--pid', '--target', inside]);
+  const insider = await start('glibc program', ['nsenter', '--pid', '--target', inside]);
   await register(insider);
   await run(outsider, 'get', port, 1_000, 10);
   await run(insider, 'get', port, 2_000, 10);
@@ -254,7 +258,7 @@ test('of a receiver in a pid namespace, whoever is in it registers, and nobody o
 test('the mode of the socket says who may register', { skip }, async (t) => {
   const nobody = ['setpriv', '--reuid=65534', '--regid=65533', '--clear-groups'];
   const closed = await setUp(t);
-  const refused = await closed.start('glibc', nobody);
+  const refused = await closed.start('glibc program', nobody);
   refused.send('register');
   const { result, text } = await refused.next('registered');
   assert.deepEqual([result, String(text).includes('errno 13')], [-13, true]);
@@ -263,7 +267,7 @@ test('the mode of the socket says who may register', { skip }, async (t) => {
   const open = await setUp(t, { mode: '0660', group: 65533 });
   const { mode, gid } = statSync(open.socket);
   assert.deepEqual([mode & 0o7777, gid], [0o660, 65533]);
-  const program = await open.start('glibc', nobody);
+  const program = await open.start('glibc program', nobody);
   await register(program);
   await run(program, 'get', open.port, 1_000, 20);
   assertPlanned(await open.receiver.stop(), [{ first: 1_000, count: 20, isBelow: true }]);
@@ -306,7 +310,7 @@ const flood = `
 
 test('a user that floods the socket costs nobody else a registration, a transaction or a context', { skip }, async (t) => {
   const { receiver, socket, port, start } = await setUp(t, { mode: '0666' });
-  const program = await start('glibc');
+  const program = await start('glibc program');
   const child = spawn('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, '-e', flood, socket], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -328,7 +332,7 @@ test('registering is no traffic: it appears in no book', { skip }, async (t) => 
   const { receiver, port, start } = await setUp(t, {}, (folder) => ({
     filter: { include: [{ executables: [path.join(folder, 'registrant')] }] },
   }));
-  const program = await start('glibc');
+  const program = await start('glibc program');
   for (let time = 0; time < 10; time++) await register(program);
   await run(program, 'get', port, 1_000, 10);
   const stopped = await receiver.stop();

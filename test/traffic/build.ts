@@ -69,14 +69,26 @@ export function buildContextPeer(linkage: 'program' | 'library'): string {
   });
 }
 
-/** Static and stripped: nobody finds the variable of otel-thread-context in it. */
-export function buildRegistrant(libc: 'glibc' | 'musl'): string {
+/**
+ * Stripped, and of a process that publishes no process context: nobody finds the variable of otel-thread-context in it. 'program': static;
+ * 'library': the variable is a shared library's, in a module's block.
+ */
+export function buildRegistrant(libc: 'glibc' | 'musl', linkage: 'program' | 'library'): string {
   const library = '../../otel-thread-context';
   const writer = readdirSync(path.join(here, library, 'src')).map((name) => `${library}/src/${name}`);
-  const sources = ['c/registrant.c', ...writer.filter((name) => name.endsWith('.c'))];
+  const sources = writer.filter((name) => name.endsWith('.c'));
   const headers = [`${library}/include/otel_thread_context.h`, ...writer.filter((name) => !name.endsWith('.c'))];
-  return built(`registrant-${libc}`, [...sources, ...headers], (output) => {
-    const flags = ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-pthread', '-static', '-s', `-I${library}/include`];
-    execFileSync(libc === 'musl' ? 'musl-gcc' : 'cc', [...flags, '-o', output, ...sources], { cwd: here });
+  const flags = ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-pthread', '-s', `-I${library}/include`];
+  const run = (...args: string[]): void => {
+    execFileSync(libc === 'musl' ? 'musl-gcc' : 'cc', [...flags, ...args], { cwd: here });
+  };
+  return built(`registrant-${libc}-${linkage}`, ['c/registrant.c', ...sources, ...headers], (output) => {
+    if (linkage === 'program') {
+      run('-static', '-o', output, 'c/registrant.c', ...sources);
+      return;
+    }
+    const shared = path.join(path.dirname(output), `libregistrant-${libc}.so`);
+    run('-shared', '-fPIC', `-Wl,-soname,${path.basename(shared)}`, '-o', shared, ...sources);
+    run('-o', output, 'c/registrant.c', shared, `-Wl,-rpath,${path.dirname(output)}`);
   });
 }

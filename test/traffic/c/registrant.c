@@ -1,11 +1,11 @@
 /*
- * A client that is in a span of its own in each request, in a program in which nobody can find the variable: static and
- * stripped. It says by itself where the variable is (otel-thread-context/ABI.md, Registration), and tries what it may
- * not.
+ * A client that is in a span of its own in each request, in a process in which nobody can find the variable: stripped,
+ * and it publishes no process context. It says by itself where the variable is (otel-thread-context/ABI.md,
+ * Registration), and tries what it may not.
  *
  *   registrant SOCKET            prints {"kind":"ready"}, then does what the lines that it reads say:
  *     register                   registers; {"kind":"registered","result":R,"text":"…"}
- *     get PORT FIRST COUNT       requests FIRST … FIRST+COUNT-1, each in a thread of its own; {"kind":"done"}
+ *     get PORT FIRST COUNT       requests FIRST … FIRST+COUNT-1, in turns of this thread and another; {"kind":"done"}
  *     fork PORT FIRST COUNT      the same in a child
  *     exec PORT FIRST COUNT      the same after executing this program once more, which reads on
  *     stranger                   a child sends the proof of its parent's claim; {"kind":"answer","text":"…"}
