@@ -87,6 +87,56 @@ full:
 	return 0;
 }
 
+/*
+ * So is what two vectors hold, mostly a head and its body. Where the second
+ * begins is not known to the verifier, so there is room for a whole one there.
+ */
+#define SEND_PAIR(capacity)                                                                                   \
+	if (size <= (capacity)) {                                                                             \
+		struct {                                                                                      \
+			struct io_event event;                                                                \
+			u8 data[2 * (capacity)];                                                              \
+		} * record;                                                                                   \
+		if (first > (capacity) || rest > (capacity)) /* for the verifier */                           \
+			return 0;                                                                             \
+		record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);                                      \
+		if (unlikely(!record))                                                                        \
+			goto full;                                                                            \
+		fill_io(&record->event, moved);                                                               \
+		record->event.size = size;                                                                    \
+		record->event.captured = size;                                                                \
+		if (unlikely(bpf_probe_read_user(record->data, first, (void *)pair[0].base))) {               \
+			record->event.captured = 0;                                                           \
+			record->event.header.flags |= MISSING_FAULT << 4;                                     \
+		} else if (unlikely(bpf_probe_read_user(record->data + first, rest, (void *)pair[1].base))) { \
+			record->event.captured = first;                                                       \
+			record->event.header.flags |= MISSING_FAULT << 4;                                     \
+		}                                                                                             \
+		bpf_ringbuf_submit(record, wakeup(&record->event.header, moved->wake));                       \
+		note_told(moved->conn, moved->flags);                                                         \
+		return 0;                                                                                     \
+	}
+
+static __noinline int send_pair(const struct moved *moved, u64 vectors)
+{
+	u64 size = moved->end - moved->from, first, rest;
+	struct user_iovec pair[2];
+
+	if (bpf_probe_read_user(pair, sizeof(pair), (void *)vectors))
+		pair[0].size = pair[1].size = 0;
+	first = pair[0].size < size ? pair[0].size : size;
+	rest = size - first;
+	barrier_var(first);
+	barrier_var(rest);
+	SEND_PAIR(256)
+	SEND_PAIR(512)
+	SEND_PAIR(1024)
+	SEND_PAIR(SMALL_SIZE)
+full:
+	refused(moved->conn, size);
+	return 0;
+}
+
 /* Everything else: composed in this CPU's scratch. */
 static __noinline int send_large(const struct moved *moved, const struct buffers *buffers)
 {
@@ -137,9 +187,12 @@ static __always_inline int send(struct moved *moved, struct buffers *buffers, u6
 		moved->to = limit;
 	if (unlikely(buffers->missing || moved->to < moved->from))
 		moved->to = moved->from;
-	if (likely(moved->to == moved->end && !buffers->vectors && !buffers->missing &&
-		   moved->end - moved->from <= SMALL_SIZE))
-		return send_small(moved, buffers->address + (moved->from - moved->start));
+	if (likely(moved->to == moved->end && !buffers->missing && moved->end - moved->from <= SMALL_SIZE)) {
+		if (likely(!buffers->vectors))
+			return send_small(moved, buffers->address + (moved->from - moved->start));
+		if (buffers->vectors == 2 && moved->from == moved->start)
+			return send_pair(moved, buffers->address);
+	}
 	return send_large(moved, buffers);
 }
 
