@@ -115,8 +115,8 @@ static __noinline int use_messages(struct buffers *buffers, int size, bool sendi
 	}
 	if (cursor.next == total || (sending && (u32)size < sum.total))
 		bpf_map_delete_elem(&cursors, &tid);
-	else
-		bpf_map_update_elem(&cursors, &tid, &cursor, BPF_ANY);
+	else if (!bpf_map_update_elem(&cursors, &tid, &cursor, BPF_ANY))
+		has_cursors = true;
 	return 0;
 }
 

@@ -33,7 +33,7 @@ static __noinline int io_failed(struct sock *sk, struct conn *conn, int error, u
 
 	if (!(conn->flags & CONN_DECIDED))
 		return 0;
-	if (is_message_array(task)) {
+	if (has_cursors && is_message_array(task)) {
 		struct buffers none = {};
 
 		find_buffers(&none, task, error, direction == SENT);
@@ -47,6 +47,31 @@ static __noinline int io_failed(struct sock *sk, struct conn *conn, int error, u
 		emit_end(conn, &event, direction == SENT ? IO_SENT : 0);
 	}
 	return 0;
+}
+
+/*
+ * Most sockets of a host may be none of ours. What bpf_sk_storage_get() would
+ * find in its cache is looked at without the call; 0 where it is not there.
+ */
+static __always_inline u32 peek_flags(struct sock *sk)
+{
+	struct bpf_local_storage_map *map =
+		bpf_rdonly_cast(&conns, bpf_core_type_id_kernel(struct bpf_local_storage_map));
+	struct bpf_local_storage *storage = sk->sk_bpf_storage;
+	struct bpf_local_storage_data *data;
+	struct seqcount *flags;
+
+	if (!storage)
+		return 0;
+	storage = bpf_rdonly_cast((void *)storage + map->cache_idx * sizeof(void *),
+				  bpf_core_type_id_kernel(struct bpf_local_storage));
+	data = storage->cache[0];
+	if (!data || data->smap != map)
+		return 0;
+	flags = bpf_rdonly_cast((void *)data + bpf_core_field_offset(struct bpf_local_storage_data, data) +
+					__builtin_offsetof(struct conn, flags),
+				bpf_core_type_id_kernel(struct seqcount));
+	return flags->sequence;
 }
 
 static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u32 direction)
@@ -66,6 +91,11 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 	if (likely(is_tcp(sk)))
 		tcp = as_tcp_sock(sk);
 	else if (!is_unix_stream(sk))
+		return 0;
+	if ((peek_flags(sk) & (CONN_IGNORED | CONN_TLS)) == CONN_IGNORED)
+		return 0;
+	/* Mostly that there is nothing to read yet. */
+	if (unlikely(result < 0) && result != -ECONNRESET && result != -EPIPE && likely(!has_cursors))
 		return 0;
 	conn = bpf_sk_storage_get(&conns, sk, 0, 0);
 	if (conn && (conn->flags & CONN_IGNORED)) {

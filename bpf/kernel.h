@@ -110,8 +110,26 @@ struct pid {
 	struct upid numbers[1]; /* the initial namespace's first */
 };
 
+struct bpf_local_storage_map {
+	u16 cache_idx;
+};
+
+struct bpf_local_storage_data {
+	struct bpf_local_storage_map *smap;
+	u8 data[0];
+};
+
+struct bpf_local_storage {
+	struct bpf_local_storage_data *cache[1];
+};
+
+struct seqcount {
+	u32 sequence;
+};
+
 struct sock {
 	struct sock_common __sk_common;
+	struct bpf_local_storage *sk_bpf_storage;
 	u8 sk_kern_sock : 1;
 	u8 sk_shutdown;
 	u8 sk_userlocks;

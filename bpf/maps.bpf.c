@@ -48,6 +48,7 @@ const volatile u64 any_cgroup = 0;
 
 u32 self_tgid = 0;
 u32 is_seeded = 0;
+u32 has_cursors = 0;
 u64 tls_session_count = 0;
 u64 registers_offset = 0;
 

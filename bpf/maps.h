@@ -386,6 +386,8 @@ extern struct paths_map cgroups SEC(".maps");
 extern u32 self_tgid;
 /* The sockets that are older than us have all been seen. */
 extern u32 is_seeded;
+/* A call with several messages has been seen: threads may have cursors. */
+extern u32 has_cursors;
 /* Of SHED_ALL, how many connections are left out. User space writes it through shared memory: a map of its own. */
 extern volatile u32 shed_share;
 /* How many claims there are. User space writes it, likewise. */
