@@ -21,7 +21,7 @@ import type { Abort, Nanoseconds, Transaction } from '../model/transaction.ts';
 import type { Controls } from './controls.ts';
 import type { IoEvent, OpenEvent, WalkEvent } from '../model/stream-event.ts';
 import { type Flow, flowAt, holeOf } from './flow.ts';
-import { recogniseRole, startOf } from './recognition.ts';
+import { beginsHttp2, recogniseRole, startOf } from './recognition.ts';
 import { WaitingEvents } from './waiting.ts';
 
 export interface ConnectionContext {
@@ -279,6 +279,7 @@ export class Connection implements ConversationSink {
     if (this.#isIgnored) return;
     this.#isIgnored = true;
     if (reason === 'not_http') this.#context.books.connectionNotHttp();
+    if (reason === 'http2') this.#context.books.connectionUnattributed('http2');
     this.#context.onIgnored(this, reason);
   }
 
@@ -451,7 +452,9 @@ export class Connection implements ConversationSink {
       this.#conversation = protocol.open(this.#info, this.#start, this);
       return this.#conversation;
     }
-    this.giveUp('not_http');
+    const isHttp2 =
+      this.#start === 'beginning' && beginsHttp2(side, event.bytes.subarray(event.from, event.from + event.captured));
+    this.giveUp(isHttp2 ? 'http2' : 'not_http');
     return undefined;
   }
 
