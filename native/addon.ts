@@ -32,7 +32,7 @@ export interface NativeSession {
   attach(names: readonly string[]): AttachFailure[];
   /** The number by which detachProbes() knows them. */
   attachProbes(program: string, file: string, offsets: BigUint64Array, cookies: BigUint64Array): number | Failure;
-  detachProbes(id: number): void;
+  detachProbes(id: number, isInBackground: boolean): void;
   iterate(program: string, map: string, limit: number): Uint8Array | Failure;
   programs(): ProgramStatistics[] | Failure;
   findMap(name: string): NativeMap | undefined;

@@ -214,9 +214,19 @@ Status BpfSession::AttachProbes(const std::string& name, const std::string& file
   return Status::Ok();
 }
 
-void BpfSession::DetachProbes(uint32_t id) {
-  probes_.erase(id);
-  multi_probes_.erase(id);
+ProbeHandles BpfSession::TakeProbes(uint32_t id) {
+  ProbeHandles taken;
+  const auto links = probes_.find(id);
+  if (links != probes_.end()) {
+    taken.links = std::move(links->second);
+    probes_.erase(links);
+  }
+  const auto multi = multi_probes_.find(id);
+  if (multi != multi_probes_.end()) {
+    taken.multi = std::move(multi->second);
+    multi_probes_.erase(multi);
+  }
+  return taken;
 }
 
 Status BpfSession::Iterate(const std::string& name, const std::string& map_name, size_t limit,

@@ -53,6 +53,12 @@ struct AttachFailure {
   Status status;
 };
 
+/** Probes that were attached together. */
+struct ProbeHandles {
+  std::vector<LinkHandle> links;
+  Fd multi;
+};
+
 class BpfSession {
  public:
   /** Opens, prepares and loads. Either all of it happens or nothing stays. */
@@ -67,7 +73,8 @@ class BpfSession {
   Status AttachProbes(const std::string& program, const std::string& file,
                       const std::vector<uint64_t>& offsets, const std::vector<uint64_t>& cookies,
                       uint32_t* id);
-  void DetachProbes(uint32_t id);
+  /** They stay attached until what is returned is destroyed, which takes the kernel some time. */
+  ProbeHandles TakeProbes(uint32_t id);
 
   /** Runs an iterator program to its end and collects its output. `map`: what it walks, or ''. */
   Status Iterate(const std::string& program, const std::string& map, size_t limit,

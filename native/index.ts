@@ -119,8 +119,8 @@ export class BpfObject {
     const offsets = BigUint64Array.from(sites, ({ offset }) => BigInt(offset));
     const cookies = BigUint64Array.from(sites, ({ cookie }) => cookie);
     const id = check(this.#open().attachProbes(program, file, offsets, cookies));
-    return new Probes(() => {
-      if (!this.#isClosed) this.#session.detachProbes(id);
+    return new Probes((isInBackground) => {
+      if (!this.#isClosed) this.#session.detachProbes(id, isInBackground);
     });
   }
 
@@ -187,16 +187,22 @@ export interface ProbeSite {
 
 /** A program at instructions of a file. */
 export class Probes {
-  #detach: (() => void) | undefined;
+  #detach: ((isInBackground: boolean) => void) | undefined;
 
   /** Use {@link BpfObject.attachProbes}. */
-  constructor(detach: () => void) {
+  constructor(detach: (isInBackground: boolean) => void) {
     this.#detach = detach;
   }
 
   /** Detaches all. May be called twice; closing the object does it too. */
   close(): void {
-    this.#detach?.();
+    this.#detach?.(false);
+    this.#detach = undefined;
+  }
+
+  /** As close(), which blocks for tens of milliseconds; this does not, but the last of them may run until a tenth of a second later. */
+  release(): void {
+    this.#detach?.(true);
     this.#detach = undefined;
   }
 }

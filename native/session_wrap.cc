@@ -22,6 +22,19 @@ Napi::ArrayBuffer MakeBuffer(Napi::Env env, const SharedMapping& mapping, size_t
   return Napi::ArrayBuffer::New(env, mapping->data(), size, release, holder.release());
 }
 
+/** The kernel waits until nobody can be in a probe any more: tens of milliseconds, on a thread of
+ * the pool. */
+class Release : public Napi::AsyncWorker {
+ public:
+  Release(Napi::Env env, ProbeHandles probes) : AsyncWorker(env), probes_(std::move(probes)) {}
+
+ protected:
+  void Execute() override { ProbeHandles released = std::move(probes_); }
+
+ private:
+  ProbeHandles probes_;
+};
+
 Napi::Value Result(const Napi::CallbackInfo& info, int error) {
   return Napi::Number::New(info.Env(), error == 0 ? 0 : -errno);
 }
@@ -87,7 +100,9 @@ Napi::Value SessionWrap::AttachProbes(const Napi::CallbackInfo& info) {
 }
 
 void SessionWrap::DetachProbes(const Napi::CallbackInfo& info) {
-  session_.DetachProbes(info[0].As<Napi::Number>().Uint32Value());
+  ProbeHandles probes = session_.TakeProbes(info[0].As<Napi::Number>().Uint32Value());
+  // Deletes itself when it is done.
+  if (info[1].As<Napi::Boolean>()) (new Release(info.Env(), std::move(probes)))->Queue();
 }
 
 Napi::Value SessionWrap::Iterate(const Napi::CallbackInfo& info) {

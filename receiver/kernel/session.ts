@@ -109,9 +109,17 @@ export class KernelSession {
     return this.#object.iterate('living_vitals', 'vitals');
   }
 
-  /** Has a program run at instructions of a file, in all processes that map it. Throws when the kernel refuses. */
+  /**
+   * Has a program run at instructions of a file, in all processes that map it. Throws when the kernel refuses. After `close` they may
+   * run for a tenth of a second.
+   */
   attachProbes(program: string, file: string, sites: readonly ProbeSite[]): { close(): void } {
-    return this.#object.attachProbes(program, file, sites);
+    const probes = this.#object.attachProbes(program, file, sites);
+    return {
+      close: () => {
+        probes.release();
+      },
+    };
   }
 
   counters(): KernelCounters {

@@ -45,6 +45,8 @@ export interface ProbedFilesCounters {
 const MAX_FILES = 16_384;
 const MAX_PROBED = 512;
 const MAX_PIDS = 64;
+/** The kernel patches every process that has the file, ten microseconds each. */
+const MAX_SITES_AT_ONCE = 3;
 
 export class ProbedFiles {
   readonly #options: ProbedFilesOptions;
@@ -199,8 +201,10 @@ export class ProbedFiles {
       }
       // Whoever enters must be seen to leave, so that comes first.
       for (const [program, ofProgram] of [...byProgram].reverse()) {
-        links.push(attach(program, kernelPath, ofProgram));
-        yield;
+        for (let from = 0; from < ofProgram.length; from += MAX_SITES_AT_ONCE) {
+          links.push(attach(program, kernelPath, ofProgram.slice(from, from + MAX_SITES_AT_ONCE)));
+          yield;
+        }
       }
     } catch (error) {
       for (const link of links.reverse()) link.close();

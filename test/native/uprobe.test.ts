@@ -114,6 +114,27 @@ test(
   },
 );
 
+test('probes that are released are gone soon, and nobody waits for it', options, async () => {
+  const path = copyProgram('released');
+  const object = openUprobe();
+  const { program, offset } = await Program.start(path);
+  const probe = object.attachProbes('on_call', path, [{ offset, cookie: 1n }]);
+  await program.call(1);
+  probe.release();
+  probe.release();
+  probe.close();
+  const deadline = performance.now() + 10_000;
+  for (let before = -1; before !== hits(object, 1n);) {
+    assert.ok(performance.now() < deadline, 'it still runs');
+    before = hits(object, 1n);
+    await program.call(1);
+  }
+  // What is on its way as the object is closed does no harm.
+  object.attachProbes('on_call', path, [{ offset, cookie: 2n }]).release();
+  object.close();
+  await program.call(1);
+});
+
 test('two probes at one instruction both run', options, async () => {
   const path = copyProgram('two');
   const object = openUprobe();
