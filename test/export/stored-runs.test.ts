@@ -104,7 +104,10 @@ test('a run with a dead backend leaves everything, the next one sends it; both s
       storage: { recovered: 50, exported: 50, not_exported: {} },
     },
   );
-  assert.match(second.records.join(), /info Found stored data, which will be sent\. \{"exporter":"otlp","signal":"traces","items":50\}/);
+  assert.match(
+    second.records.join(),
+    /info Found stored data, which will be sent\. \{"exporter":"otlp","signal":"traces","items":50\}/,
+  );
   assert.equal(second.store.rows.size, 0);
 });
 

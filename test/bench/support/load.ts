@@ -70,8 +70,9 @@ export async function runWrk(
   prefix: readonly string[] = [],
 ): Promise<ClosedLoop> {
   const url = `${server.isSecure ? 'https' : 'http'}://127.0.0.1:${server.port}${server.path}`;
-  const [command = 'wrk', ...rest] = [...prefix, 'wrk', '-t1', `-c${connections}`, `-d${seconds}s`, url];
-  const { stdout } = await run(command, rest);
+  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, url];
+  const [first, ...more] = prefix;
+  const { stdout } = await (first === undefined ? run('wrk', args) : run(first, [...more, 'wrk', ...args]));
   const rate = Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]);
   const requests = Number(/(\d+) requests in/.exec(stdout)?.[1]);
   if (!(rate > 0) || /Socket errors|Non-2xx/.test(stdout)) throw new Error(`wrk went wrong:\n${stdout}`);
