@@ -12,6 +12,7 @@ enum bound {
 	WINDOW_SIZE = 64 * 1024, /* bytes of a direction that are copied before user space must follow */
 	FILTER_PATH = 256, /* of a path in a filter, its final 0 included */
 	SHED_ALL = 65536, /* the share of all connections */
+	MAX_LABELS = 8, /* of a goroutine */
 	CONTEXT_ATTRIBUTES = 128, /* bytes of attributes of a thread's context that are copied: all, or none */
 };
 
@@ -26,6 +27,7 @@ enum event_kind {
 	EVENT_SECURE = 8,
 	EVENT_VITALS = 9,
 	EVENT_EXEC = 10,
+	EVENT_LABELS = 11,
 };
 
 /* Low half of event_header.flags of an io_event; the high half is a missing_reason. */
@@ -266,9 +268,29 @@ struct vitals_event {
 	__u8 pad[3];
 };
 
+/* A label of a goroutine, if both parts of it are no longer than this. */
+struct label {
+	__u8 key_size;
+	__u8 value_size;
+	__u8 key[14];
+	__u8 value[32];
+};
+
+/* The pprof labels of the goroutine as it moved [position, position + size), told before those bytes: the first ones
+ * that are short enough. */
+struct labels_event {
+	struct event_header header; /* flags: IO_SENT */
+	__u64 cookie;
+	__u64 position;
+	__u32 size;
+	__u32 count;
+	struct label labels[MAX_LABELS];
+};
+
 enum place_flag {
 	PLACE_RESOLVED = 1, /* else nothing is read: all zeros is a place, too */
 	PLACE_NODEJS = 2, /* no pointer to a record is there, but the description of a way to one */
+	PLACE_GO = 4, /* of dtv_offset and count_offset other things: m.curg, g.labels; the rest is not used */
 };
 
 /* User space writes, the kernel reads: where the threads of a process have the pointer to their record. */
@@ -370,6 +392,8 @@ _Static_assert(sizeof(struct context_event) == 72, "context_event");
 _Static_assert(sizeof(struct secure_event) == 56, "secure_event");
 _Static_assert(__builtin_offsetof(struct context_event, attributes) == 68, "a record in a context_event");
 _Static_assert(sizeof(struct vitals_event) == 112, "vitals_event");
+_Static_assert(sizeof(struct label) == 48, "label");
+_Static_assert(sizeof(struct labels_event) == 424, "labels_event");
 _Static_assert(sizeof(struct context_place) == 48, "context_place");
 _Static_assert(sizeof(struct process_size) == 24, "process_size");
 _Static_assert(sizeof(struct thread_entry) == 40, "thread_entry");

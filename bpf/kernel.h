@@ -312,7 +312,7 @@ struct bpf_iter__bpf_sk_storage_map {
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long di, si, dx, cx, ax, r10, r8, r9, orig_ax, sp;
+	unsigned long di, si, dx, cx, ax, r10, r8, r9, r14, orig_ax, sp;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct user_pt_regs {

@@ -73,6 +73,7 @@ struct wire_types {
 	struct context_event context;
 	struct secure_event secure;
 	struct vitals_event vitals;
+	struct labels_event labels;
 	enum place_flag place;
 	struct process_size process_size;
 	struct thread_entry thread;

@@ -11,6 +11,7 @@
 #include "compat.h"
 #include "emit.h"
 #include "registration.h"
+#include "thread_context_go.h"
 #include "thread_context_node.h"
 #include "thread_variable.h"
 
@@ -22,15 +23,6 @@ static __always_inline u32 places_generation(void)
 
 	return changes ? *changes : 0;
 }
-
-/* One I/O, [position, position + size) of a direction. */
-struct thread_io {
-	u64 cookie;
-	u64 position;
-	u64 time;
-	u32 size;
-	u8 flags;
-};
 
 /* The counter of what was in the way, or COUNTER_COUNT. */
 static __always_inline u32 read_context(const struct thread_io *io, struct task_struct *task,
@@ -110,7 +102,7 @@ __noinline u32 VARIANT(send_context)(u64 cookie, u64 position, u64 time, u32 siz
 	if (!place || !(place->flags & PLACE_RESOLVED) || place->exec_id != (u32)task->self_exec_id ||
 	    place->start_time != task->group_leader->start_boottime)
 		return false;
-	counter = read_context(&io, task, place);
+	counter = unlikely(place->flags & PLACE_GO) ? send_labels(&io, task, place) : read_context(&io, task, place);
 	if (unlikely(counter != COUNTER_COUNT))
 		count(counter, 1);
 	return true;

@@ -433,7 +433,7 @@ function createContexts(
   if (!usm.threadContext.isEnabled && !usm.processContext.isEnabled) return undefined;
   const places = usm.threadContext.isEnabled ? kernel.contextPlaces : undefined;
   const visitSizes = sizes && ((visit: VisitProcess) => sizes.visit(visit));
-  return createThreadContexts(places, readText, os.arch(), clock, visitSizes);
+  return createThreadContexts(places, readText, os.arch(), clock, visitSizes, usm.threadContext.hasGoLabels);
 }
 
 function openConfiguredRegistration(

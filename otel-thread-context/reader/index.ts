@@ -4,7 +4,8 @@ export { cString, type ReadAt, u64, viewOf } from './bytes.ts';
 export { type ElfFile, fileOffsetOf, type Machine, readElf, type Segment } from './elf.ts';
 export { dynamicTable, sonameOf, staticTable, type SymbolTable } from './elf-tables.ts';
 export { dtvLayout, type DtvLayout } from './libc.ts';
-export { locate, type LocateOutcome, type Location, type Step } from './locate.ts';
+export type { GoRuntime } from './go-runtime.ts';
+export { locate, type LocateOptions, type LocateOutcome, type Location, type Step } from './locate.ts';
 export { type Mapping, parseMappings } from './mappings.ts';
 export { openProcess, type MappedFile, type ObservedProcess, ProcessHandle } from './process.ts';
 export {

@@ -1,8 +1,9 @@
 // A process → where its threads' contexts are, step by step: process context, schema, program, symbol, slots. One call for each process, and
 // again when its process context changes or it loads code; what was found of a file is kept in the cache.
 import { hexAddress, signedHex } from './bytes.ts';
-import { parseMappings } from './mappings.ts';
-import { loadedObjects, type LoadedObject } from './objects.ts';
+import { type GoRuntime, goRuntime, type GoRuntimeResult } from './go-runtime.ts';
+import { type Mapping, parseMappings } from './mappings.ts';
+import { loadedObjects, type LoadedObject, withFile } from './objects.ts';
 import { type ObservedProcess, withinBudget } from './process.ts';
 import { findProcessContext, type ProcessContext } from './process-context.ts';
 import { type ThreadSchema, threadSchema } from './schema.ts';
@@ -10,7 +11,7 @@ import { definitionsOf, objectionTo, threadSlots, type ThreadSlot } from './thre
 import type { ImageCache } from './tls-image.ts';
 
 export interface Step {
-  readonly name: 'mappings' | 'process context' | 'schema' | 'program' | 'symbol' | 'slot';
+  readonly name: 'mappings' | 'process context' | 'schema' | 'program' | 'symbol' | 'slot' | 'runtime';
   /** 'note': of interest, but neither a success nor a failure. */
   readonly outcome: 'found' | 'missing' | 'refused' | 'note';
   readonly detail: string;
@@ -21,6 +22,8 @@ export interface Step {
 export type LocateOutcome =
   /** The slots are known; there may be several, of which a thread uses one. */
   | { readonly kind: 'located'; readonly slots: readonly ThreadSlot[] }
+  /** No variable: the labels of the goroutine that runs. */
+  | { readonly kind: 'goroutines'; readonly runtime: GoRuntime }
   /** There is nothing to be read yet: look again when the process context changes, or new code is loaded. */
   | { readonly kind: 'not_published' }
   /** A schema without a variable, or one that nobody here knows. */
@@ -36,14 +39,22 @@ export interface Location {
   readonly steps: readonly Step[];
 }
 
+export interface LocateOptions {
+  /** 'process context': that is the last step, and no file of the process is opened. Default: 'slot'. */
+  readonly until?: 'process context' | 'slot';
+  /** Programs made by Go have labels also where they publish nothing. Default: they are not read. */
+  readonly hasGoLabels?: boolean;
+}
+
 /** Of files that were not known before, in one call; the largest programs there are need a tenth. */
 const MAX_FILE_BYTES = 256 * 1024 * 1024;
 
-/**
- * Never throws for what the process does or holds; costs a few milliseconds for a process whose files are in the cache. `until: 'process context'` ends
- * with that step, and opens no file of the process.
- */
-export function locate(observed: ObservedProcess, cache: ImageCache, until: 'process context' | 'slot' = 'slot'): Location {
+/** Never throws for what the process does or holds; costs a few milliseconds for a process whose files are in the cache. */
+export function locate(
+  observed: ObservedProcess,
+  cache: ImageCache,
+  { until = 'slot', hasGoLabels = false }: LocateOptions = {},
+): Location {
   const process = withinBudget(observed, MAX_FILE_BYTES);
   const steps: Step[] = [];
   const note = (name: Step['name'], outcome: Step['outcome'], detail: string, reason?: string): void => {
@@ -51,6 +62,19 @@ export function locate(observed: ObservedProcess, cache: ImageCache, until: 'pro
     steps.push({ name, outcome, detail: detail.replace(/\p{Cc}/gu, '?'), ...(reason === undefined ? undefined : { reason }) });
   };
   const end = (outcome: LocateOutcome, context?: ProcessContext, schema?: ThreadSchema) => ({ outcome, context, schema, steps });
+
+  const goroutines = (context: ProcessContext | undefined, schema: ThreadSchema | undefined): Location => {
+    const runtime = goRuntimeOf(process, mappings, cache);
+    const nothing = schema === undefined ? 'not_published' : 'unsupported';
+    if (runtime.kind === 'runtime') {
+      note('runtime', 'found', `${runtime.version}: labels of the goroutine that runs`);
+      return end({ kind: 'goroutines', runtime }, context, schema);
+    }
+    if (runtime.kind === 'unknown_version')
+      note('runtime', 'refused', `${runtime.version}, not go1.24 to go1.27`, 'unknown_version');
+    else if (schema !== undefined) note('runtime', 'missing', 'the program was not made by Go', 'absent');
+    return end({ kind: nothing }, context, schema);
+  };
 
   const listing = process.readMaps();
   if (!listing || listing.length === 0) {
@@ -72,6 +96,7 @@ export function locate(observed: ObservedProcess, cache: ImageCache, until: 'pro
       const { address, detail, reason } = context;
       note('process context', 'refused', `at ${hexAddress(address)}: ${detail} (${reason})`, reason);
     }
+    if (hasGoLabels && until === 'slot') return goroutines(undefined, undefined);
     return end({ kind: 'not_published' });
   }
   const published = `at ${hexAddress(context.address)}, published at ${context.publishedAt} ns`;
@@ -81,6 +106,7 @@ export function locate(observed: ObservedProcess, cache: ImageCache, until: 'pro
   const schema = threadSchema(context);
   if (schema.kind === 'absent') {
     note('schema', 'missing', 'the process context has no threadlocal.schema_version', 'absent');
+    if (hasGoLabels) return goroutines(context, undefined);
     return end({ kind: 'not_published' }, context);
   }
   if (schema.kind === 'unsupported') {
@@ -89,10 +115,7 @@ export function locate(observed: ObservedProcess, cache: ImageCache, until: 'pro
   }
   const misplaced = schema.isMisplaced ? ', among the attributes of the resource, where it does not belong' : '';
   note('schema', 'found', `${schema.version}, ${schema.keyMap.length} attribute keys${misplaced}`);
-  if (schema.form.kind === 'go_labels') {
-    note('symbol', 'note', `no variable: this needs ${schema.form.needs}`);
-    return end({ kind: 'unsupported' }, context, schema);
-  }
+  if (schema.form.kind === 'go_labels') return goroutines(context, schema);
 
   const loaded = loadedObjects(process, mappings, cache);
   const program = describeProgram(loaded.main, loaded.objects.length, loaded.libc);
@@ -128,6 +151,12 @@ export function locate(observed: ObservedProcess, cache: ImageCache, until: 'pro
   if (slots.length === 0) note('slot', 'missing', 'no loaded object reaches the symbol', 'absent');
   const resolved = slots.filter(({ location }) => location.model !== 'unresolved');
   return end(resolved.length > 0 ? { kind: 'located', slots: resolved } : { kind: 'unresolved' }, context, schema);
+}
+
+function goRuntimeOf(process: ObservedProcess, mappings: readonly Mapping[], cache: ImageCache): GoRuntimeResult {
+  const { main } = loadedObjects(process, mappings, cache);
+  const runtime = main && withFile(process, main.mapping, ({ read }) => goRuntime(read, main.image.elf));
+  return runtime ?? { kind: 'not_go' };
 }
 
 function describeProgram(main: LoadedObject | undefined, count: number, libc: string | undefined): string {

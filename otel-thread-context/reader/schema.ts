@@ -12,12 +12,12 @@ export interface ThreadSymbol {
 /**
  * - record_pointer: the variable points to the thread's record.
  * - nodejs: the variable describes a way through the heap of V8 at whose end is the record (nodejs.ts).
- * - go_labels: no variable; the current goroutine's pprof labels, by offsets of the Go version that built the executable.
+ * - go_labels: no variable; the current goroutine's pprof labels, where the Go version that made the program has them (go-runtime.ts).
  */
 export type SchemaForm =
   | { readonly kind: 'record_pointer'; readonly symbol: ThreadSymbol }
   | { readonly kind: 'nodejs'; readonly symbol: ThreadSymbol }
-  | { readonly kind: 'go_labels'; readonly needs: string };
+  | { readonly kind: 'go_labels' };
 
 export interface ThreadSchema {
   readonly kind: 'schema';
@@ -45,10 +45,7 @@ export const threadSymbols: readonly string[] = [RECORD_SYMBOL.name, NODEJS_SYMB
 const PREFIX = 'threadlocal.';
 const recordPointer: SchemaForm = { kind: 'record_pointer', symbol: RECORD_SYMBOL };
 const nodejs: SchemaForm = { kind: 'nodejs', symbol: NODEJS_SYMBOL };
-const goLabels: SchemaForm = {
-  kind: 'go_labels',
-  needs: 'the offsets of g, m.curg and g.labels for the Go version in the executable, and the names of the labels',
-};
+const goLabels: SchemaForm = { kind: 'go_labels' };
 
 const forms: ReadonlyMap<string, SchemaForm> = new Map<string, SchemaForm>([
   ['tlsdesc_v1_dev', recordPointer],

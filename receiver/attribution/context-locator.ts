@@ -3,6 +3,7 @@
 import {
   ImageCache,
   locate,
+  type LocateOptions,
   type Location,
   openProcess,
   publishedAt,
@@ -25,9 +26,10 @@ export function createThreadContexts(
   arch: string,
   clock: Clock,
   visitSizes: PublicationWatchOptions['visitSizes'] | undefined,
+  hasGoLabels: boolean,
 ): ThreadContexts {
   return new ThreadContexts({
-    locate: createContextLocator(readText, places === undefined ? 'process context' : 'slot'),
+    locate: createContextLocator(readText, { until: places === undefined ? 'process context' : 'slot', hasGoLabels }),
     places: places ?? nowhere,
     machine: arch === 'arm64' ? 'aarch64' : 'x86-64',
     nowMs: () => clock.now() / NS_PER_MS,
@@ -51,14 +53,14 @@ const nowhere: ThreadContextsOptions['places'] = { set: () => undefined, delete:
 /** `readText`: a file of procfs, undefined when it cannot be read. */
 export function createContextLocator(
   readText: (path: string) => string | undefined,
-  until: Parameters<typeof locate>[2] = 'slot',
+  options: LocateOptions = {},
 ): (instance: ProcessInstance) => Location | undefined {
   const cache = new ImageCache(threadSymbols);
   return ({ pid, startTime }) => {
     if (startTicks(readText(`/proc/${String(pid)}/stat`) ?? '') !== ticksOf(startTime)) return undefined;
     const process = openProcess(pid);
     try {
-      return locate(process, cache, until);
+      return locate(process, cache, options);
     } finally {
       process.close();
     }

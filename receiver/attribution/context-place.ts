@@ -1,6 +1,6 @@
 // What was found of a process's thread contexts → the place that the kernel side reads them at, or why it is told of none.
 import type { Location, ThreadSchema, ThreadSlot } from '../../otel-thread-context/reader/index.ts';
-import type { ContextPlace } from '../model/thread-context.ts';
+import type { ContextForm, ContextPlace } from '../model/thread-context.ts';
 
 export type Machine = ThreadSlot['object']['image']['elf']['machine'];
 
@@ -17,6 +17,10 @@ export function placementOf({ outcome, schema }: Location, machine: Machine): Pl
   if (outcome.kind === 'not_published') return { kind: 'none' };
   if (outcome.kind === 'unsupported') {
     return { kind: 'refused', reason: 'form', detail: 'the form in which it publishes is not read' };
+  }
+  if (outcome.kind === 'goroutines') {
+    const { current, labels } = outcome.runtime;
+    return { kind: 'place', place: { kind: 'goroutine', current, labels } };
   }
   const [slot, ...others] = outcome.kind === 'located' ? outcome.slots : [];
   if (slot === undefined) return { kind: 'refused', reason: 'unresolved', detail: 'where its threads have them is not proven' };
@@ -36,15 +40,19 @@ export function placementOf({ outcome, schema }: Location, machine: Machine): Pl
     : { kind: 'place', place };
 }
 
+interface Form {
+  readonly form?: ContextForm;
+}
+
 /** What a place of this schema is, beside where it is. */
-function formOf({ form, constants }: ThreadSchema): Pick<ContextPlace, 'form'> | undefined {
+function formOf({ form, constants }: ThreadSchema): Form | undefined {
   if (form.kind === 'record_pointer') return {};
   // One generation of writers had another object between the wrapper and the record, and said so.
   const isIndirect = constants.has('native_wrap_fields_offset') && !constants.has('js_object_record_offset');
   return form.kind === 'nodejs' && !isIndirect ? { form: 'nodejs' } : undefined;
 }
 
-function placeOf({ location }: ThreadSlot, form: Pick<ContextPlace, 'form'>): ContextPlace | undefined {
+function placeOf({ location }: ThreadSlot, form: Form): ContextPlace | undefined {
   if (location.model === 'static') return { kind: 'static', ...form, offset: location.offset };
   if (location.model === 'unresolved') return undefined;
   const { offset, moduleId, generation, dtv } = location;

@@ -24,6 +24,8 @@ const remedies: Readonly<Partial<Record<string, string>>> = {
   'program absent': privileges,
   'symbol objection': 'update or report the SDK: the variable is not the one that OTEP 4947 asks for',
   'symbol absent': export_,
+  'runtime absent': 'publish this schema only from programs made by Go',
+  'runtime unknown_version': 'build it with Go 1.24 to 1.27; where other versions have their labels is not known here',
   'slot absent': 'look again when the application has published a context: nothing reaches the variable yet',
   'slot not_accessed': 'have some code of the library use the variable: dlsym(3) alone leaves no trace on musl',
   'slot not_relocated': 'look again in a moment: the loader has not filled it in',

@@ -44,7 +44,8 @@ export function createThreadContextExamination({ machine, showsValues }: Examine
         const isContext = name === 'process context' && location.context !== undefined;
         return isContext ? [finding, resourceFinding(location.context)] : [finding];
       });
-      if (location.outcome.kind === 'located') findings.push(placementFinding(placement));
+      if (location.outcome.kind === 'located' || location.outcome.kind === 'goroutines')
+        findings.push(placementFinding(placement));
       const slot = location.outcome.kind === 'located' ? location.outcome.slots[0] : undefined;
       const threads = placement.kind === 'place' && slot !== undefined ? examined.threads : undefined;
       const sample = (threads ?? []).slice(0, MAX_THREADS).map((thread) => ({
@@ -58,7 +59,7 @@ export function createThreadContextExamination({ machine, showsValues }: Examine
           location.schema?.form.kind === 'nodejs' ? 'nodejs' : 'record_pointer',
         ),
       }));
-      if (placement.kind === 'place') findings.push(threadsFinding(examined, sample));
+      if (placement.kind === 'place') findings.push(slot === undefined ? goroutinesFinding : threadsFinding(examined, sample));
       return {
         name: 'thread context',
         ...verdictOf(placement, location),
@@ -100,6 +101,12 @@ function verdictOf(placement: Placement, { steps }: Location): Pick<Examination,
   if (isUnpublished) return { verdict: 'absent', conclusion: 'It publishes no contexts of its threads.' };
   return { verdict: 'unreadable', conclusion: 'The contexts of its threads cannot be read.' };
 }
+
+const goroutinesFinding: Finding = {
+  step: 'threads',
+  outcome: 'note',
+  detail: 'no sample: which goroutine a thread runs is known only in the thread itself',
+};
 
 function threadsFinding({ threads, threadsRefusal }: ExaminedProcess, sample: readonly SampledThread[]): Finding {
   if (threads === undefined) {

@@ -244,6 +244,8 @@ export class ThreadContexts {
 }
 
 function isSame(a: ContextPlace, b: ContextPlace): boolean {
+  if (a.kind === 'goroutine') return b.kind === 'goroutine' && a.current === b.current && a.labels === b.labels;
+  if (b.kind === 'goroutine') return false;
   if (a.kind !== b.kind || a.form !== b.form || a.offset !== b.offset) return false;
   if (a.kind === 'static' || b.kind === 'static') return true;
   return a.moduleId === b.moduleId && a.generation === b.generation && a.dtvOffset === b.dtvOffset;

@@ -70,12 +70,12 @@ function resolveSampling(block: UsmBlock['sampling'], path: string, problems: st
 }
 
 function resolveThreadContext(block: UsmBlock['thread_context'], path: string, problems: string[]): ThreadContextConfig {
-  const { enabled, attributes, registration } = block;
+  const { enabled, attributes, registration, go_labels: hasGoLabels } = block;
   const { endpoint, mode, group } = registration;
   if (!/^0?[0-7]{3}$/.test(mode)) {
     problems.push(`${path}::registration::mode: expected an octal mode such as "0660", found "${mode}"`);
   }
-  if (endpoint === undefined) return { isEnabled: enabled, attributes, registration: undefined };
+  if (endpoint === undefined) return { isEnabled: enabled, hasGoLabels, attributes, registration: undefined };
   if (!enabled) problems.push(`${path}::registration::endpoint: needs thread_context::enabled: true`);
   if (parseAbsolutePath(endpoint) === undefined || Buffer.byteLength(endpoint) > MAX_SOCKET_PATH) {
     problems.push(
@@ -84,6 +84,7 @@ function resolveThreadContext(block: UsmBlock['thread_context'], path: string, p
   }
   return {
     isEnabled: enabled,
+    hasGoLabels,
     attributes,
     registration: { path: endpoint, mode: Number.parseInt(mode, 8), gid: group },
   };

@@ -115,6 +115,8 @@ export interface ProcessContextConfig {
 
 export interface ThreadContextConfig {
   readonly isEnabled: boolean;
+  /** Programs made by Go are read by the labels of their goroutines, also where they publish nothing. */
+  readonly hasGoLabels: boolean;
   /** Names of those that spans are given. */
   readonly attributes: readonly string[];
   /** Undefined: nobody can register. */

@@ -215,6 +215,12 @@ export const usmSchema = {
           description:
             'Attributes of the published context that become attributes of the span, by their names. Default: none. A context with more than 128 bytes of attributes gives none.',
         },
+        go_labels: {
+          type: 'boolean',
+          default: false,
+          description:
+            'Servers made by Go 1.24 to 1.27 are read by the pprof labels of their goroutines (`trace_id` and `span_id`, `trace id` and `span id`), also if they do not publish that they have any.',
+        },
         registration: {
           type: 'object',
           additionalProperties: false,

@@ -26,7 +26,7 @@ export class ContextPlaces {
     value.setBigUint64(contextPlace.startTime, instance.startTime, true);
     value.setUint32(contextPlace.execId, instance.execId, true);
     writePlace(value, place);
-    value.setUint32(contextPlace.flags, placeFlag.resolved | (place.form === 'nodejs' ? placeFlag.nodejs : 0), true);
+    value.setUint32(contextPlace.flags, placeFlag.resolved | formFlag(place), true);
     this.#map.update(keyOf(instance.pid), new Uint8Array(value.buffer));
     this.#changed();
   }
@@ -41,8 +41,18 @@ export class ContextPlaces {
   }
 }
 
+function formFlag(place: ContextPlace): number {
+  if (place.kind === 'goroutine') return placeFlag.go;
+  return place.form === 'nodejs' ? placeFlag.nodejs : 0;
+}
+
 /** The place at the beginning of `value`, without whose it is. */
 export function writePlace(value: DataView, place: ContextPlace): void {
+  if (place.kind === 'goroutine') {
+    value.setInt32(contextPlace.dtvOffset, place.current, true);
+    value.setInt32(contextPlace.countOffset, place.labels, true);
+    return;
+  }
   value.setBigInt64(contextPlace.offset, BigInt(place.offset), true);
   if (place.kind === 'static') return;
   value.setUint32(contextPlace.module, place.moduleId, true);

@@ -20,6 +20,7 @@ import {
   eventKind,
   ioEvent,
   ioFlag,
+  labelsEvent,
   openFlag,
   processEvent,
   processExitEvent,
@@ -78,6 +79,7 @@ const SMALLEST = Uint16Array.of(
   secureEvent.sizeOf,
   vitalsEvent.sizeOf,
   execEvent.sizeOf,
+  labelsEvent.sizeOf,
 );
 const UNIX_PATH_SIZE = connectionEvent.peerPath - connectionEvent.localPath;
 const AF_UNIX = 1;
@@ -197,6 +199,9 @@ export class Decoder {
         return;
       case eventKind.context:
         this.#contexts.take(at, length);
+        return;
+      case eventKind.labels:
+        this.#contexts.takeLabels(at);
         return;
       case eventKind.secure:
         this.#handler.secured(this.#decodeSecured(at));

@@ -4,7 +4,8 @@ import type { ConnectionId } from '../model/connection.ts';
 import type { IoEvent } from '../model/stream-event.ts';
 import type { IoContext } from '../model/thread-context.ts';
 import { TraceFlag } from '../model/trace.ts';
-import { contextEvent, eventHeader, ioFlag } from './layout.ts';
+import { spanOfLabels } from './go-labels.ts';
+import { bound, contextEvent, eventHeader, ioFlag, labelsEvent } from './layout.ts';
 
 interface Told {
   readonly connection: ConnectionId;
@@ -52,6 +53,29 @@ export class IoContexts {
           traceState: '',
         },
         record: hasAttributes ? this.#bytes.slice(record, record + size) : undefined,
+      },
+    };
+  }
+
+  /** Labels of a goroutine: a record of `length` bytes, as many as its kind has at least. */
+  takeLabels(at: number): void {
+    const view = this.#view;
+    const cpu = view.getUint16(at + eventHeader.cpu, true);
+    if (cpu >= this.#told.length) return;
+    const bytes = Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength);
+    const count = Math.min(view.getUint32(at + labelsEvent.count, true), bound.maxLabels);
+    const span = spanOfLabels(bytes, at + labelsEvent.labels, count);
+    if (span === undefined) return;
+    const position = Number(view.getBigUint64(at + labelsEvent.position, true));
+    this.#told[cpu] = {
+      connection: Number(view.getBigUint64(at + labelsEvent.cookie, true)),
+      isSent: ((this.#bytes[at + eventHeader.flags] ?? 0) & ioFlag.sent) !== 0,
+      context: {
+        position,
+        end: position + view.getUint32(at + labelsEvent.size, true),
+        context: { ...span, flags: TraceFlag.sampled, traceState: '' },
+        record: undefined,
+        isOfServersAlone: true,
       },
     };
   }

@@ -5,6 +5,7 @@ export const bound = {
   windowSize: 65536,
   filterPath: 256,
   shedAll: 65536,
+  maxLabels: 8,
   contextAttributes: 128,
 } as const;
 
@@ -19,6 +20,7 @@ export const eventKind = {
   secure: 8,
   vitals: 9,
   exec: 10,
+  labels: 11,
 } as const;
 
 export const ioFlag = {
@@ -254,9 +256,28 @@ export const vitalsEvent = {
   pad: 109,
 } as const;
 
+export const label = {
+  sizeOf: 48,
+  keySize: 0,
+  valueSize: 1,
+  key: 2,
+  value: 16,
+} as const;
+
+export const labelsEvent = {
+  sizeOf: 424,
+  header: 0,
+  cookie: 16,
+  position: 24,
+  size: 32,
+  count: 36,
+  labels: 40,
+} as const;
+
 export const placeFlag = {
   resolved: 1,
   nodejs: 2,
+  go: 4,
 } as const;
 
 export const contextPlace = {

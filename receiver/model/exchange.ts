@@ -31,5 +31,6 @@ export interface Exchange {
  * thread says as it reads the request may still be of the one before.
  */
 export function threadContextOf({ connection, requestContext, responseContext }: Exchange): IoContext | undefined {
-  return connection.role === 'client' ? requestContext : responseContext;
+  if (connection.role !== 'client') return responseContext;
+  return requestContext?.isOfServersAlone === true ? undefined : requestContext;
 }

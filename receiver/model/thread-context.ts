@@ -10,6 +10,8 @@ export interface IoContext {
   readonly context: TraceContext;
   /** The whole record, for its attributes. Undefined: there are none, or they are not wanted, or they are more than is copied. */
   readonly record: Uint8Array | undefined;
+  /** Of what a client asks it says nothing: Go writes requests in goroutines that have the labels of whoever opened the connection. */
+  readonly isOfServersAlone?: boolean;
 }
 
 /** One program in one process: exactly what the kernel compares. */
@@ -43,6 +45,11 @@ export type ContextForm = 'nodejs';
 
 /** Where each thread of a process has what it publishes. */
 export type ContextPlace =
+  | ThreadPlace
+  /** Nowhere: the goroutine that runs has it. Offsets of that in its thread, and of the labels in it. */
+  | { readonly kind: 'goroutine'; readonly current: number; readonly labels: number };
+
+export type ThreadPlace =
   /** So many bytes from its thread pointer. */
   | { readonly kind: 'static'; readonly form?: ContextForm; readonly offset: number }
   /** In its block of a module, which its DTV points to. */

@@ -116,6 +116,17 @@ test('a place in a module keeps all that finding it takes, and a generation only
   assert.deepEqual(bench.places.get(2)?.[1], { ...place, generation: 0 });
 });
 
+test('of Go the place is that of the labels of a goroutine, told once', () => {
+  const bench = new Bench();
+  const runtime = { version: 'go1.26.8', current: 184, labels: 352 };
+  bench.answer = { ...notPublished, outcome: { kind: 'goroutines', runtime } };
+  bench.start(1);
+  bench.turn();
+  bench.turn(1_000);
+  assert.deepEqual(bench.places.get(1)?.[1], { kind: 'goroutine', current: 184, labels: 352 });
+  assert.equal(bench.contexts.counters().located, 1);
+});
+
 test('of Node.js the place is that of the way to the record', () => {
   const constants = new Map([
     ['native_wrap_fields_offset', 24n],

@@ -80,7 +80,7 @@ test('a receiver without settings has all defaults', () => {
       overload: { enabled: true, maxShare: 0.95 },
       correlation: { sdkDuplicates: 'suppress' },
       processContext: { isEnabled: true },
-      threadContext: { isEnabled: false, attributes: [], registration: undefined },
+      threadContext: { isEnabled: false, hasGoLabels: false, attributes: [], registration: undefined },
       sampling: { ratio: undefined, keepErrors: false, keepSlowerThanMs: undefined },
       tls: { isEnabled: true },
       redaction: {
@@ -274,7 +274,7 @@ receivers:
     overload: { enabled: false, max_share: 0.5 }
     correlation: { sdk_duplicates: keep }
     process_context: { enabled: false }
-    thread_context: { enabled: true, attributes: [enduser.id], registration: { endpoint: /run/usm/register.sock, mode: "0660", group: 1000 } }
+    thread_context: { enabled: true, go_labels: true, attributes: [enduser.id], registration: { endpoint: /run/usm/register.sock, mode: "0660", group: 1000 } }
     sampling: { ratio: 0.1, keep_errors: true, keep_slower_than: 1.5s }
     tls: { enabled: false }
     redaction: { query_keys: [] }
@@ -317,6 +317,7 @@ service: { pipelines: { traces: { receivers: [usm/edge], exporters: [debug] } } 
     processContext: { isEnabled: false },
     threadContext: {
       isEnabled: true,
+      hasGoLabels: true,
       attributes: ['enduser.id'],
       registration: { path: '/run/usm/register.sock', mode: 0o660, gid: 1000 },
     },

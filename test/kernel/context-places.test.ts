@@ -37,6 +37,14 @@ test('the description of a way is told as such', () => {
   assert.equal(map.get(77)?.getUint32(contextPlace.flags, true), placeFlag.resolved | placeFlag.nodejs);
 });
 
+test('of goroutines the offsets in them are told', () => {
+  const { map, places } = setUp();
+  places.set(instance, { kind: 'goroutine', current: 184, labels: 352 });
+  const value = map.get(77);
+  assert.equal(value?.getUint32(contextPlace.flags, true), placeFlag.resolved | placeFlag.go);
+  assert.deepEqual([value.getInt32(contextPlace.dtvOffset, true), value.getInt32(contextPlace.countOffset, true)], [184, 352]);
+});
+
 test('a place in a module is told with all that finding it takes', () => {
   const { map, places } = setUp();
   const place = {

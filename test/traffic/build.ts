@@ -31,6 +31,16 @@ export function buildGoPeer(): string {
   });
 }
 
+/** A server whose goroutines have labels. `flags` of the linker. */
+export function buildGoLabels(flags = ''): string {
+  return built(`go-labels${flags === '' ? '' : '-stripped'}`, ['go-labels/go.mod', 'go-labels/main.go'], (output) => {
+    execFileSync('go', ['build', '-trimpath', `-ldflags=${flags}`, '-o', output, '.'], {
+      cwd: path.join(here, 'go-labels'),
+      env: { ...process.env, CGO_ENABLED: '0' },
+    });
+  });
+}
+
 function buildC(name: string, source: string): string {
   return built(name, [source], (output) => {
     const flags = ['-O2', '-g', '-Wall', '-Wextra', '-Werror', '-pthread'];

@@ -92,7 +92,7 @@ test('an SDK that starts late is found when it has published', async () => {
 test('a schema that is not known, or needs something else, is not walked', async () => {
   for (const [schema, step] of [
     ['tls_v2', 'schema refused'],
-    ['go_pprof_labels_v1', 'symbol note'],
+    ['go_pprof_labels_v1', 'runtime missing'],
   ] as const) {
     await using publisher = await startPublisher([`${glibc}exported`, '--schema', schema]);
     assert.equal(outcomeOf(publisher.pid), 'unsupported');

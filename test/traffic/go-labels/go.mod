@@ -1,0 +1,3 @@
+module go-labels
+
+go 1.24
