@@ -37,7 +37,7 @@ struct go_slice {
 static __always_inline u32 find_labels(struct task_struct *task, const struct context_place *place,
 				       struct go_slice *labels)
 {
-	u64 goroutine = goroutine_register(registers_of(task)), thread, running, address;
+	u64 goroutine = goroutine_register((struct pt_regs *)bpf_task_pt_regs(task)), thread, running, address;
 
 	/* C code has something else in the register. */
 	if ((goroutine & 7) || bpf_probe_read_user(&thread, sizeof(thread), (void *)(goroutine + GO_THREAD)) ||
