@@ -7,8 +7,12 @@ import { runInNewContext } from 'node:vm';
 const GROWTH_PERCENT = 50;
 /** V8 that counts what it keeps outside of the heap towards its limits, when asked. */
 const FIRST_V8_WITH_EXTERNAL_LIMIT = 13;
-/** Less garbage than this is not worth a collection, which takes 10 to 20 ms. */
+/** Less garbage than this is not worth a collection, which takes a tenth of a second. */
 const WORTH_BYTES = 6 * 1024 * 1024;
+/** A heap that is larger than this takes too long to be collected at once: that is left to V8, which does it bit by bit. */
+const MOST_BYTES = 64 * 1024 * 1024;
+/** What is kept is moved together, and pages that are free are given back: garbage of a burst lies between what connections keep. */
+const COLLECTION = { type: 'major', execution: 'sync', flavor: 'last-resort' } as const;
 
 export interface HeapOptions {
   /** As in process.versions. */
@@ -27,15 +31,16 @@ export function limitHeap({ v8, isNurseryLimited }: HeapOptions): void {
 
 /** Makes a function that collects garbage if there may be much of it. V8 itself collects only while somebody allocates. */
 export function createCollector(): () => void {
-  let collect: (() => unknown) | undefined;
+  let collect: ((how: typeof COLLECTION) => unknown) | undefined;
   let kept = 0;
   return () => {
-    if (usedBytes() < kept + WORTH_BYTES) return;
+    const used = usedBytes();
+    if (used < kept + WORTH_BYTES || used > MOST_BYTES) return;
     if (collect === undefined) {
       setFlagsFromString('--expose-gc');
-      collect = runInNewContext('gc') as () => unknown;
+      collect = runInNewContext('gc') as NonNullable<typeof collect>;
     }
-    collect();
+    collect(COLLECTION);
     kept = usedBytes();
   };
 }
