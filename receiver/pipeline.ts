@@ -159,7 +159,12 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const edges =
     store === undefined || !wantsVitals(config)
       ? undefined
-      : new ConnectionMetrics({ store, imageOf: processes.lookup, maxConnections: capture.maxConnections });
+      : new ConnectionMetrics({
+          store,
+          imageOf: processes.lookup,
+          isKnown: processes.isKnown,
+          maxConnections: capture.maxConnections,
+        });
   const connections = new ConnectionTable({
     protocols: [createHttp1({ maxHeadSize: http.maxHeadSizeBytes })],
     controls: new Controls(options.controls, options.controlLayout),
@@ -288,6 +293,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     },
     takeVitals: (bytes) => {
       decodeAllVitals(bytes, takeVitals);
+      edges?.settle();
     },
     sweep: (live, time) => {
       connections.sweep(live, time);

@@ -35,6 +35,8 @@ export interface Processes {
   /** What its SDK has published of it: from now on it is another image, that says so. */
   readonly onPublished: (process: ProcessId, attributes: ReadonlyMap<string, AttributeValue>) => void;
   readonly lookup: (process: ProcessId) => ProcessImage | undefined;
+  /** Whether {@link lookup} would find it; not counted. */
+  readonly isKnown: (process: ProcessId) => boolean;
   /** Its process has not ended, and has executed nothing else since. */
   readonly isAlive: (image: ProcessImage) => boolean;
   readonly counters: () => ProcessCounters;
@@ -161,6 +163,8 @@ export function createProcesses(options: ProcessesOptions): Processes {
       entry.isUsed = true;
       return entry.image;
     },
+
+    isKnown: (process) => find(process) !== undefined,
 
     isAlive(image) {
       const entry = find(image);

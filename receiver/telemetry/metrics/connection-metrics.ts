@@ -15,6 +15,8 @@ import type { Stream } from './stream.ts';
 export interface ConnectionMetricsOptions {
   readonly store: MetricStore;
   readonly imageOf: (process: ProcessId) => ProcessImage | undefined;
+  /** It has described itself. */
+  readonly isKnown: (process: ProcessId) => boolean;
   /** Living ones whose figures are remembered; those beyond are counted at their end. */
   readonly maxConnections: number;
 }
@@ -60,6 +62,8 @@ export class ConnectionMetrics {
   readonly #count: number;
   readonly #isPeerWanted: boolean;
   readonly #counted = new Map<ConnectionId, Counted>();
+  /** The latest figures of living connections whose process has not described itself yet. At most as many as are remembered. */
+  readonly #waiting = new Map<ConnectionId, ConnectionVitals>();
   /** At most twice as many as connections are remembered: those without any are forgotten. */
   readonly #edges = new Map<string, Edge>();
 
@@ -88,7 +92,8 @@ export class ConnectionMetrics {
     const { connection, sent, received, retransmits, rttUs, outcome } = vitals;
     const known = this.#counted.get(connection);
     const isLiving = outcome === undefined;
-    if (isLiving && known === undefined && this.#counted.size >= this.#options.maxConnections) return;
+    if (this.#waiting.size > 0) this.#waiting.delete(connection);
+    if (isLiving && known === undefined && !this.#canRemember(vitals)) return;
     const edge = known?.edge ?? this.#edgeOf(vitals);
     const service = this.#serviceOf(edge);
     this.#add(service, edge, 'retransmits', NO_VALUES, retransmits - (known?.retransmits ?? 0));
@@ -111,6 +116,13 @@ export class ConnectionMetrics {
     edge.open--;
   }
 
+  /** Counts what had to wait for its process. Call when events have been taken. */
+  settle(): void {
+    for (const vitals of this.#waiting.values()) {
+      if (vitals.process !== undefined && this.#options.isKnown(vitals.process)) this.take(vitals);
+    }
+  }
+
   /** Forgets what is not among the living: its end was lost, and what it moved since the last look with it. */
   sweep(live: ReadonlySet<ConnectionId>): void {
     for (const [connection, { edge }] of this.#counted) {
@@ -118,6 +130,7 @@ export class ConnectionMetrics {
       this.#counted.delete(connection);
       edge.open--;
     }
+    for (const connection of this.#waiting.keys()) if (!live.has(connection)) this.#waiting.delete(connection);
   }
 
   /** Counts what is open at this moment. */
@@ -128,6 +141,15 @@ export class ConnectionMetrics {
       const service = this.#serviceOf(edge);
       seriesFor<CountSeries>(service, service.counts, this.#count, instrument, edge.values, NO_VALUES).add(edge.open);
     }
+  }
+
+  /** The figures may be there before what their process has said of itself is taken from the ring. */
+  #canRemember(vitals: ConnectionVitals): boolean {
+    const { isKnown, maxConnections } = this.#options;
+    if (this.#counted.size + this.#waiting.size >= maxConnections) return false;
+    if (vitals.process === undefined || isKnown(vitals.process)) return true;
+    this.#waiting.set(vitals.connection, vitals);
+    return false;
   }
 
   #remember({ connection, sent, received, retransmits }: ConnectionVitals, edge: Edge, known: Counted | undefined): void {

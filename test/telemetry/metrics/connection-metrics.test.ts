@@ -206,6 +206,29 @@ describe('what is counted', () => {
     assert.deepEqual(valuesOf(bench.collect()), { 'io transmit': 31, 'io receive': 0, count: 1 });
   });
 
+  test('figures that come before their process has described itself wait for it', () => {
+    const bench = createBench({ metrics: ['usm.connection.io', 'usm.connection.count'], maxConnections: 3 });
+    const cart = imageOf({ pid: 9, executablePath: '/usr/bin/cart' });
+    const process = { pid: cart.pid, startTime: cart.startTime };
+    for (const sent of [5, 6]) bench.connections.take(vitals({ connection: 1, sent, process }));
+    bench.connections.take(vitals({ connection: 2, sent: 10, process }));
+    bench.connections.take(vitals({ connection: 3, sent: 100, process }));
+    bench.connections.settle();
+    assert.deepEqual(bench.collect(), []);
+    bench.connections.take(vitals({ connection: 2, sent: 10, process, outcome: 'closed' }));
+    bench.connections.sweep(new Set([1, 2]));
+    bench.start(cart);
+    bench.connections.settle();
+    bench.connections.settle();
+    assert.deepEqual(
+      bench
+        .collect()
+        .map(({ service, attributes, count }) => `${service} ${String(attributes['network.io.direction'])} ${count}`)
+        .sort(),
+      ['cart receive 0', 'cart transmit 6', 'cart undefined 1', 'unknown_service receive 0', 'unknown_service transmit 10'],
+    );
+  });
+
   test('what is no longer there is not open, though nobody told its end', () => {
     const bench = createBench({ metrics: ['usm.connection.count'] });
     for (const connection of [1, 2, 3]) bench.connections.take(vitals({ connection }));

@@ -94,7 +94,8 @@ export class MetricsBench {
         for (const present of this.present) visit(present);
       },
     });
-    this.connections = new ConnectionMetrics({ store: this.store, imageOf: this.processes.lookup, maxConnections });
+    const { lookup: imageOf, isKnown } = this.processes;
+    this.connections = new ConnectionMetrics({ store: this.store, imageOf, isKnown, maxConnections });
   }
 
   start(image: ProcessImage): ProcessImage {
