@@ -17,14 +17,17 @@ export interface ProbedFilesOptions {
 
 /** A file, as far as it is known. */
 export interface ProbedFile {
-  readonly key: string;
+  /** As /proc/PID/maps tells it apart; one for each mount on which the same file was met. */
+  readonly keys: Set<string>;
   readonly path: string;
   readonly isProgram: boolean;
-  identity: string;
+  readonly identity: string;
   findings: readonly Finding[];
   links: { close(): void }[];
   /** It was searched for what a library says of itself. */
   isRecognized: boolean;
+  /** Probes are being put in place. */
+  isBusy: boolean;
   /** Stays probed although nobody runs it. */
   isPinned: boolean;
   /** Processes that have it mapped, as far as known. */
@@ -52,6 +55,7 @@ export class ProbedFiles {
   readonly #options: ProbedFilesOptions;
   /** By what /proc/PID/maps says of them; the longest unused first. */
   readonly #files = new Map<string, ProbedFile>();
+  readonly #byIdentity = new Map<string, ProbedFile>();
   readonly #refused = new Map<string, number>();
   #probed = 0;
   #sites = 0;
@@ -72,7 +76,7 @@ export class ProbedFiles {
   }
 
   *[Symbol.iterator](): Generator<ProbedFile> {
-    for (const file of this.#files.values()) if (file.links.length > 0) yield file;
+    for (const file of this.#byIdentity.values()) if (file.links.length > 0) yield file;
   }
 
   /** Notes that a process has the file; true: there is nothing to find out about it. */
@@ -115,12 +119,15 @@ export class ProbedFiles {
       this.#forget(file);
       file = undefined;
     }
+    const { identity } = target;
+    file ??= this.#byIdentity.get(identity);
     if (file === undefined) {
       this.#examined++;
       const findings = yield* this.#options.examine({ read: target.read, path, isProgram });
-      const { identity } = target;
-      file = {
-        key,
+      // What is urgent may have come to the same file meanwhile.
+      file = this.#byIdentity.get(identity);
+      file ??= this.#add({
+        keys: new Set(),
         path,
         isProgram,
         identity,
@@ -130,10 +137,16 @@ export class ProbedFiles {
         isPinned: false,
         pids: new Set(),
         seen: 0,
-      };
-      this.#add(file);
+        isBusy: false,
+      });
     }
-    if (file.links.length === 0) yield* this.#attach(file, target.kernelPath);
+    file.keys.add(key);
+    this.#files.set(key, file);
+    if (file.links.length === 0 && !file.isBusy) {
+      file.isBusy = true;
+      yield* this.#attach(file, target.kernelPath);
+      file.isBusy = false;
+    }
     target.close();
     this.note(key, pid);
     return file;
@@ -214,19 +227,21 @@ export class ProbedFiles {
     return undefined;
   }
 
-  #add(file: ProbedFile): void {
-    this.#files.set(file.key, file);
+  #add(file: ProbedFile): ProbedFile {
+    this.#byIdentity.set(file.identity, file);
     for (const finding of file.findings) if (finding.kind === 'refused') this.#note(finding, 1);
-    if (this.#files.size <= MAX_FILES) return;
+    if (this.#files.size < MAX_FILES) return file;
     for (const oldest of this.#files.values()) {
-      if (oldest.links.length > 0) continue;
+      if (oldest.links.length > 0 || oldest.isBusy) continue;
       this.#forget(oldest);
-      return;
+      break;
     }
+    return file;
   }
 
   #forget(file: ProbedFile): void {
-    this.#files.delete(file.key);
+    for (const key of file.keys) this.#files.delete(key);
+    this.#byIdentity.delete(file.identity);
     for (const finding of file.findings) if (finding.kind === 'refused') this.#note(finding, -1);
   }
 

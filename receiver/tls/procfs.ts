@@ -27,8 +27,8 @@ const LIBRARY_FOLDERS = ['/lib64', '/usr/lib64', '/lib', '/usr/lib', '/usr/local
 const MULTIARCH = ['x86_64-linux-gnu', 'aarch64-linux-gnu'];
 const LIBRARY = /^lib(ssl|crypto|gnutls)\.so(\.|$)/;
 
-/** `root`: of the host's files, '' or the path of a root. */
-export function createProcfs(proc = '/proc', root = ''): Procfs {
+/** The host's files are also those of the first process: the receiver may run in a container. */
+export function createProcfs(proc = '/proc', roots: readonly string[] = ['', `${proc}/1/root`]): Procfs {
   const of = (pid: number): string => `${proc}/${String(pid)}`;
   const open = (path: string): TargetFile | undefined => openTarget(path, `${proc}/self`);
   return {
@@ -60,31 +60,33 @@ export function createProcfs(proc = '/proc', root = ''): Procfs {
       }
       return undefined;
     },
-    keyOf: (path) => {
-      try {
-        const { dev, ino } = statSync(path, { bigint: true });
-        return `${deviceName(dev)} ${String(ino)}`;
-      } catch {
-        return undefined;
-      }
-    },
-    hostLibraries: () => hostLibraries(root),
+    keyOf: fileKey,
+    hostLibraries: () => hostLibraries(roots),
   };
 }
 
-function hostLibraries(root: string): readonly string[] {
+function hostLibraries(roots: readonly string[]): readonly string[] {
   const found = new Map<string, string>();
-  for (const base of LIBRARY_FOLDERS) {
-    for (const folder of [base, ...MULTIARCH.map((name) => `${base}/${name}`)]) {
-      for (const name of names(`${root}${folder}`)) {
-        if (!LIBRARY.test(name)) continue;
-        const path = `${root}${folder}/${name}`;
-        const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-        if (stat?.isFile() === true) found.set(`${String(stat.dev)} ${String(stat.ino)}`, path);
-      }
+  const folders = LIBRARY_FOLDERS.flatMap((folder) => [folder, ...MULTIARCH.map((name) => `${folder}/${name}`)]);
+  for (const folder of roots.flatMap((root) => folders.map((name) => `${root}${name}`))) {
+    for (const name of names(folder)) {
+      if (!LIBRARY.test(name)) continue;
+      const path = `${folder}/${name}`;
+      const key = fileKey(path);
+      if (key !== undefined && !found.has(key)) found.set(key, path);
     }
   }
   return [...found.values()];
+}
+
+/** The device and inode as /proc/PID/maps would print them; undefined: it is no file. */
+function fileKey(path: string): string | undefined {
+  try {
+    const stat = statSync(path, { bigint: true });
+    return stat.isFile() ? `${deviceName(stat.dev)} ${String(stat.ino)}` : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Major and minor number as the kernel prints them, from glibc's packed form. */

@@ -1,9 +1,9 @@
 // An executable or library, opened for as long as it is examined and probed: what is read and what is probed is the same file, whatever happens to its name.
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync, statfsSync } from 'node:fs';
 import type { ReadAt } from '../../otel-thread-context/reader/index.ts';
 
 export interface TargetFile {
-  /** Changes when the file's contents do. */
+  /** Changes when the file's contents do; the same in all containers that have the file from one layer, where the kernel also takes it for one. */
   readonly identity: string;
   readonly inode: bigint;
   readonly read: ReadAt;
@@ -12,6 +12,8 @@ export interface TargetFile {
   close(): void;
 }
 
+/** linux/magic.h */
+const OVERLAYFS_MAGIC = 0x794c7630;
 const MAX_READ = 16 * 1024 * 1024;
 
 /** `self`: the folder of this process in procfs. Undefined: not there, not a regular file, not readable. */
@@ -28,17 +30,31 @@ export function openTarget(path: string, self = '/proc/self'): TargetFile | unde
     closeSync(fd);
     return undefined;
   }
+  const kernelPath = `${self}/fd/${String(fd)}`;
   let isClosed = false;
   return {
-    identity: `${String(stat.dev)}:${String(stat.ino)}:${String(stat.size)}:${String(stat.mtimeNs)}:${String(stat.ctimeNs)}`,
+    identity: identityOf(stat, kernelPath),
     inode: stat.ino,
     read: (offset, size) => (isClosed ? undefined : readExactly(fd, offset, size)),
-    kernelPath: `${self}/fd/${String(fd)}`,
+    kernelPath,
     close: () => {
       if (!isClosed) closeSync(fd);
       isClosed = true;
     },
   };
+}
+
+/** Each mount of overlayfs has a device of its own, and the inode numbers of its layers. */
+function identityOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats, path: string): string {
+  return `${isOverlay(path) ? 'overlay' : String(dev)}:${String(ino)}:${String(size)}:${String(mtimeNs)}:${String(ctimeNs)}`;
+}
+
+function isOverlay(path: string): boolean {
+  try {
+    return statfsSync(path).type === OVERLAYFS_MAGIC;
+  } catch {
+    return false;
+  }
 }
 
 function readExactly(fd: number, position: number, size: number): Uint8Array | undefined {

@@ -198,7 +198,8 @@ export class TlsTargets {
   *#release(file: ProbedFile): Work {
     const { procfs } = this.#options;
     for (const pid of procfs.pids()) {
-      if (procfs.keyOf(procfs.programPath(pid)) !== file.key) continue;
+      const key = procfs.keyOf(procfs.programPath(pid));
+      if (key === undefined || !file.keys.has(key)) continue;
       file.pids.add(pid);
       return;
     }

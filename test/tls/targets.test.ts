@@ -9,6 +9,8 @@ import { TlsTargets } from '../../receiver/tls/targets.ts';
 interface FakeFile {
   readonly inode: number;
   version: number;
+  /** Default: its own. */
+  identity?: string;
   readonly content: 'openssl' | 'stripped' | 'refused' | 'go' | 'none';
 }
 
@@ -23,6 +25,7 @@ class Host {
   opened = 0;
   refuses = '';
   timeMs = 0;
+  #isHurried = false;
   readonly #deferred: (() => void)[] = [];
   readonly targetsOf: TlsTargets;
 
@@ -32,7 +35,7 @@ class Host {
     this.targetsOf = new TlsTargets({
       procfs: this.#procfs(),
       now: () => this.timeMs * 1e6,
-      nowMs: () => this.timeMs,
+      nowMs: () => (this.#isHurried ? (this.timeMs += 1.5) : this.timeMs),
       defer: (callback) => this.#deferred.push(callback),
       *examine({ path }): Generator<void, readonly Finding[]> {
         examined.push(path);
@@ -55,6 +58,13 @@ class Host {
 
   add(path: string, content: FakeFile['content']): void {
     this.files.set(path, { inode: this.files.size + 1, version: 1, content });
+  }
+
+  /** One turn of the event loop, in which time is short. */
+  turn(): void {
+    this.#isHurried = true;
+    this.#deferred.shift()?.();
+    this.#isHurried = false;
   }
 
   run(): void {
@@ -105,7 +115,7 @@ class Host {
     this.opened++;
     let isClosed = false;
     return {
-      identity: `${String(file.inode)} ${String(file.version)}`,
+      identity: file.identity ?? `${String(file.inode)} ${String(file.version)}`,
       inode: BigInt(file.inode),
       read: () => Buffer.from(file.content),
       kernelPath: path,
@@ -180,6 +190,39 @@ test('a file that many processes map is examined once and probed once', () => {
   assert.deepEqual(host.examined, ['/bin/sh', '/lib/libc', '/lib/libssl']);
   assert.equal(host.opened, 0, 'no file is left open');
   assert.equal(host.targetsOf.counters().sites, 3);
+});
+
+test('a file that two containers have from one layer is one file', () => {
+  const host = setUp();
+  host.add('/container/libssl', 'openssl');
+  const copy = host.files.get('/container/libssl');
+  assert.ok(copy);
+  copy.identity = '3 1';
+  host.processes.set(7, ['/bin/sh', '/lib/libssl']);
+  host.processes.set(8, ['/bin/sh', '/container/libssl']);
+  host.targetsOf.start(() => undefined);
+  host.run();
+  assert.deepEqual(host.attached, ssl);
+  assert.deepEqual(host.examined, ['/bin/sh', '/lib/libssl']);
+  // Each of them keeps it probed.
+  host.processes.delete(7);
+  host.targetsOf.exited({ pid: 7, startTime: 1 });
+  host.timeMs = 400_000;
+  host.targetsOf.tick();
+  host.run();
+  assert.deepEqual(host.attached, ssl);
+});
+
+test('a file to which two searches come at once is examined by both at most, and probed once', () => {
+  const host = setUp();
+  host.processes.set(7, ['/bin/sh', '/lib/libssl']);
+  host.targetsOf.start(() => undefined);
+  // While the examination of the first is under way.
+  host.turn();
+  host.targetsOf.encrypts({ pid: 7, startTime: 1 });
+  host.run();
+  assert.deepEqual(host.attached, ssl);
+  assert.equal(host.opened, 0);
 });
 
 test('a program is looked at as it begins, its file only when it is another than before', () => {
