@@ -29,6 +29,15 @@ enum buffer_kind {
 #define argument3(regs) ((regs)->dx)
 #define argument4(regs) ((regs)->cx)
 #define call_result(regs) ((regs)->ax)
+/* Of a function of Go's own ABI, since 1.17. */
+#define instruction_pointer(regs) ((regs)->ip)
+#define go_argument1(regs) ((regs)->ax)
+#define go_argument2(regs) ((regs)->bx)
+#define go_argument3(regs) ((regs)->cx)
+#define go_argument4(regs) ((regs)->di)
+/* Whether a branch that is taken for "below or equal, unsigned" is: by the carry and zero flags. */
+#define is_below_or_equal(regs) (((regs)->flags & 0x41) != 0)
+#define order_loads()
 #define TS_COMPAT 2
 static __always_inline bool is_compat(struct task_struct *task)
 {
@@ -60,6 +69,19 @@ enum {
 #define argument3(regs) ((regs)->user_regs.regs[2])
 #define argument4(regs) ((regs)->user_regs.regs[3])
 #define call_result(regs) ((regs)->user_regs.regs[0])
+#define instruction_pointer(regs) ((regs)->user_regs.pc)
+#define go_argument1(regs) ((regs)->user_regs.regs[0])
+#define go_argument2(regs) ((regs)->user_regs.regs[1])
+#define go_argument3(regs) ((regs)->user_regs.regs[2])
+#define go_argument4(regs) ((regs)->user_regs.regs[3])
+/* C clear or Z set. */
+#define is_below_or_equal(regs) (((regs)->user_regs.pstate & 0x60000000) != 0x20000000)
+/* An atomic operation that returns a value orders what is before it and what comes after. */
+#define order_loads()                                \
+	({                                           \
+		u64 order = 0;                       \
+		__sync_fetch_and_add(&order, 1);     \
+	})
 #define TIF_32BIT (1ul << 22)
 static __always_inline bool is_compat(struct task_struct *task)
 {

@@ -80,6 +80,21 @@ enum tls_library {
 	TLS_GNUTLS = 3,
 };
 
+/* go_target.flags */
+enum go_flag {
+	GO_WRITE_BRANCH = 1, /* the write's probe stands at the branch that checks the stack: not yet a call when that is taken */
+};
+
+/* What the probes in one executable of Go need to know of it. Addresses as in the file. */
+struct go_target {
+	__u64 write_site;
+	__u64 read_site;
+	__u64 tcp_close; /* net.(*TCPConn).Close */
+	__u64 wrapped_close[2]; /* Close of types that only wrap a connection, as their first field; 0: none */
+	__u32 conn_slot; /* at the read's site: where the connection is, from the stack pointer on */
+	__u32 flags; /* go_flag */
+};
+
 /* How it is known which socket a TLS session belongs to. */
 enum tls_evidence {
 	TLS_EVIDENCE_CONTRADICTION = 0,
@@ -377,7 +392,10 @@ enum counter {
 	COUNTER_TLS_SESSIONS_FULL = 19,
 	COUNTER_LOST_VITALS = 20, /* last figures of connections, in records that the ring refused */
 	COUNTER_CONTEXT_NOT_INHERITED = 21, /* children of registered processes for which there was no memory */
-	COUNTER_COUNT = 22,
+	COUNTER_TLS_NO_SOCKET = 22, /* Go: calls on connections that are over no TCP socket of their own */
+	COUNTER_TLS_CLOSED = 23, /* Go: calls on connections whose socket is being closed */
+	COUNTER_TLS_UNREADABLE = 24, /* Go: calls on connections whose memory could not be read */
+	COUNTER_COUNT = 25,
 };
 
 _Static_assert(sizeof(struct event_header) == 16, "event_header");
@@ -390,6 +408,7 @@ _Static_assert(sizeof(struct process_exit_event) == 32, "process_exit_event");
 _Static_assert(sizeof(struct exec_event) == 32, "exec_event");
 _Static_assert(sizeof(struct context_event) == 72, "context_event");
 _Static_assert(sizeof(struct secure_event) == 56, "secure_event");
+_Static_assert(sizeof(struct go_target) == 48, "go_target");
 _Static_assert(__builtin_offsetof(struct context_event, attributes) == 68, "a record in a context_event");
 _Static_assert(sizeof(struct vitals_event) == 112, "vitals_event");
 _Static_assert(sizeof(struct label) == 48, "label");

@@ -127,8 +127,11 @@ struct seqcount {
 	u32 sequence;
 };
 
+struct socket;
+
 struct sock {
 	struct sock_common __sk_common;
+	struct socket *sk_socket;
 	struct bpf_local_storage *sk_bpf_storage;
 	u8 sk_kern_sock : 1;
 	u8 sk_shutdown;
@@ -188,6 +191,7 @@ struct unix_sock {
 };
 
 struct socket {
+	struct file *file;
 	struct sock *sk;
 };
 
@@ -217,7 +221,17 @@ struct path {
 };
 
 struct file {
+	void *private_data;
 	struct path f_path;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
 };
 
 struct mm_struct {
@@ -279,6 +293,7 @@ struct task_struct {
 	struct mm_struct *mm;
 	struct css_set *cgroups;
 	struct fs_struct *fs;
+	struct files_struct *files;
 	void *stack;
 	char comm[16];
 };
@@ -312,12 +327,14 @@ struct bpf_iter__bpf_sk_storage_map {
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long di, si, dx, cx, ax, r10, r8, r9, r14, orig_ax, sp;
+	unsigned long di, si, dx, cx, ax, bx, r10, r8, r9, r14, orig_ax, ip, flags, sp;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct user_pt_regs {
 	u64 regs[31];
 	u64 sp;
+	u64 pc;
+	u64 pstate;
 };
 struct pt_regs {
 	struct user_pt_regs user_regs;

@@ -24,6 +24,7 @@ struct tls_threads_map tls_threads SEC(".maps");
 struct tls_records_map tls_records SEC(".maps");
 struct claims_map claims SEC(".maps");
 struct registered_map registered_places SEC(".maps");
+struct go_targets_map go_targets SEC(".maps");
 struct ports_map local_ports SEC(".maps");
 struct ports_map remote_ports SEC(".maps");
 struct addresses_map addresses SEC(".maps");
@@ -90,6 +91,7 @@ struct wire_types {
 	enum tls_library library;
 	enum tls_evidence tls_evidence;
 	enum probe_flag probe;
+	enum go_flag go;
 	enum counter counter;
 	enum bound bound;
 };

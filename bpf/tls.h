@@ -90,6 +90,15 @@ struct tls_records_map {
 };
 extern struct tls_records_map tls_records SEC(".maps");
 
+/* Index -> what is known of an executable of Go. Written by user space before the probes that name it are attached. */
+struct go_targets_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_GO_TARGETS);
+	__type(key, u32);
+	__type(value, struct go_target);
+};
+extern struct go_targets_map go_targets SEC(".maps");
+
 /* Sessions made so far. */
 extern u64 tls_session_count;
 

@@ -22,7 +22,8 @@ bool IsIterator(const bpf_program* program) {
 
 /** A program for places in files, which nobody but the caller knows. */
 bool IsProbe(const bpf_program* program) {
-  return std::strcmp(bpf_program__section_name(program), "uprobe") == 0;
+  const char* section = bpf_program__section_name(program);
+  return std::strcmp(section, "uprobe") == 0 || std::strcmp(section, "uprobe.s") == 0;
 }
 
 // From 6.6 on one link holds any number of probes of a file, and is set up and taken down at once;

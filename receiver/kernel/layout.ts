@@ -70,6 +70,20 @@ export const tlsLibrary = {
   gnutls: 3,
 } as const;
 
+export const goFlag = {
+  branch: 1,
+} as const;
+
+export const goTarget = {
+  sizeOf: 48,
+  writeSite: 0,
+  readSite: 8,
+  tcpClose: 16,
+  wrappedClose: 24,
+  connSlot: 40,
+  flags: 44,
+} as const;
+
 export const tlsEvidence = {
   contradiction: 0,
   nested: 1,
@@ -361,5 +375,8 @@ export const counter = {
   tlsSessionsFull: 19,
   lostVitals: 20,
   contextNotInherited: 21,
-  count: 22,
+  tlsNoSocket: 22,
+  tlsClosed: 23,
+  tlsUnreadable: 24,
+  count: 25,
 } as const;

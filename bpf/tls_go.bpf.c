@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Plaintext of Go's crypto/tls. Its connection object names its socket, and is
+ * asked for it at every call: conn (an interface) -> TCPConn -> netFD ->
+ * descriptor -> socket. Nothing is kept by an address, which Go uses again as
+ * it likes. Where the probes stand is chosen by user space (receiver/tls/go.ts):
+ * where the plaintext is at hand, so that no return has to be awaited.
+ *
+ * These programs may sleep: a page that is not there is brought in, and so no
+ * call is missed, which would leave a hole that nobody knows of.
+ */
+#define PREEMPTIBLE
+#include "kernel.h"
+#include <bpf/bpf_helpers.h>
+#include "compat.h"
+#include "tls.h"
+
+extern void bpf_rcu_read_lock(void) __ksym;
+extern void bpf_rcu_read_unlock(void) __ksym;
+
+#define TLS_APPLICATION_DATA 23 /* the content type */
+
+/* Of an interface's table (runtime.itab), its methods by name: of a net.Conn, Close is the first. */
+#define ITAB_METHODS 24
+#define MAX_WRAPPING 2
+
+struct go_interface {
+	u64 table;
+	u64 data;
+};
+
+/* The beginning of net.netFD, which is internal/poll.FD, in all versions of Go since 1.9. */
+struct go_descriptor {
+	u64 state;
+	u64 semaphores;
+	u64 number;
+};
+
+/* Set before the descriptor is closed, and never cleared (internal/poll/fd_mutex.go). */
+#define GO_DESCRIPTOR_CLOSED 1
+
+static __always_inline bool read_user(void *to, u32 size, u64 from)
+{
+	return likely(!bpf_probe_read_user(to, size, (void *)from)) || !bpf_copy_from_user(to, size, (void *)from);
+}
+
+/* Cookie of the TCP socket that is this descriptor of the current process, 0: there is none. */
+static __always_inline u64 socket_cookie(u64 number)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct files_struct *files = task->files;
+	struct fdtable *table = files->fdt;
+	struct socket *socket;
+	struct file *file;
+	struct sock *sk;
+
+	/* A thread that has left the table of its process: Go's own numbers are those of the process. */
+	if (files != task->group_leader->files || number >= table->max_fds ||
+	    bpf_probe_read_kernel(&file, sizeof(file), table->fd + number) || !file)
+		return 0;
+	/* Two pointers that lead back: no other kind of file has them. */
+	socket = BPF_CORE_READ(file, private_data);
+	sk = BPF_CORE_READ(socket, sk);
+	if (!sk || BPF_CORE_READ(socket, file) != file || BPF_CORE_READ(sk, sk_socket) != socket ||
+	    BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_CLOSE)
+		return 0;
+	return BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+}
+
+/* The connection that a crypto/tls.Conn (its first field) or a known wrapper writes to: address of its descriptor, 0:
+ * not TCP's. */
+static __always_inline u64 find_descriptor(const struct go_target *target, u64 bias, u64 object)
+{
+	struct go_interface conn;
+	u64 method, descriptor;
+
+	for (int i = 0; i < MAX_WRAPPING; i++) {
+		if (!read_user(&conn, sizeof(conn), object) ||
+		    !read_user(&method, sizeof(method), conn.table + ITAB_METHODS)) {
+			count(COUNTER_TLS_UNREADABLE, 1);
+			return 0;
+		}
+		method -= bias;
+		if (likely(method == target->tcp_close)) {
+			if (read_user(&descriptor, sizeof(descriptor), conn.data))
+				return descriptor;
+			count(COUNTER_TLS_UNREADABLE, 1);
+			return 0;
+		}
+		if (method != target->wrapped_close[0] && method != target->wrapped_close[1])
+			break;
+		object = conn.data;
+	}
+	count(COUNTER_TLS_NO_SOCKET, 1);
+	return 0;
+}
+
+static __always_inline int tell(const struct go_target *target, u64 bias, u64 object, u32 direction, u64 address,
+				u64 size)
+{
+	struct go_descriptor descriptor = {};
+	struct tls_session *session;
+	u64 at, cookie;
+
+	at = find_descriptor(target, bias, object);
+	if (!at)
+		return 0;
+	if (!read_user(&descriptor, sizeof(descriptor), at)) {
+		count(COUNTER_TLS_UNREADABLE, 1);
+		return 0;
+	}
+	bpf_rcu_read_lock();
+	cookie = socket_cookie(descriptor.number);
+	bpf_rcu_read_unlock();
+	/* Not closed now: so the number was this socket's when it was looked up. */
+	order_loads();
+	if (!cookie || !read_user(&descriptor.state, sizeof(descriptor.state), at) ||
+	    descriptor.state & GO_DESCRIPTOR_CLOSED) {
+		count(COUNTER_TLS_CLOSED, 1);
+		return 0;
+	}
+	session = tls_socket_session(cookie, TLS_GO);
+	return tls_tell(session, direction, address, size, 0);
+}
+
+static __always_inline const struct go_target *target_of(struct pt_regs *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	u32 index = bpf_get_attach_cookie(ctx);
+
+	return task->tgid == self_tgid ? 0 : bpf_map_lookup_elem(&go_targets, &index);
+}
+
+/* crypto/tls.(*Conn).writeRecordLocked(c, type, data): whoever is here has the lock, and the handshake is done. */
+SEC("uprobe.s")
+int go_tls_write(struct pt_regs *ctx)
+{
+	const struct go_target *target = target_of(ctx);
+
+	if (!target || (u8)go_argument2(ctx) != TLS_APPLICATION_DATA ||
+	    (target->flags & GO_WRITE_BRANCH && is_below_or_equal(ctx)))
+		return 0;
+	return tell(target, instruction_pointer(ctx) - target->write_site, go_argument1(ctx), SENT, go_argument3(ctx),
+		    go_argument4(ctx));
+}
+
+/* runtime.memmove(to, from, size), called by crypto/tls.(*Conn).Read: what was decrypted goes to the caller. */
+SEC("uprobe.s")
+int go_tls_read(struct pt_regs *ctx)
+{
+	const struct go_target *target = target_of(ctx);
+	u64 object;
+
+	if (!target)
+		return 0;
+	if (!read_user(&object, sizeof(object), stack_pointer(ctx) + target->conn_slot)) {
+		count(COUNTER_TLS_UNREADABLE, 1);
+		return 0;
+	}
+	return tell(target, instruction_pointer(ctx) - target->read_site, object, RECEIVED, go_argument2(ctx),
+		    go_argument3(ctx));
+}
