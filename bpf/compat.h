@@ -37,6 +37,7 @@ enum buffer_kind {
 #define go_argument4(regs) ((regs)->di)
 /* Whether a branch that is taken for "below or equal, unsigned" is: by the carry and zero flags. */
 #define is_below_or_equal(regs) (((regs)->flags & 0x41) != 0)
+/* Loads are in order. */
 #define order_loads()
 #define TS_COMPAT 2
 static __always_inline bool is_compat(struct task_struct *task)
@@ -77,11 +78,12 @@ enum {
 /* C clear or Z set. */
 #define is_below_or_equal(regs) (((regs)->user_regs.pstate & 0x60000000) != 0x20000000)
 /* An atomic operation that returns a value orders what is before it and what comes after. */
-#define order_loads()                                \
-	({                                           \
-		u64 order = 0;                       \
-		__sync_fetch_and_add(&order, 1);     \
-	})
+static __always_inline void order_loads(void)
+{
+	u64 order = 0;
+
+	__sync_fetch_and_add(&order, 1);
+}
 #define TIF_32BIT (1ul << 22)
 static __always_inline bool is_compat(struct task_struct *task)
 {

@@ -52,7 +52,6 @@
 
 #define MAX_TLS_SESSIONS 65536
 #define MAX_TLS_RECORDS 8192
-#define MAX_GO_TARGETS 1024
 /* Calls into TLS libraries within one another, on one thread. A power of two. */
 #define MAX_TLS_FRAMES 4
 

@@ -14,6 +14,7 @@ enum bound {
 	SHED_ALL = 65536, /* the share of all connections */
 	MAX_LABELS = 8, /* of a goroutine */
 	CONTEXT_ATTRIBUTES = 128, /* bytes of attributes of a thread's context that are copied: all, or none */
+	MAX_GO_TARGETS = 1024, /* executables of Go that are probed at a time */
 };
 
 enum event_kind {
@@ -82,7 +83,7 @@ enum tls_library {
 
 /* go_target.flags */
 enum go_flag {
-	GO_WRITE_BRANCH = 1, /* the write's probe stands at the branch that checks the stack: not yet a call when that is taken */
+	GO_WRITE_BRANCH = 1, /* the write's site is the branch that checks the stack: no call yet when it is taken */
 };
 
 /* What the probes in one executable of Go need to know of it. Addresses as in the file. */

@@ -67,8 +67,10 @@ static __always_inline u64 socket_cookie(u64 number)
 	return BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
 }
 
-/* The connection that a crypto/tls.Conn (its first field) or a known wrapper writes to: address of its descriptor, 0:
- * not TCP's. */
+/*
+ * Address of the descriptor of a connection object, 0: it is not TCP's. The
+ * first field of a crypto/tls.Conn, and of a known wrapper, is what it writes to.
+ */
 static __always_inline u64 find_descriptor(const struct go_target *target, u64 bias, u64 object)
 {
 	struct go_interface conn;

@@ -22,6 +22,7 @@ import {
   type KernelSession,
   openKernelSession,
   unixPeerOf,
+  maxGoTargets,
   windowSize,
 } from './kernel/session.ts';
 import { openProcessSizes, type ProcessSizes, type VisitProcess } from './kernel/threads.ts';
@@ -33,6 +34,7 @@ import { createPipeline, type Pipeline, wantsVitals } from './pipeline.ts';
 import { createObserved, type KernelReading } from './self-observation.ts';
 import { Ledger, type LedgerReport } from './telemetry/ledger.ts';
 import { createRandomIds } from './telemetry/random-ids.ts';
+import { examineGo } from './tls/go.ts';
 import { createTlsTargets } from './tls/open.ts';
 import type { TlsTargets } from './tls/targets.ts';
 import { Lags } from './telemetry/self/lags.ts';
@@ -202,10 +204,13 @@ function createTls(kernel: KernelSession, clock: Clock): TlsTargets {
   return createTlsTargets({
     kernel: {
       attachProbes: (program, file, sites) => kernel.attachProbes(program, file, sites),
-      setTarget: () => undefined,
+      setTarget: (index, target) => {
+        kernel.setGoTarget(index, target);
+      },
     },
-    maxTargets: 0,
+    maxTargets: maxGoTargets,
     now: () => clock.now(),
+    examinations: [examineGo],
   });
 }
 

@@ -7,6 +7,7 @@ export const bound = {
   shedAll: 65536,
   maxLabels: 8,
   contextAttributes: 128,
+  maxGoTargets: 1024,
 } as const;
 
 export const eventKind = {

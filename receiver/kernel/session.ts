@@ -17,7 +17,7 @@ import { ReceiverError } from '../errors.ts';
 import { Claims } from './claims.ts';
 import { compileFilter, type FilterRule, type FilterTables } from './filter-maps.ts';
 import { ContextPlaces } from './context-places.ts';
-import { bound, control, counter } from './layout.ts';
+import { bound, control, counter, goTarget } from './layout.ts';
 
 export interface KernelOptions {
   readonly filter: {
@@ -41,6 +41,8 @@ export type KernelCounters = Readonly<Record<keyof typeof counter, number>>;
 
 /** Bytes of one direction that the kernel copies before user space must have caught up. */
 export const windowSize = bound.windowSize;
+/** Executables of Go that are probed at a time. */
+export const maxGoTargets = bound.maxGoTargets;
 /** From receiver/kernel as well as from dist/receiver/kernel. */
 const objectPath = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? '../../build/usm.bpf.o' : '../../../build/usm.bpf.o', import.meta.url),
@@ -120,6 +122,11 @@ export class KernelSession {
         probes.release();
       },
     };
+  }
+
+  /** What the probes of a Go executable know of it, whose cookie is `index`; undefined: nothing any more. */
+  setGoTarget(index: number, target: Uint8Array = new Uint8Array(goTarget.sizeOf)): void {
+    this.#object.map('go_targets').update(u32(index), target);
   }
 
   counters(): KernelCounters {
