@@ -90,7 +90,7 @@ struct tls_records_map {
 };
 extern struct tls_records_map tls_records SEC(".maps");
 
-/* Index -> what is known of an executable of Go. Written by user space before the probes that name it are attached. */
+/* Index -> what is known of an executable of Go. Written by user space when all probes that name it are attached. */
 struct go_targets_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, MAX_GO_TARGETS);

@@ -125,12 +125,17 @@ static __always_inline int tell(const struct go_target *target, u64 bias, u64 ob
 	return tls_tell(session, direction, address, size, 0);
 }
 
+/*
+ * Nothing before both probes are there, when user space sets the entry: else a
+ * request would be seen whose answer is not, and be paired with the next one.
+ */
 static __always_inline const struct go_target *target_of(struct pt_regs *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	u32 index = bpf_get_attach_cookie(ctx);
+	const struct go_target *target = bpf_map_lookup_elem(&go_targets, &index);
 
-	return task->tgid == self_tgid ? 0 : bpf_map_lookup_elem(&go_targets, &index);
+	return target && target->tcp_close && task->tgid != self_tgid ? target : 0;
 }
 
 /* crypto/tls.(*Conn).writeRecordLocked(c, type, data): whoever is here has the lock, and the handshake is done. */

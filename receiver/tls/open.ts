@@ -40,10 +40,12 @@ export function createTlsTargets({ kernel, maxTargets, now, examinations = tlsEx
       let index = 0;
       while (used.has(index)) index++;
       if (index >= maxTargets) throw new Error('no room for another program');
-      kernel.setTarget(index, target);
       used.add(index);
       return {
         index,
+        activate: () => {
+          kernel.setTarget(index, target);
+        },
         close: () => {
           if (used.delete(index)) kernel.setTarget(index, undefined);
         },

@@ -9,8 +9,11 @@ export interface ProbedFilesOptions {
   readonly recognize: (read: TargetFile['read']) => Generator<void, Refused | undefined>;
   /** All sites of a program, or an error. */
   readonly attach: (program: string, file: string, sites: readonly ProbeSite[]) => { close(): void };
-  /** Keeps the entry of a target, for as long as it is probed; its index is the cookie of its sites. Throws when there is no room. */
-  readonly addTarget: (target: Uint8Array) => { readonly index: number; close(): void };
+  /**
+   * Keeps the entry of a target, for as long as it is probed; its index is the cookie of its sites, of which nothing is told before it is
+   * activated. Throws when there is no room.
+   */
+  readonly addTarget: (target: Uint8Array) => { readonly index: number; activate(): void; close(): void };
   /** Pipeline time. */
   readonly now: () => number;
 }
@@ -219,6 +222,8 @@ export class ProbedFiles {
           yield;
         }
       }
+      // All at once: a request must not be seen if its answer is not.
+      entry?.activate();
     } catch (error) {
       for (const link of links.reverse()) link.close();
       return error instanceof Error ? error.message : String(error);
