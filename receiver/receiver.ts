@@ -34,7 +34,6 @@ import { createPipeline, type Pipeline, wantsVitals } from './pipeline.ts';
 import { createObserved, type KernelReading } from './self-observation.ts';
 import { Ledger, type LedgerReport } from './telemetry/ledger.ts';
 import { createRandomIds } from './telemetry/random-ids.ts';
-import { examineGo } from './tls/go.ts';
 import { createTlsTargets } from './tls/open.ts';
 import type { TlsTargets } from './tls/targets.ts';
 import { Lags } from './telemetry/self/lags.ts';
@@ -210,7 +209,6 @@ function createTls(kernel: KernelSession, clock: Clock): TlsTargets {
     },
     maxTargets: maxGoTargets,
     now: () => clock.now(),
-    examinations: [examineGo],
   });
 }
 

@@ -3,6 +3,7 @@ import { type ReadAt, readElf } from '../../otel-thread-context/reader/index.ts'
 import { recognizeText } from './recognize.ts';
 import type { ProbeSite, Refused } from './probes.ts';
 import { examineFile, type Examination } from './examine.ts';
+import { examineGo } from './go.ts';
 import { createProcfs } from './procfs.ts';
 import { TlsTargets } from './targets.ts';
 
@@ -23,7 +24,7 @@ export interface TlsTargetsParts {
 const NS_PER_MS = 1e6;
 
 /** Beside those of C libraries. */
-export const tlsExaminations: readonly Examination[] = [];
+export const tlsExaminations: readonly Examination[] = [examineGo];
 
 function* recognizeFile(read: ReadAt): Generator<void, Refused | undefined> {
   const elf = readElf(read);
