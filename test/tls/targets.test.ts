@@ -51,7 +51,8 @@ class Host {
       addTarget: () => {
         const index = this.targets.size;
         this.targets.add(index);
-        return { index, close: () => this.targets.delete(index) };
+        const activate = (): void => void this.attached.push(`active ${String(index)}`);
+        return { index, activate, close: () => this.targets.delete(index) };
       },
     });
   }
@@ -346,7 +347,7 @@ test('when the kernel refuses one probe of a file, none of them stays', () => {
   assert.equal(host.targetsOf.since(), undefined);
 });
 
-test('a Go program keeps its entry for as long as it is probed', () => {
+test('a Go program keeps its entry for as long as it is probed, which tells nothing before all of its probes are there', () => {
   const host = setUp();
   host.add('/bin/first', 'go');
   host.add('/bin/second', 'go');
@@ -354,7 +355,7 @@ test('a Go program keeps its entry for as long as it is probed', () => {
   host.processes.set(8, ['/bin/second']);
   host.targetsOf.start(() => undefined);
   host.run();
-  assert.deepEqual(host.attached, ['go_tls_write /bin/first 1:0', 'go_tls_write /bin/second 1:1']);
+  assert.deepEqual(host.attached, ['go_tls_write /bin/first 1:0', 'active 0', 'go_tls_write /bin/second 1:1', 'active 1']);
   host.processes.delete(7);
   host.targetsOf.exited({ pid: 7, startTime: 1 });
   host.run();
