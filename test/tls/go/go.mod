@@ -1,0 +1,3 @@
+module tls-program
+
+go 1.17
