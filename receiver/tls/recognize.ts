@@ -1,6 +1,6 @@
 // A file without the functions that are looked for → the TLS library that it holds all the same, by what the library says of itself in texts. It cannot be
 // read, but people are told why.
-import { type ElfFile, type ReadAt, type Segment } from '../../otel-thread-context/reader/index.ts';
+import { dynamicTable, type ElfFile, type ReadAt, type Segment } from '../../otel-thread-context/reader/index.ts';
 import type { Refused, TlsLibrary } from './probes.ts';
 
 interface Mark {
@@ -12,6 +12,7 @@ interface Mark {
 
 const PIECE = 1024 * 1024;
 const OVERLAP = 128;
+const MAX_STRINGS = 16 * 1024 * 1024;
 const MAX_SCANNED = 256 * 1024 * 1024;
 const number = /^\d+\.\d+(\.\d+)?[a-z]*/;
 
@@ -26,6 +27,20 @@ const marks: readonly Mark[] = [
 
 /** A mebibyte a step. */
 export function* recognizeText(read: ReadAt, elf: ElfFile): Generator<void, Refused | undefined> {
+  const found = yield* searchTexts(read, elf);
+  return found?.library === 'openssl' && needsOpenSsl(read, elf) ? undefined : found;
+}
+
+/** Linked to the shared libraries: programs also say which version they were built with. */
+function needsOpenSsl(read: ReadAt, elf: ElfFile): boolean {
+  const strings = dynamicTable(read, elf)?.strings;
+  const bytes = strings && read(strings.offset, Math.min(strings.size, MAX_STRINGS));
+  if (bytes === undefined) return false;
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return text.includes('libssl') || text.includes('libcrypto');
+}
+
+function* searchTexts(read: ReadAt, elf: ElfFile): Generator<void, Refused | undefined> {
   let scanned = 0;
   let found: Refused | undefined;
   for (const segment of elf.loads) {
@@ -41,7 +56,7 @@ export function* recognizeText(read: ReadAt, elf: ElfFile): Generator<void, Refu
 
 /** The version that a library with a known place for it says of itself, '' when none is found. */
 export function* findVersion(read: ReadAt, elf: ElfFile): Generator<void, string> {
-  const found = yield* recognizeText(read, elf);
+  const found = yield* searchTexts(read, elf);
   return found?.library === 'openssl' ? found.version : '';
 }
 

@@ -17,9 +17,9 @@ after(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-function build(name: string, flags: readonly string[], source = calls): Uint8Array {
+function build(name: string, flags: readonly string[], source = calls, libraries: readonly string[] = []): Uint8Array {
   const path = join(directory, name);
-  const { status, stderr } = spawnSync('gcc', [...flags, source, '-o', path], { encoding: 'utf8' });
+  const { status, stderr } = spawnSync('gcc', [...flags, source, '-o', path, ...libraries], { encoding: 'utf8' });
   assert.equal(status, 0, stderr);
   return new Uint8Array(readFileSync(path));
 }
@@ -81,14 +81,17 @@ test('libraries that are not read are named', () => {
 });
 
 test('what a stripped program holds is known by what the library says of itself', () => {
-  const recognized = (texts: readonly string[]): { library: string; version: string; reason: string } | undefined => {
+  const recognized = (
+    texts: readonly string[],
+    flags: readonly string[] = [],
+  ): { library: string; version: string; reason: string } | undefined => {
     const source = join(directory, 'texts.c');
     const list = texts.map((text) => JSON.stringify(text)).join(', ');
     writeFileSync(
       source,
       `#include <stdio.h>\nconst char *texts[] = { ${list}, 0 };\nint main(void) { return puts(texts[0]); }\n`,
     );
-    const bytes = build('texts', ['-O1', '-s'], source);
+    const bytes = build('texts', ['-O1', '-s'], source, flags);
     const elf = readElf(readsOf(bytes));
     assert.ok(elf.kind === 'elf');
     const found = finish(recognizeText(readsOf(bytes), elf));
@@ -106,6 +109,10 @@ test('what a stripped program holds is known by what the library says of itself'
     version: '0.23.12',
     reason: 'not supported',
   });
+  // It is linked to the library, and says with which it was built.
+  build('libssl.so', ['-O1', '-shared', '-fPIC']);
+  const flags = ['-Wl,--no-as-needed', `-L${directory}`, '-lssl'];
+  assert.equal(recognized(['OpenSSL 3.0.19 27 Jan 2026'], flags), undefined);
   assert.equal(recognized(['needs OpenSSL 3.0 or newer', 'OpenSSL']), undefined);
 });
 
