@@ -400,9 +400,11 @@ extern volatile u32 open_claims;
  * The functions that are verified by themselves exist in both variants.
  */
 #ifdef PREEMPTIBLE
+#define IS_USUAL false
 #define VARIANT(name) preemptible_##name
 #define raise_by(value, amount) __sync_fetch_and_add(value, amount)
 #else
+#define IS_USUAL true
 #define VARIANT(name) name
 #define raise_by(value, amount) ((*(value) += (amount)) - (amount))
 #endif

@@ -73,7 +73,7 @@ static __noinline void refused(struct conn *conn, u64 size)
 	shed(conn, size);
 }
 
-static __always_inline int send_small(const struct moved *moved, u64 address)
+static __always_inline __attribute__((unused)) int send_small(const struct moved *moved, u64 address)
 {
 	u64 size = moved->end - moved->from;
 
@@ -117,7 +117,7 @@ full:
 		return 0;                                                                                     \
 	}
 
-static __noinline int send_pair(const struct moved *moved, u64 vectors)
+static __noinline __attribute__((unused)) int send_pair(const struct moved *moved, u64 vectors)
 {
 	u64 size = moved->end - moved->from, first, rest;
 	struct user_iovec pair[2];
@@ -176,8 +176,8 @@ static __always_inline u32 room_for(u64 size)
 	return size <= TINY_SIZE ? ring_size : ring_size / 8;
 }
 
-/* `is_whole`: all of the I/O comes here, not only what a walk has left of it. A constant: the verifier looks at a
- * pair but once. */
+/* `is_whole`: all of the I/O comes here, not only what a walk has left of it. A constant: the verifier looks at the
+ * usual ways but once. Probes of user code, beside whose own cost it is little, have one way for all. */
 static __always_inline int send(struct moved *moved, struct buffers *buffers, u64 limit, bool is_whole)
 {
 	moved->to = moved->end;
@@ -187,10 +187,11 @@ static __always_inline int send(struct moved *moved, struct buffers *buffers, u6
 		moved->to = limit;
 	if (unlikely(buffers->missing || moved->to < moved->from))
 		moved->to = moved->from;
-	if (likely(moved->to == moved->end && !buffers->missing && moved->end - moved->from <= SMALL_SIZE)) {
+	if (likely(is_whole && moved->to == moved->end && !buffers->missing &&
+		   moved->end - moved->from <= SMALL_SIZE)) {
 		if (likely(!buffers->vectors))
 			return send_small(moved, buffers->address + (moved->from - moved->start));
-		if (is_whole && buffers->vectors == 2 && moved->from == moved->start)
+		if (buffers->vectors == 2 && moved->from == moved->start)
 			return send_pair(moved, buffers->address);
 	}
 	return send_large(moved, buffers);
@@ -304,7 +305,7 @@ static __always_inline int tell_io(struct moved *moved, struct buffers *buffers,
 		walk_from = guess_chunks(buffers, start, size, is_turn);
 	if (unlikely(walk_from))
 		return send_walked(moved, buffers, limit, walk_from);
-	return send(moved, buffers, limit, true);
+	return send(moved, buffers, limit, IS_USUAL);
 }
 
 #endif
