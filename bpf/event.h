@@ -106,6 +106,8 @@ enum tls_evidence {
 };
 
 /* What a probe of a TLS library is: attach cookies, with a tls_library in bits 8 to 15. */
+#define PROBE_TARGET_SHIFT 16 /* above it: the index of the file among the targets */
+
 enum probe_flag {
 	PROBE_SENT = 1, /* it takes plaintext, else it gives it */
 	PROBE_COUNT_POINTER = 2, /* the count is where the fourth argument points, else it is the result */

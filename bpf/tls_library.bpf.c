@@ -17,11 +17,17 @@ static __always_inline int enter(struct pt_regs *ctx)
 	u64 object = argument1(ctx), buffer = argument2(ctx), count_pointer = argument4(ctx);
 	u64 flags = bpf_get_attach_cookie(ctx);
 	u64 stack = stack_pointer(ctx);
+	u32 index = flags >> PROBE_TARGET_SHIFT & 0xffff;
+	const struct go_target *target;
 	struct tls_thread *thread;
 	struct tls_frame *frame;
 	u32 depth;
 
 	if (task->tgid == self_tgid)
+		return 0;
+	/* Nothing is told before all probes are there: a request whose answer is not seen would get another one. */
+	target = bpf_map_lookup_elem(&go_targets, &index);
+	if (!target || !target->write_site)
 		return 0;
 	thread = bpf_task_storage_get(&tls_threads, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!thread) {

@@ -204,7 +204,7 @@ function createTls(kernel: KernelSession, clock: Clock): TlsTargets {
     kernel: {
       attachProbes: (program, file, sites) => kernel.attachProbes(program, file, sites),
       setTarget: (index, target) => {
-        kernel.setGoTarget(index, target);
+        kernel.setTarget(index, target);
       },
     },
     maxTargets: maxGoTargets,

@@ -124,9 +124,10 @@ export class KernelSession {
     };
   }
 
-  /** What the probes of a Go executable know of it, whose cookie is `index`; undefined: nothing any more. */
-  setGoTarget(index: number, target: Uint8Array = new Uint8Array(goTarget.sizeOf)): void {
-    this.#object.map('go_targets').update(u32(index), target);
+  /** Has the probes tell whose cookies have this index. Of a Go executable it is what they know of it; undefined: they tell no more. */
+  setTarget(index: number, target: Uint8Array | 'active' | undefined): void {
+    const bytes = target === 'active' ? new Uint8Array(goTarget.sizeOf).fill(1) : (target ?? new Uint8Array(goTarget.sizeOf));
+    this.#object.map('go_targets').update(u32(index), bytes);
   }
 
   counters(): KernelCounters {

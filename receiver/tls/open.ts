@@ -10,7 +10,8 @@ import { TlsTargets } from './targets.ts';
 export interface TlsKernel {
   attachProbes(program: string, file: string, sites: readonly ProbeSite[]): { close(): void };
   /** Sets the entry of a target, or takes it away. */
-  setTarget(index: number, target: Uint8Array | undefined): void;
+  /** 'active': nothing has to be known of it. */
+  setTarget(index: number, target: Uint8Array | 'active' | undefined): void;
 }
 
 export interface TlsTargetsParts {
@@ -45,7 +46,7 @@ export function createTlsTargets({ kernel, maxTargets, now, examinations = tlsEx
       return {
         index,
         activate: () => {
-          kernel.setTarget(index, target);
+          kernel.setTarget(index, target ?? 'active');
         },
         close: () => {
           if (used.delete(index)) kernel.setTarget(index, undefined);

@@ -10,10 +10,10 @@ export interface ProbedFilesOptions {
   /** All sites of a program, or an error. */
   readonly attach: (program: string, file: string, sites: readonly ProbeSite[]) => { close(): void };
   /**
-   * Keeps the entry of a target, for as long as it is probed; its index is the cookie of its sites, of which nothing is told before it is
-   * activated. Throws when there is no room.
+   * Keeps the entry of a target, for as long as it is probed; its index is in the cookies of its sites, of which nothing is told before it
+   * is activated. Throws when there is no room.
    */
-  readonly addTarget: (target: Uint8Array) => { readonly index: number; activate(): void; close(): void };
+  readonly addTarget: (target: Uint8Array | undefined) => { readonly index: number; activate(): void; close(): void };
   /** Pipeline time. */
   readonly now: () => number;
 }
@@ -53,6 +53,8 @@ const MAX_PROBED = 512;
 const MAX_PIDS = 64;
 /** The kernel patches every process that has the file, ten microseconds each. */
 const MAX_SITES_AT_ONCE = 3;
+/** Of the index of a target in the cookies of libraries: above their flags and number (bpf/event.h, probe_flag). */
+const TARGET_SHIFT = 16n;
 
 export class ProbedFiles {
   readonly #options: ProbedFilesOptions;
@@ -204,13 +206,15 @@ export class ProbedFiles {
   /** What went wrong, if anything did; then nothing of it is left. */
   *#attachFinding(file: ProbedFile, { sites, target }: Probes, kernelPath: string): Generator<void, string | undefined> {
     const { attach, addTarget } = this.#options;
+    const isGo = target !== undefined;
     const links: { close(): void }[] = [];
     try {
-      const entry = target === undefined ? undefined : addTarget(target);
-      if (entry !== undefined) links.push(entry);
+      const entry = addTarget(target);
+      links.push(entry);
       const byProgram = new Map<string, ProbeSite[]>();
       for (const site of sites) {
-        const given = entry === undefined ? site : { ...site, cookie: BigInt(entry.index) };
+        const index = BigInt(entry.index);
+        const given = { ...site, cookie: isGo ? index : site.cookie | (index << TARGET_SHIFT) };
         const known = byProgram.get(site.program);
         if (known === undefined) byProgram.set(site.program, [given]);
         else known.push(given);
@@ -223,7 +227,7 @@ export class ProbedFiles {
         }
       }
       // All at once: a request must not be seen if its answer is not.
-      entry?.activate();
+      entry.activate();
     } catch (error) {
       for (const link of links.reverse()) link.close();
       return error instanceof Error ? error.message : String(error);
