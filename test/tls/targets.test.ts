@@ -51,8 +51,12 @@ class Host {
       addTarget: () => {
         const index = this.targets.size;
         this.targets.add(index);
-        const activate = (): void => void this.attached.push(`active ${String(index)}`);
-        return { index, activate, close: () => this.targets.delete(index) };
+        const name = `active ${String(index)}`;
+        const close = (): void => {
+          this.targets.delete(index);
+          if (this.attached.includes(name)) this.attached.splice(this.attached.indexOf(name), 1);
+        };
+        return { index, activate: () => void this.attached.push(name), close };
       },
     });
   }
@@ -154,7 +158,7 @@ class Host {
   }
 }
 
-const ssl = ['tls_leave /lib/libssl 2:0,3:0', 'tls_enter /lib/libssl 1:0'];
+const ssl = ['tls_leave /lib/libssl 2:0,3:0', 'tls_enter /lib/libssl 1:0', 'active 0'];
 
 function setUp(): Host {
   const host = new Host();
@@ -232,7 +236,7 @@ test('a program is looked at as it begins, its file only when it is another than
   host.processes.set(7, ['/bin/node']);
   host.targetsOf.executed(7);
   host.run();
-  assert.equal(host.attached.length, 2);
+  assert.equal(host.attached.length, 3);
   host.processes.set(8, ['/bin/node']);
   host.targetsOf.executed(8);
   host.run();
@@ -244,7 +248,7 @@ test('a program is looked at as it begins, its file only when it is another than
   host.targetsOf.executed(8);
   host.run();
   assert.deepEqual(host.examined, ['/bin/node', '/bin/node']);
-  assert.equal(host.attached.length, 2);
+  assert.equal(host.attached.length, 3);
   assert.equal(host.opened, 0);
 });
 
@@ -258,7 +262,7 @@ test('a program that nobody runs any more is no longer probed, at once', () => {
   host.processes.delete(7);
   host.targetsOf.exited({ pid: 7, startTime: 1 });
   host.run();
-  assert.equal(host.attached.length, 2, 'another process runs it, of which nobody had told');
+  assert.equal(host.attached.length, 3, 'another process runs it, of which nobody had told');
   host.processes.delete(8);
   host.targetsOf.exited({ pid: 8, startTime: 1 });
   host.run();
@@ -266,7 +270,7 @@ test('a program that nobody runs any more is no longer probed, at once', () => {
   host.processes.set(9, ['/bin/node']);
   host.targetsOf.executed(9);
   host.run();
-  assert.equal(host.attached.length, 2);
+  assert.equal(host.attached.length, 3);
   assert.deepEqual(host.examined, ['/bin/node'], 'what was found is remembered');
   // Its end was never told.
   host.processes.delete(9);
