@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <thread>
 
 #include "libbpf_log.h"
 
@@ -70,6 +71,18 @@ std::string Listed(const std::vector<uint64_t>& numbers) {
   std::string text;
   for (const uint64_t number : numbers) text += (text.empty() ? "" : ", ") + std::to_string(number);
   return text;
+}
+
+/** Each waits for a grace period of the kernel; together they wait for one. */
+void CloseAtOnce(std::map<uint32_t, Fd>* links) {
+  constexpr size_t kMaxThreads = 16;
+  std::vector<std::vector<Fd>> shares(std::min(links->size(), kMaxThreads));
+  size_t next = 0;
+  for (auto& entry : *links) shares[next++ % shares.size()].push_back(std::move(entry.second));
+  links->clear();
+  std::vector<std::thread> closers;
+  for (auto& share : shares) closers.emplace_back([&share] { share.clear(); });
+  for (std::thread& closer : closers) closer.join();
 }
 
 bool IsPerCpu(bpf_map_type type) {
@@ -308,7 +321,7 @@ int BpfSession::map_fd(size_t index) const {
 void BpfSession::Close() {
   links_.clear();
   probes_.clear();
-  multi_probes_.clear();
+  CloseAtOnce(&multi_probes_);
   maps_.clear();
   object_.reset();
 }
