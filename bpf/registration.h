@@ -10,6 +10,10 @@ static __always_inline struct context_place *registered_place(struct task_struct
 {
 	struct context_place *place;
 
+#ifdef PREEMPTIBLE
+	/* They may sleep, and the verifier does not trust them with the leader of a thread. */
+	return 0;
+#endif
 	if (!has_registration)
 		return 0;
 	place = bpf_task_storage_get(&registered_places, task->group_leader, 0, 0);
