@@ -77,7 +77,7 @@ const ROUNDS_UNTIL_QUIET = 100;
 const SWEEP_INTERVAL_MS = 5_000;
 const CLOCK_RESYNC_MS = 10_000;
 /** The word that everything is ready waits so long for the TLS libraries that run already. */
-const MAX_TLS_START_MS = 150;
+const MAX_TLS_START_MS = 1000;
 /** Of shutdown_timeout: kept for closing what is open. */
 const CLOSING_SHARE = 0.1;
 /** Of that: for the last metrics about ourselves. */
