@@ -1,6 +1,7 @@
 // What the receiver, and anyone else, uses of this folder: where a process's threads have their contexts, and what those say.
 export { type AttributeValue, decodePayload, type Payload } from './attributes.ts';
 export { cString, type ReadAt, u64, viewOf } from './bytes.ts';
+export { readFully, readStream, tryOpen } from './files.ts';
 export { type ElfFile, fileOffsetOf, type Machine, readElf, type Segment } from './elf.ts';
 export { dynamicTable, sonameOf, staticTable, type SymbolTable } from './elf-tables.ts';
 export { dtvLayout, type DtvLayout } from './libc.ts';

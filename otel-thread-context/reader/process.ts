@@ -1,7 +1,8 @@
 // A process as this folder sees it: its memory, its mappings, the files they come from. Opened through /proc; read only, nothing stops.
 // https://man7.org/linux/man-pages/man5/proc.5.html
-import { closeSync, constants, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, readdirSync } from 'node:fs';
 import { isAddress, type ReadAt } from './bytes.ts';
+import { readFully, readStream, tryOpen } from './files.ts';
 import type { Mapping } from './mappings.ts';
 import type { ImageFile } from './tls-image.ts';
 
@@ -23,8 +24,6 @@ export interface ObservedProcess {
 const MAX_MAPS_SIZE = 16 * 1024 * 1024;
 const MAX_AUXV_SIZE = 4096;
 const MAX_THREADS = 64;
-const MAX_READ = 16 * 1024 * 1024;
-const FIRST_CAPACITY = 64 * 1024;
 
 /** The process with this id under `proc` (the id is the one that `proc`, a mount of procfs, knows). Needs what ptrace(2) would need. */
 export function openProcess(pid: number, proc = '/proc'): ProcessHandle {
@@ -116,15 +115,6 @@ export class ProcessHandle implements ObservedProcess {
   }
 }
 
-function tryOpen(path: string): number | undefined {
-  try {
-    // NONBLOCK: what an observed process calls a library may be a pipe.
-    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
-  } catch {
-    return undefined;
-  }
-}
-
 function openRegular(path: string, inode: number): MappedFile | undefined {
   const fd = tryOpen(path);
   if (fd === undefined) return undefined;
@@ -142,44 +132,4 @@ function openRegular(path: string, inode: number): MappedFile | undefined {
       isClosed = true;
     },
   };
-}
-
-function readFully(fd: number, position: number, size: number): Uint8Array | undefined {
-  if (!(size >= 0 && size <= MAX_READ && position >= 0 && position + size <= Number.MAX_SAFE_INTEGER)) return undefined;
-  const bytes = new Uint8Array(size);
-  try {
-    for (let done = 0; done < size;) {
-      const count = readSync(fd, bytes, done, size - done, position + done);
-      if (count === 0) return undefined;
-      done += count;
-    }
-  } catch {
-    return undefined;
-  }
-  return bytes;
-}
-
-/** A file of procfs from its beginning, at most `limit` bytes of it. */
-function readStream(path: string, limit: number): Uint8Array | undefined {
-  const fd = tryOpen(path);
-  if (fd === undefined) return undefined;
-  let bytes = new Uint8Array(FIRST_CAPACITY);
-  let size = 0;
-  try {
-    while (size < limit) {
-      if (size === bytes.length) {
-        const larger = new Uint8Array(Math.min(size * 4, limit));
-        larger.set(bytes);
-        bytes = larger;
-      }
-      const count = readSync(fd, bytes, size, bytes.length - size, null);
-      if (count === 0) break;
-      size += count;
-    }
-  } catch {
-    return undefined;
-  } finally {
-    closeSync(fd);
-  }
-  return bytes.subarray(0, size);
 }

@@ -1,7 +1,7 @@
 // What the search for TLS libraries asks of procfs and of the host's folders. All of it may fail at any time: processes end.
 // https://man7.org/linux/man-pages/man5/proc.5.html
-import { closeSync, openSync, readdirSync, readlinkSync, readSync, statSync } from 'node:fs';
-import type { Mapping } from '../../otel-thread-context/reader/index.ts';
+import { readdirSync, readlinkSync, statSync } from 'node:fs';
+import { type Mapping, readStream } from '../../otel-thread-context/reader/index.ts';
 import { openTarget, type TargetFile } from './target-file.ts';
 
 export interface Procfs {
@@ -22,7 +22,6 @@ export interface Procfs {
 }
 
 const MAX_MAPS_SIZE = 16 * 1024 * 1024;
-const FIRST_CAPACITY = 64 * 1024;
 const LIBRARY_FOLDERS = ['/lib64', '/usr/lib64', '/lib', '/usr/lib', '/usr/local/lib', '/usr/local/lib64'];
 const MULTIARCH = ['x86_64-linux-gnu', 'aarch64-linux-gnu'];
 const LIBRARY = /^lib(ssl|crypto|gnutls)\.so(\.|$)/;
@@ -35,7 +34,7 @@ export function createProcfs(proc = '/proc', roots: readonly string[] = ['', `${
     open,
     pids: () => names(proc).flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : [])),
     isAlive: (pid) => statSync(of(pid), { throwIfNoEntry: false }) !== undefined,
-    readMaps: (pid) => readStream(`${of(pid)}/maps`),
+    readMaps: (pid) => readStream(`${of(pid)}/maps`, MAX_MAPS_SIZE),
     programOf: (pid) => {
       try {
         return readlinkSync(`${of(pid)}/exe`);
@@ -102,33 +101,4 @@ function names(folder: string): readonly string[] {
   } catch {
     return [];
   }
-}
-
-/** From the beginning, at most a bound. */
-function readStream(path: string): Uint8Array | undefined {
-  let fd: number;
-  try {
-    fd = openSync(path, 'r');
-  } catch {
-    return undefined;
-  }
-  let bytes = new Uint8Array(FIRST_CAPACITY);
-  let size = 0;
-  try {
-    while (size < MAX_MAPS_SIZE) {
-      if (size === bytes.length) {
-        const larger = new Uint8Array(Math.min(size * 4, MAX_MAPS_SIZE));
-        larger.set(bytes);
-        bytes = larger;
-      }
-      const count = readSync(fd, bytes, size, bytes.length - size, null);
-      if (count === 0) break;
-      size += count;
-    }
-  } catch {
-    return undefined;
-  } finally {
-    closeSync(fd);
-  }
-  return bytes.subarray(0, size);
 }

@@ -1,6 +1,6 @@
 // An executable or library, opened for as long as it is examined and probed: what is read and what is probed is the same file, whatever happens to its name.
-import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync, statfsSync } from 'node:fs';
-import type { ReadAt } from '../../otel-thread-context/reader/index.ts';
+import { type BigIntStats, closeSync, fstatSync, statfsSync } from 'node:fs';
+import { type ReadAt, readFully, tryOpen } from '../../otel-thread-context/reader/index.ts';
 
 export interface TargetFile {
   /** Changes when the file's contents do; the same in all containers that have the file from one layer, where the kernel also takes it for one. */
@@ -14,17 +14,11 @@ export interface TargetFile {
 
 /** linux/magic.h */
 const OVERLAYFS_MAGIC = 0x794c7630;
-const MAX_READ = 16 * 1024 * 1024;
 
 /** `self`: the folder of this process in procfs. Undefined: not there, not a regular file, not readable. */
 export function openTarget(path: string, self = '/proc/self'): TargetFile | undefined {
-  let fd: number;
-  try {
-    // NONBLOCK: what a process calls a library may be a pipe.
-    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
-  } catch {
-    return undefined;
-  }
+  const fd = tryOpen(path);
+  if (fd === undefined) return undefined;
   const stat = fstatSync(fd, { bigint: true });
   if (!stat.isFile()) {
     closeSync(fd);
@@ -35,7 +29,7 @@ export function openTarget(path: string, self = '/proc/self'): TargetFile | unde
   return {
     identity: identityOf(stat, kernelPath),
     inode: stat.ino,
-    read: (offset, size) => (isClosed ? undefined : readExactly(fd, offset, size)),
+    read: (offset, size) => (isClosed ? undefined : readFully(fd, offset, size)),
     kernelPath,
     close: () => {
       if (!isClosed) closeSync(fd);
@@ -55,19 +49,4 @@ function isOverlay(path: string): boolean {
   } catch {
     return false;
   }
-}
-
-function readExactly(fd: number, position: number, size: number): Uint8Array | undefined {
-  if (!(size >= 0 && size <= MAX_READ && position >= 0 && position + size <= Number.MAX_SAFE_INTEGER)) return undefined;
-  const bytes = new Uint8Array(size);
-  try {
-    for (let done = 0; done < size;) {
-      const count = readSync(fd, bytes, done, size - done, position + done);
-      if (count === 0) return undefined;
-      done += count;
-    }
-  } catch {
-    return undefined;
-  }
-  return bytes;
 }
