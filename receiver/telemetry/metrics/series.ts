@@ -83,35 +83,7 @@ export abstract class DistributionSeries implements Series, DistributionPoint {
   protected abstract clear(): void;
 }
 
-/** How many of something there are, counted anew at each collection. */
-export class CountSeries implements Series, NumberPoint {
-  readonly attributes: AttributeList;
-  startUnixNs: bigint;
-  timeUnixNs: bigint;
-  hasNoValue = false;
-  isTouched = false;
-  touchedAt: Nanoseconds = 0;
-  value = 0;
-
-  constructor(attributes: AttributeList, startUnixNs: bigint) {
-    this.attributes = attributes;
-    this.startUnixNs = startUnixNs;
-    this.timeUnixNs = startUnixNs;
-  }
-
-  add(amount = 1): void {
-    this.value += amount;
-    this.isTouched = true;
-  }
-
-  reset(): void {
-    this.isTouched = false;
-    this.value = 0;
-  }
-}
-
-/** What only grows. */
-export class SumSeries implements Series, NumberPoint {
+abstract class NumberSeries implements Series, NumberPoint {
   readonly attributes: AttributeList;
   startUnixNs: bigint;
   timeUnixNs: bigint;
@@ -127,12 +99,25 @@ export class SumSeries implements Series, NumberPoint {
   }
 
   /** `amount`: an integer that is not negative. With 0 the series is there, and says so. */
-  add(amount: number): void {
+  add(amount = 1): void {
     this.value += amount;
     this.isTouched = true;
   }
 
-  reset(isDelta: boolean): void {
+  abstract reset(isDelta: boolean): void;
+}
+
+/** How many of something there are, counted anew at each collection. */
+export class CountSeries extends NumberSeries {
+  override reset(): void {
+    this.isTouched = false;
+    this.value = 0;
+  }
+}
+
+/** What only grows. */
+export class SumSeries extends NumberSeries {
+  override reset(isDelta: boolean): void {
     this.isTouched = false;
     if (isDelta) this.value = 0;
   }
