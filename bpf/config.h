@@ -35,6 +35,9 @@
  * after a second. */
 #define LATE_ACK 100
 
+/* The longest tick. */
+#define MAX_TICK_US 10000
+
 #define MAX_PATH 512
 #define MAX_PATH_DEPTH 32
 #define MAX_ARGS 4096

@@ -194,19 +194,55 @@ static __always_inline void read_positions(struct sock *sk, struct tcp_sock *tcp
 }
 
 /*
+ * Which way the last bytes went, if the kernel's tick does not tell: by when
+ * the program's last read was and when the last segment with data left. The
+ * kernel dates a read for its receive window, once it knows a round trip, and
+ * at most every eighth of one: a read that it left out came within that time
+ * of the one that it dated.
+ */
+static __always_inline u8 last_by_clock(struct tcp_sock *tcp)
+{
+	u64 sent = tcp->first_tx_mstamp;
+	u64 read = tcp->rcvq_space.time;
+	u32 round_trip = tcp->rcv_rtt_est.rtt_us;
+	u64 until = read;
+
+	if (!round_trip || tcp->copied_seq != tcp->rcv_nxt)
+		return LAST_UNKNOWN;
+	if (tcp->rcvq_space.seq != tcp->copied_seq)
+		until += round_trip / 8;
+	if (sent > until)
+		return LAST_SENT;
+	return sent < read ? LAST_RECEIVED : LAST_UNKNOWN;
+}
+
+/*
+ * The same, by who acknowledged what. An answer would have acknowledged what we
+ * sent last: if that was done later than the tick in which the last bytes came,
+ * these were no answer. Sending within a tick of receiving makes the kernel
+ * delay acknowledgements, which it gives up when one finds no answer to go with:
+ * then bytes came that we did not answer.
+ */
+static __always_inline u8 last_by_acknowledgement(struct tcp_sock *tcp)
+{
+	if (tcp->delivered_mstamp - tcp->first_tx_mstamp > MAX_TICK_US)
+		return LAST_SENT;
+	return tcp->inet_conn.icsk_ack.pingpong ? LAST_UNKNOWN : LAST_RECEIVED;
+}
+
+/*
  * Which way the last bytes went before we saw any. What is not acknowledged was
  * sent last. Else the segment that updated our send window last tells: data
  * stands before the end of what we received, a bare acknowledgement at it.
  * That is one of what we sent last, unless it came late: then it may be the
  * answer to a keepalive probe. The ticks of the last bytes of both directions
- * tell, if they differ. Within one tick, what is sent behind what was received
- * counts as an answer, and makes the kernel delay acknowledgements; it gives
- * that up when one of them finds no answer to go with.
+ * tell, if they differ. Within one tick, there may be no telling.
  */
 static __always_inline u8 last_flow_of(struct tcp_sock *tcp)
 {
 	struct inet_connection_sock *inet = &tcp->inet_conn;
 	s32 order;
+	u8 last;
 
 	if (tcp->write_seq != tcp->snd_una)
 		return LAST_SENT;
@@ -219,7 +255,8 @@ static __always_inline u8 last_flow_of(struct tcp_sock *tcp)
 	order = inet->icsk_ack.lrcvtime - tcp->lsndtime;
 	if (order)
 		return order < 0 ? LAST_SENT : LAST_RECEIVED;
-	return inet->icsk_ack.pingpong ? LAST_SENT : LAST_RECEIVED;
+	last = last_by_clock(tcp);
+	return last != LAST_UNKNOWN ? last : last_by_acknowledgement(tcp);
 }
 
 /*

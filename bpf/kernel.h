@@ -172,6 +172,15 @@ struct tcp_sock {
 	u32 srtt_us; /* eightfold */
 	u32 lsndtime;
 	u32 rcv_tstamp;
+	u64 first_tx_mstamp; /* of the last segment with data, once all is acknowledged */
+	u64 delivered_mstamp; /* when that was */
+	struct {
+		u32 rtt_us;
+	} rcv_rtt_est;
+	struct {
+		u32 seq;
+		u64 time;
+	} rcvq_space;
 };
 
 struct sockaddr_un {
