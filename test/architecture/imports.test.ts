@@ -19,11 +19,13 @@ const everything = ['receiver/', 'native/index.ts', 'otel-thread-context/reader/
 const rules: readonly Rule[] = [
   { of: 'receiver/model/', files: [], packages: [] },
   { of: 'receiver/bytes/', files: [], packages: [] },
+  // What HTTP means, whatever the version; it knows of no framing.
   {
-    of: 'receiver/protocols/*/',
+    of: 'receiver/protocols/http/',
     files: ['receiver/model/', 'receiver/bytes/'],
     packages: ['@opentelemetry/semantic-conventions'],
   },
+  { of: 'receiver/protocols/*/', files: ['receiver/model/', 'receiver/bytes/', 'receiver/protocols/http/'], packages: [] },
   { of: 'receiver/connections/', files: common, packages: [] },
   {
     of: 'receiver/attribution/',
@@ -124,6 +126,9 @@ test('a forbidden import would be noticed', () => {
   assert.equal(judge('receiver/model/span.ts', 'node:fs'), false);
   assert.equal(judge('receiver/protocols/http1/parse.ts', 'receiver/protocols/http1/head.ts'), true);
   assert.equal(judge('receiver/protocols/http1/parse.ts', 'receiver/protocols/http2/frames.ts'), false);
+  assert.equal(judge('receiver/protocols/http2/frames.ts', 'receiver/protocols/http1/head.ts'), false);
+  assert.equal(judge('receiver/protocols/http1/match.ts', 'receiver/protocols/http/target.ts'), true);
+  assert.equal(judge('receiver/protocols/http/describe.ts', 'receiver/protocols/http1/head.ts'), false);
   assert.equal(judge('receiver/protocols/http1/parse.ts', 'receiver/errors.ts'), false);
   assert.equal(judge('receiver/export/otlp-grpc.ts', 'receiver/config/types.ts'), false);
   assert.equal(judge('receiver/kernel/session.ts', 'native/index.ts'), true);

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { Serving } from '../../receiver/attribution/serving.ts';
 import type { Exchange } from '../../receiver/model/exchange.ts';
 import type { Transaction } from '../../receiver/model/transaction.ts';
-import { transactionOf } from '../protocols/http1/transaction.ts';
+import { transactionOf } from '../protocols/http/transaction.ts';
 
 const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 const OTHER = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203332-01';

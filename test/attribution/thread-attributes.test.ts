@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createThreadAttributes } from '../../receiver/attribution/thread-attributes.ts';
 import type { AttributeValue } from '../../receiver/model/span.ts';
-import { transactionOf } from '../protocols/http1/transaction.ts';
+import { transactionOf } from '../protocols/http/transaction.ts';
 
 const ids = '0af7651916cd43dd8448eb211c80319cb7ad6b7169203331';
 

@@ -7,12 +7,12 @@ import { httpMetrics } from '../../receiver/model/http-metrics.ts';
 import { defaultAttributes } from '../../receiver/model/metric-definition.ts';
 import type { ProcessImage } from '../../receiver/model/process.ts';
 import type { HttpRequest, Transaction } from '../../receiver/model/transaction.ts';
-import { createHttpDimensions } from '../../receiver/protocols/http1/dimensions.ts';
+import { createHttpDimensions } from '../../receiver/protocols/http/dimensions.ts';
 import { HttpMetrics } from '../../receiver/telemetry/metrics/http-metrics.ts';
 import { MetricStore, type MetricStoreOptions } from '../../receiver/telemetry/metrics/metric-store.ts';
 import { imageOf } from '../attribution/image.ts';
 import { scope } from '../export/spans.ts';
-import { transactionOf } from '../protocols/http1/transaction.ts';
+import { transactionOf } from '../protocols/http/transaction.ts';
 
 const ROUNDS = 9;
 /** Different transactions, so that no object is the one just seen. */

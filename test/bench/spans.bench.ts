@@ -4,13 +4,13 @@ import { randomFillSync } from 'node:crypto';
 import { createCorrelation } from '../../receiver/attribution/correlation.ts';
 import { createResources } from '../../receiver/attribution/resources.ts';
 import type { HttpRequest, Transaction } from '../../receiver/model/transaction.ts';
-import { createHttpDescriber } from '../../receiver/protocols/http1/describe.ts';
+import { createHttpDescriber } from '../../receiver/protocols/http/describe.ts';
 import { createRandomIds } from '../../receiver/telemetry/random-ids.ts';
 import { createSampler } from '../../receiver/telemetry/sampling.ts';
 import { createSpanContexts } from '../../receiver/telemetry/span-contexts.ts';
 import { createSpanBuilder } from '../../receiver/telemetry/spans.ts';
 import { imageOf } from '../attribution/image.ts';
-import { transactionOf } from '../protocols/http1/transaction.ts';
+import { transactionOf } from '../protocols/http/transaction.ts';
 
 const ROUNDS = 7;
 /** Different transactions, so that no string is the one just seen. */

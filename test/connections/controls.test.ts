@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Controls } from '../../receiver/connections/controls.ts';
 import { controlLayout as layout } from '../../receiver/kernel/session.ts';
-import { Random } from '../protocols/http1/random.ts';
+import { Random } from '../support/random.ts';
 
 const SLOTS = 4;
 

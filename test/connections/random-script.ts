@@ -1,7 +1,7 @@
 // What the two ends of one connection will say, and what each must have heard before it goes on: random HTTP with bodies that look like
 // messages, interim answers, early answers, and clients that wait for each answer, or do not. A client that does not wait is followed
 // from its beginning, and its bodies look like no requests: behind a hole, nothing would tell that it does not.
-import type { Random } from '../protocols/http1/random.ts';
+import type { Random } from '../support/random.ts';
 
 /** 'waits': for each answer. 'batches': sends a few, waits for all. 'slides': keeps a few on their way all the time. */
 export type Client = 'waits' | 'batches' | 'slides';

@@ -2,7 +2,7 @@
 // question. STREAM_CONNECTIONS and STREAM_SEED choose how many connections there are of each kind, and which.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Random } from '../protocols/http1/random.ts';
+import { Random } from '../support/random.ts';
 import { type Message, Script, type ScriptOptions } from './random-script.ts';
 import { SimulatedSocket, type Weather } from './simulated-socket.ts';
 import { type Bench, createBench } from './socket.ts';

@@ -3,7 +3,7 @@
 // application does is caused: an answer needs the returned read of its request, the next request that of the answer before.
 import { controlLayout } from '../../receiver/kernel/session.ts';
 import type { IoEvent } from '../../receiver/model/stream-event.ts';
-import type { Random } from '../protocols/http1/random.ts';
+import type { Random } from '../support/random.ts';
 import { type Bench, controlWord, opener } from './socket.ts';
 import type { Message, Script } from './random-script.ts';
 

@@ -22,7 +22,7 @@ import type { ConnectionVitals } from '../../receiver/model/connection-vitals.ts
 import type { ProcessInstance } from '../../receiver/model/thread-context.ts';
 import type { ProcessId, ProcessImage } from '../../receiver/model/process.ts';
 import type { EndEvent, IoEvent, OpenEvent, SecuredEvent, WalkEvent } from '../../receiver/model/stream-event.ts';
-import { Random } from '../protocols/http1/random.ts';
+import { Random } from '../support/random.ts';
 import { PID, RecordWriter, START_TIME } from '../support/ring-records.ts';
 
 const AF_UNIX = 1;

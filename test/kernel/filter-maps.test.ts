@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type Cidr, compileFilter, type FilterRule, type FilterTables, MAX_RULES } from '../../receiver/kernel/filter-maps.ts';
-import { Random } from '../protocols/http1/random.ts';
+import { Random } from '../support/random.ts';
 
 /** What bpf/filter.h knows of a connection and its process. */
 interface Subject {

@@ -6,7 +6,7 @@ import type { SpanContext } from '../../receiver/model/trace.ts';
 import type { Transaction } from '../../receiver/model/transaction.ts';
 import { createSampler } from '../../receiver/telemetry/sampling.ts';
 import { createSpanContexts } from '../../receiver/telemetry/span-contexts.ts';
-import { transactionOf } from '../protocols/http1/transaction.ts';
+import { transactionOf } from '../protocols/http/transaction.ts';
 
 interface Options {
   readonly ratio?: number;

@@ -12,7 +12,7 @@ import { createSpanContexts, type SpanEvent } from '../../receiver/telemetry/spa
 import type { SpanResult } from '../../receiver/telemetry/spans.ts';
 import { createSpanBuilder } from '../../receiver/telemetry/spans.ts';
 import { imageOf } from '../attribution/image.ts';
-import { transactionOf } from '../protocols/http1/transaction.ts';
+import { transactionOf } from '../protocols/http/transaction.ts';
 
 const wireTrace = '0af7651916cd43dd8448eb211c80319c';
 const wireSpan = 'b7ad6b7169203331';

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import type { ConversationSink, ConversationStart, LossReason, Side } from '../../../receiver/model/protocol.ts';
 import type { Abort, Transaction } from '../../../receiver/model/transaction.ts';
 import { createHttp1 } from '../../../receiver/protocols/http1/protocol.ts';
-import { Random } from './random.ts';
+import { Random } from '../../support/random.ts';
 import { connectionOf, readScripts, type Step } from './replay.ts';
 
 const inputs = Number(process.env['FUZZ_INPUTS'] ?? 1_000_000);

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import type { Side } from '../../../receiver/model/protocol.ts';
 import type { Transaction } from '../../../receiver/model/transaction.ts';
 import { createHttp1 } from '../../../receiver/protocols/http1/protocol.ts';
-import { Random } from './random.ts';
+import { Random } from '../../support/random.ts';
 import { connectionOf, Recorder } from './replay.ts';
 
 const runs = Number(process.env['TRUTH_RUNS'] ?? 4000);

@@ -4,10 +4,10 @@ import { httpMetrics } from '../../../receiver/model/http-metrics.ts';
 import { defaultAttributes } from '../../../receiver/model/metric-definition.ts';
 import type { Present } from '../../../receiver/model/protocol.ts';
 import type { Transaction } from '../../../receiver/model/transaction.ts';
-import { createHttpDescriber } from '../../../receiver/protocols/http1/describe.ts';
+import { createHttpDescriber } from '../../../receiver/protocols/http/describe.ts';
 import { imageOf } from '../../attribution/image.ts';
 import { createRandom } from '../../config/random-config.ts';
-import { transactionOf, type Variation } from '../../protocols/http1/transaction.ts';
+import { transactionOf, type Variation } from '../../protocols/http/transaction.ts';
 import { MetricsBench, SECOND, type PlainPoint } from './metrics-bench.ts';
 
 const shop = imageOf({ pid: 1 });

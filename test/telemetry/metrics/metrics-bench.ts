@@ -9,7 +9,7 @@ import type { DistributionPoint, Exemplar, HistogramPoint, NumberPoint, Point } 
 import type { ProcessImage } from '../../../receiver/model/process.ts';
 import type { Present } from '../../../receiver/model/protocol.ts';
 import type { AttributeValue } from '../../../receiver/model/span.ts';
-import { createHttpDimensions } from '../../../receiver/protocols/http1/dimensions.ts';
+import { createHttpDimensions } from '../../../receiver/protocols/http/dimensions.ts';
 import { ConnectionMetrics } from '../../../receiver/telemetry/metrics/connection-metrics.ts';
 import { HttpMetrics } from '../../../receiver/telemetry/metrics/http-metrics.ts';
 import { MetricStore, type MetricStoreOptions } from '../../../receiver/telemetry/metrics/metric-store.ts';

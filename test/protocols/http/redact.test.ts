@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe as suite, test } from 'node:test';
-import { redactQuery } from '../../../receiver/protocols/http1/redact.ts';
+import { redactQuery } from '../../../receiver/protocols/http/redact.ts';
 import { createRandom } from './seeded-random.ts';
 
 const keys = ['sig', 'AWSAccessKeyId', 'X-Amz-Signature'];

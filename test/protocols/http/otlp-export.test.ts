@@ -1,7 +1,7 @@
 // Which exchanges are telemetry on its way.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isOtlpExport } from '../../../receiver/protocols/http1/otlp-export.ts';
+import { isOtlpExport } from '../../../receiver/protocols/http/otlp-export.ts';
 import { transactionOf } from './transaction.ts';
 
 const cases: readonly (readonly [boolean, string, string, string | undefined])[] = [

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { isIPv4, isIPv6 } from 'node:net';
 import { test } from 'node:test';
-import type { Authority } from '../../../receiver/protocols/http1/authority.ts';
-import { isIpv4, isIpv6, parseAuthority } from '../../../receiver/protocols/http1/authority.ts';
+import type { Authority } from '../../../receiver/protocols/http/authority.ts';
+import { isIpv4, isIpv6, parseAuthority } from '../../../receiver/protocols/http/authority.ts';
 import { createRandom } from './seeded-random.ts';
 
 function parse(text: string): Authority | undefined {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe as suite, test } from 'node:test';
 import type { AttributeValue, SpanDescription } from '../../../receiver/model/span.ts';
 import { SpanKind } from '../../../receiver/model/span.ts';
-import { createHttpDescriber } from '../../../receiver/protocols/http1/describe.ts';
+import { createHttpDescriber } from '../../../receiver/protocols/http/describe.ts';
 import type { Variation } from './transaction.ts';
 import { transactionOf } from './transaction.ts';
 
