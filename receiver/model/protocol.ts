@@ -48,6 +48,26 @@ export interface Conversation {
     time: Nanoseconds,
     process: ProcessId,
   ): void;
+  /**
+   * As {@link data}, of a side whose frames the kernel follows: [position, end) moved, and bytes [from, to) of `bytes` are those of it that
+   * are no payload of DATA frames. `toFrame`: bytes from `position` to the next frame header; if that is not 0, `isInData` tells whether the
+   * frame under way is a DATA frame. Where the bytes end early the rest up to `end` is missing for `reason`.
+   */
+  framed(
+    side: Side,
+    bytes: Uint8Array,
+    from: number,
+    to: number,
+    position: number,
+    end: number,
+    toFrame: number,
+    isInData: boolean,
+    isIoStart: boolean,
+    otherPosition: number,
+    reason: LossReason,
+    time: Nanoseconds,
+    process: ProcessId,
+  ): void;
   /** Of the data that comes next: what the thread that moved it had published. Told again with each part of the same I/O. */
   threadContext(side: Side, context: IoContext): void;
   /**
@@ -112,6 +132,7 @@ export type NotExportedReason =
   | 'bytes_lost'
   | 'malformed_message'
   | 'head_too_large'
+  | 'header_unknown'
   | 'too_many_pipelined'
   | 'process_unknown'
   | 'no_traces_pipeline'

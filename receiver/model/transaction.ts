@@ -18,8 +18,12 @@ export interface HttpRequest {
   readonly method: string;
   /** Request target as on the wire: origin-, absolute-, authority- or asterisk-form (RFC 9112, 3.2). */
   readonly target: string;
-  /** '1.0', '1.1'. */
+  /** '1.0', '1.1', '2'. */
   readonly version: string;
+  /** `:scheme` of HTTP/2. */
+  readonly scheme: string | undefined;
+  /** `:protocol` of an extended CONNECT (RFC 8441). */
+  readonly protocol: string | undefined;
   readonly host: string | undefined;
   readonly userAgent: string | undefined;
   readonly traceparent: string | undefined;
@@ -38,6 +42,16 @@ export interface HttpResponse {
   readonly statusCode: number;
   /** As in {@link HttpRequest.bodySize}. */
   readonly bodySize: number | undefined;
+}
+
+/** A call of a remote procedure that the HTTP exchange carries. */
+export interface RpcCall {
+  readonly system: 'grpc';
+  /** `grpc-status` of the trailers, or of an answer that is nothing else; undefined: there was none. */
+  readonly statusCode: number | undefined;
+  /** Messages by their prefixes; undefined where they were not counted. */
+  readonly requestMessages: number | undefined;
+  readonly responseMessages: number | undefined;
 }
 
 export interface Transaction {
@@ -60,4 +74,7 @@ export interface Transaction {
   readonly response: HttpResponse | undefined;
   /** Set when the exchange ended early; absent on complete ones. */
   readonly abort: Abort | undefined;
+  /** Name of the HTTP/2 error code by which the stream ended early, a number if it has none (RFC 9113, 7); with it `abort` is undefined. */
+  readonly reset: string | undefined;
+  readonly rpc: RpcCall | undefined;
 }

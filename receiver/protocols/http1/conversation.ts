@@ -150,6 +150,25 @@ export class Http1Conversation implements Conversation {
     this.#giveReadersBack();
   }
 
+  /** The kernel follows no frames where HTTP/1 was chosen. */
+  framed(
+    side: Side,
+    _bytes: Uint8Array,
+    _from: number,
+    _to: number,
+    position: number,
+    end: number,
+    _toFrame: number,
+    _isInData: boolean,
+    _isIoStart: boolean,
+    _otherPosition: number,
+    reason: LossReason,
+    time: Nanoseconds,
+    process: ProcessId,
+  ): void {
+    this.missing(side, position, end, reason, time, process);
+  }
+
   threadContext(side: Side, context: IoContext): void {
     (this.#contexts ??= new MessageContexts()).arrive(side, context);
   }

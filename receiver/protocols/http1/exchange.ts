@@ -52,6 +52,8 @@ export function openExchange(
       method: head.methodText(bytes, last?.method),
       target: head.targetText(bytes, last?.target),
       version: head.versionText(bytes),
+      scheme: undefined,
+      protocol: undefined,
       host: head.fieldText(Field.host, bytes, last?.host),
       userAgent: head.fieldText(Field.userAgent, bytes, last?.userAgent),
       traceparent: head.fieldText(Field.traceparent, bytes, undefined),
@@ -116,6 +118,8 @@ export function toTransaction(
     request: exchange.request,
     response: exchange.statusCode === 0 ? undefined : { statusCode: exchange.statusCode, bodySize: responseBodySize },
     abort,
+    reset: undefined,
+    rpc: undefined,
   };
 }
 

@@ -10,6 +10,8 @@ export interface Variation {
   readonly status?: number;
   readonly responseSize?: number | undefined;
   readonly abort?: Transaction['abort'];
+  readonly reset?: Transaction['reset'];
+  readonly rpc?: Transaction['rpc'];
   readonly connection?: Partial<ConnectionInfo>;
 }
 
@@ -38,6 +40,8 @@ export function transactionOf(variation: Variation = {}): Transaction {
     method: 'GET',
     target: '/',
     version: '1.1',
+    scheme: undefined,
+    protocol: undefined,
     host: 'shop.example',
     userAgent: undefined,
     traceparent: undefined,
@@ -74,5 +78,7 @@ export function transactionOf(variation: Variation = {}): Transaction {
     response:
       status === 0 ? undefined : { statusCode: status, bodySize: 'responseSize' in variation ? variation.responseSize : 12 },
     abort: variation.abort,
+    reset: variation.reset,
+    rpc: variation.rpc,
   };
 }
