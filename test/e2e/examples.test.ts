@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { freePort } from '../traffic/nginx.ts';
+import { freePort } from '../traffic/listener.ts';
 import { kernelTestSkip, repository } from './harness.ts';
 
 const skip = kernelTestSkip();

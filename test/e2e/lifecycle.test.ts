@@ -7,7 +7,7 @@ import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { freePort } from '../traffic/nginx.ts';
+import { freePort } from '../traffic/listener.ts';
 import { newRun, startClient, startServer } from '../traffic/traffic.ts';
 import { planRequest, planRequests } from '../traffic/truth.ts';
 import { assertBooks, assertTruth, kernelTestSkip, readyMessage, runReceiver, startReceiver } from './harness.ts';

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { startCollector, type Collector } from '../peers/peers.ts';
-import { freePort } from '../traffic/nginx.ts';
+import { freePort } from '../traffic/listener.ts';
 import { newRun, startClient, startServer } from '../traffic/traffic.ts';
 import { planRequests, type Exchange } from '../traffic/truth.ts';
 import { compareTruth } from './compare.ts';

@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { startCollector } from '../peers/peers.ts';
-import { freePort } from '../traffic/nginx.ts';
+import { freePort } from '../traffic/listener.ts';
 import type { Cleanup } from '../traffic/program.ts';
 import { newRun, startClient, startServer } from '../traffic/traffic.ts';
 import { planRequest, planRequests } from '../traffic/truth.ts';

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { freePort } from '../traffic/nginx.ts';
+import { freePort } from '../traffic/listener.ts';
 import type { Cleanup } from '../traffic/program.ts';
 
 type PeerName = 'collector' | 'jaeger';

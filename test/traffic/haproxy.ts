@@ -1,11 +1,9 @@
 // A real HAProxy that ends TLS and goes on in plain text, or in TLS again.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { serverCertificate } from './certificate.ts';
-import { freePort, isListening } from './nginx.ts';
+import { freePort, startListener } from './listener.ts';
 import type { Cleanup } from './program.ts';
 
 export interface Haproxy {
@@ -44,20 +42,6 @@ backend back
   server upstream ${upstream} ${isUpstreamSecure ? 'ssl verify none alpn http/1.1' : ''}
 `,
   );
-  const child = spawn('haproxy', ['-db', '-f', config], { stdio: ['ignore', 'ignore', 'pipe'] });
-  let stderr = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr = (stderr + text).slice(-4000)));
-  const exited = once(child, 'close');
-  exited.catch(() => {});
-  cleanup.after(async () => {
-    child.kill('SIGTERM');
-    await exited.catch(() => {});
-    rmSync(folder, { recursive: true, force: true });
-  });
-  const deadline = Date.now() + 10_000;
-  while (!(await isListening(port))) {
-    if (child.exitCode !== null || Date.now() > deadline) throw new Error(`haproxy did not start: ${stderr}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  return { port, pid: child.pid!, service: 'haproxy' };
+  const pid = await startListener(cleanup, ['haproxy', '-db', '-f', config], port, folder);
+  return { port, pid, service: 'haproxy' };
 }

@@ -1,11 +1,9 @@
 // A real nginx with a configuration of our own: static files by sendfile, fixed answers, and a reverse proxy with keep-alive.
-import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { mkdtempSync, mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { serverCertificate } from './certificate.ts';
+import { freePort, startListener } from './listener.ts';
 import type { Cleanup } from './program.ts';
 
 export interface Nginx {
@@ -24,26 +22,6 @@ export interface NginxOptions {
   readonly isUpstreamSecure?: boolean;
   /** Name and size of files under `/files/`. */
   readonly files?: Readonly<Record<string, number>>;
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-/** Whether something accepts on that port of 127.0.0.1. */
-export function isListening(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => resolve(false));
-  });
 }
 
 function configuration(folder: string, port: number, options: NginxOptions): string {
@@ -98,20 +76,6 @@ export async function startNginx(cleanup: Cleanup, options: NginxOptions = {}): 
   const port = await freePort();
   const config = path.join(folder, 'nginx.conf');
   writeFileSync(config, configuration(folder, port, options));
-  const child = spawn('nginx', ['-p', folder, '-c', config], { stdio: ['ignore', 'ignore', 'pipe'] });
-  let stderr = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr = (stderr + text).slice(-4000)));
-  const exited = once(child, 'close');
-  exited.catch(() => {});
-  cleanup.after(async () => {
-    child.kill('SIGTERM');
-    await exited.catch(() => {});
-    rmSync(folder, { recursive: true, force: true });
-  });
-  const deadline = Date.now() + 10_000;
-  while (!(await isListening(port))) {
-    if (child.exitCode !== null || Date.now() > deadline) throw new Error(`nginx did not start: ${stderr}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  return { port, masterPid: child.pid!, service: 'nginx' };
+  const pid = await startListener(cleanup, ['nginx', '-p', folder, '-c', config], port, folder);
+  return { port, masterPid: pid, service: 'nginx' };
 }

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { waitFor } from '../../e2e/wait.ts';
 import { buildGoPeer } from '../../traffic/build.ts';
 import { serverCertificate } from '../../traffic/certificate.ts';
-import { freePort, isListening } from '../../traffic/nginx.ts';
+import { freePort, isListening } from '../../traffic/listener.ts';
 import { startProgram, type Cleanup } from '../../traffic/program.ts';
 import { processTree } from './processes.ts';
 
