@@ -55,7 +55,7 @@ export interface FilterConfig {
   readonly exclude: readonly FilterRule[];
   /** False: connections between two loopback addresses are ignored. */
   readonly loopback: boolean;
-  /** True: OTLP/HTTP export requests are reported like any other. */
+  /** True: export requests of OTLP are reported like any other. */
   readonly otlp: boolean;
 }
 

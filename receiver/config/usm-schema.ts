@@ -68,7 +68,7 @@ export const usmSchema = {
           type: 'boolean',
           default: false,
           description:
-            'Report OTLP/HTTP export requests (`POST /v1/traces` and its siblings) too. Without it telemetry on its way makes no telemetry: a Collector that forwards what we send would feed itself.',
+            'Report OTLP export requests (`POST /v1/traces`, gRPC calls of `TraceService/Export`, and their siblings) too. Without it telemetry on its way makes no telemetry: a Collector that forwards what we send would feed itself.',
         },
       },
     },

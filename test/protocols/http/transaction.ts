@@ -1,4 +1,4 @@
-// A plain GET over TCP from 10.0.0.2 to 10.0.0.1:8080, to be varied.
+// A plain GET over TCP from 10.0.0.2 to 10.0.0.1:8080, and a gRPC call over the same, to be varied.
 import type { ConnectionInfo } from '../../../receiver/model/connection.ts';
 import type { HttpRequest, Transaction } from '../../../receiver/model/transaction.ts';
 
@@ -80,5 +80,22 @@ export function transactionOf(variation: Variation = {}): Transaction {
     abort: variation.abort,
     reset: variation.reset,
     rpc: variation.rpc,
+  };
+}
+
+/** A call of helloworld.Greeter/SayHello. `statusCode`: what `grpc-status` said. */
+export function callOf(variation: Variation = {}, statusCode?: number): Variation {
+  return {
+    ...variation,
+    request: {
+      method: 'POST',
+      target: '/helloworld.Greeter/SayHello',
+      version: '2',
+      scheme: 'http',
+      host: 'greeter.example:50051',
+      contentType: 'application/grpc',
+      ...variation.request,
+    },
+    rpc: { system: 'grpc', statusCode, requestMessages: undefined, responseMessages: undefined },
   };
 }
