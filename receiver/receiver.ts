@@ -60,7 +60,7 @@ export interface Receiver {
 }
 
 /** The semantic conventions that the spans follow. */
-const SCHEMA_URL = 'https://opentelemetry.io/schemas/1.40.0';
+const SCHEMA_URL = 'https://opentelemetry.io/schemas/1.45.0';
 /**
  * Blocks that come and go would double what is resident if the allocator kept them: some 100 KiB of a request each, and 32 KiB at a time
  * for V8's compiler.
