@@ -13,7 +13,7 @@ const PEER_COLUMNS = 21;
 /** A longer path would push what follows off the screen. */
 const MAX_TARGET_CHARACTERS = 256;
 
-/** `time kind service[pid] method target status duration peer trace`, aligned, one line per span. */
+/** `time kind service[pid] method target status duration peer trace`, aligned, one line per span; of a call `grpc` and its method. */
 export function basicText(spans: readonly Span[], clock: UnixTime): string {
   const originMs = clock.toUnixNs(0);
   let text = '';
@@ -21,8 +21,12 @@ export function basicText(spans: readonly Span[], clock: UnixTime): string {
     const startMs = Number((originMs + BigInt(Math.round(span.start))) / 1_000_000n);
     const pid = span.resource.attributes.get('process.pid');
     const service = `${span.resource.serviceName}${pid === undefined ? '' : `[${String(pid)}]`}`;
-    const method = attribute(span, 'http.request.method_original') ?? attribute(span, 'http.request.method') ?? span.name;
-    const status = attribute(span, 'http.response.status_code');
+    const method =
+      attribute(span, 'http.request.method_original') ??
+      attribute(span, 'http.request.method') ??
+      attribute(span, 'rpc.system.name') ??
+      span.name;
+    const status = attribute(span, 'rpc.status_code') ?? attribute(span, 'http.response.status_code');
     const error = attribute(span, 'error.type');
     // The error type of a 404 or 500 is the status again.
     const outcome =
@@ -111,6 +115,8 @@ function kindName(kind: SpanKind): string {
 }
 
 function target(span: Span): string {
+  const call = attribute(span, 'rpc.method_original') ?? attribute(span, 'rpc.method');
+  if (call !== undefined) return call;
   const path = attribute(span, 'url.path');
   const query = attribute(span, 'url.query');
   if (path !== undefined) return query === undefined ? path : `${path}?${query}`;

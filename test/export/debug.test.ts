@@ -103,6 +103,42 @@ test('basic: one aligned line per transaction, with who, what, outcome, time and
   );
 });
 
+test('basic: a call is one line, with its method and its status', async () => {
+  const peer = ['network.peer.address', '10.0.0.7', 'network.peer.port', 51_522] as const;
+  const system = ['rpc.system.name', 'grpc'] as const;
+  const method = ['rpc.method', 'helloworld.Greeter/SayHello'] as const;
+  assert.equal(
+    await text('basic', [
+      makeSpan({ attributes: [...system, ...method, 'rpc.status_code', 'OK', ...peer] }),
+      makeSpan({
+        kind: SpanKind.client,
+        attributes: [...system, ...method, 'rpc.status_code', 'NOT_FOUND', ...peer, 'error.type', 'NOT_FOUND'],
+        isError: true,
+      }),
+      makeSpan({
+        attributes: [
+          ...system,
+          ...['rpc.method', '_OTHER', 'rpc.method_original', 'a.B/c', 'rpc.status_code', 'UNIMPLEMENTED'],
+          ...['error.type', 'UNIMPLEMENTED'],
+        ],
+        isError: true,
+      }),
+      makeSpan({ attributes: [...system, ...method, 'http.response.status_code', 503, 'error.type', '503'], isError: true }),
+      makeSpan({ attributes: [...system, ...method, 'error.type', 'REFUSED_STREAM'], isError: true }),
+      makeSpan({ attributes: [...system, ...method] }),
+    ]),
+    [
+      '12:34:56.790  → SERVER  shop[4711]                grpc helloworld.Greeter/SayHello                  OK     2.50 ms  10.0.0.7:51522         4bf92f3577b34da6a3ce929d0e0e4736',
+      '12:34:56.790  CLIENT →  shop[4711]                grpc helloworld.Greeter/SayHello                  NOT_FOUND    2.50 ms  10.0.0.7:51522         4bf92f3577b34da6a3ce929d0e0e4736',
+      '12:34:56.790  → SERVER  shop[4711]                grpc a.B/c                                        UNIMPLEMENTED    2.50 ms  -                      4bf92f3577b34da6a3ce929d0e0e4736',
+      '12:34:56.790  → SERVER  shop[4711]                grpc helloworld.Greeter/SayHello                  503    2.50 ms  -                      4bf92f3577b34da6a3ce929d0e0e4736',
+      '12:34:56.790  → SERVER  shop[4711]                grpc helloworld.Greeter/SayHello                  REFUSED_STREAM    2.50 ms  -                      4bf92f3577b34da6a3ce929d0e0e4736',
+      '12:34:56.790  → SERVER  shop[4711]                grpc helloworld.Greeter/SayHello                  -      2.50 ms  -                      4bf92f3577b34da6a3ce929d0e0e4736',
+      '',
+    ].join('\n'),
+  );
+});
+
 test('basic: what came over the network cannot steer a terminal or break a line', async () => {
   const line = await text('basic', [
     makeSpan({
