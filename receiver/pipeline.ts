@@ -20,8 +20,7 @@ import { decodeAllVitals } from './kernel/vitals.ts';
 import type { ConnectionId } from './model/connection.ts';
 import type { ConnectionVitals } from './model/connection-vitals.ts';
 import type { ConnectionFilter, ConnectionsInspection } from './model/inspection.ts';
-import { connectionMetrics } from './model/connection-metrics.ts';
-import { httpMetrics } from './model/http-metrics.ts';
+import { metrics as definitions } from './model/metrics.ts';
 import type { Span } from './model/span.ts';
 import type { CorrelationRule } from './model/trace.ts';
 import type { Transaction } from './model/transaction.ts';
@@ -230,7 +229,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     if (!config.pipelines.some(({ signal }) => signal === 'metrics')) return undefined;
     const { aggregation } = config.usm;
     return new MetricStore({
-      metrics: [...httpMetrics, ...connectionMetrics].flatMap((definition) => {
+      metrics: definitions.flatMap((definition) => {
         const chosen = config.usm.metrics.find(({ name }) => name === definition.name);
         return chosen === undefined ? [] : [{ definition, attributes: chosen.attributes }];
       }),
@@ -250,7 +249,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
         knownMethods: http.knownMethods,
         isServerAddressed: config.usm.metrics.some(
           ({ name, attributes }) =>
-            name.startsWith('http.server.') && attributes.some((attribute) => attribute.startsWith('server.')),
+            /^(?:http|rpc)\.server\./.test(name) && attributes.some((attribute) => attribute.startsWith('server.')),
         ),
       }),
       imageOf: processes.lookup,

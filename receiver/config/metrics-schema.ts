@@ -1,7 +1,6 @@
 // The keys of the `usm` block that are about metrics: which, how aggregated, how often.
-import { type ConnectionMetricName, connectionMetrics } from '../model/connection-metrics.ts';
-import { type HttpMetricName, httpMetrics } from '../model/http-metrics.ts';
 import { defaultAttributes, type MetricDefinition } from '../model/metric-definition.ts';
+import { type MetricName, metrics } from '../model/metrics.ts';
 import type { Schema } from './schema.ts';
 
 /** One metric, with the keys that metrics of Collector receivers have. */
@@ -24,9 +23,9 @@ function metricSchema(metric: MetricDefinition) {
   } as const satisfies Schema;
 }
 
-const metricProperties = Object.fromEntries(
-  [...httpMetrics, ...connectionMetrics].map((metric) => [metric.name, metricSchema(metric)]),
-) as Readonly<Record<HttpMetricName | ConnectionMetricName, ReturnType<typeof metricSchema>>>;
+const metricProperties = Object.fromEntries(metrics.map((metric) => [metric.name, metricSchema(metric)])) as Readonly<
+  Record<MetricName, ReturnType<typeof metricSchema>>
+>;
 
 export const metricsSchema = {
   type: 'object',

@@ -1,6 +1,5 @@
 // The checked keys about metrics → which metrics there are, with which attributes, and how they are aggregated.
-import { connectionMetrics } from '../model/connection-metrics.ts';
-import { httpMetrics } from '../model/http-metrics.ts';
+import { metrics } from '../model/metrics.ts';
 import type { FromSchema } from './schema.ts';
 import type { usmSchema } from './usm-schema.ts';
 import type { AggregationConfig, MetricConfig } from './types.ts';
@@ -9,15 +8,15 @@ type UsmBlock = FromSchema<typeof usmSchema>;
 
 /** Those that are switched on. */
 export function resolveMetrics(block: UsmBlock['metrics']): readonly MetricConfig[] {
-  const metrics: MetricConfig[] = [];
-  for (const { name, attributes } of [...httpMetrics, ...connectionMetrics]) {
+  const enabled: MetricConfig[] = [];
+  for (const { name, attributes } of metrics) {
     const written = block[name];
     if (!written.enabled) continue;
     const chosen: readonly string[] = written.attributes;
     const names = attributes.filter((attribute) => attribute.level === 'required' || chosen.includes(attribute.name));
-    metrics.push({ name, attributes: names.map((attribute) => attribute.name) });
+    enabled.push({ name, attributes: names.map((attribute) => attribute.name) });
   }
-  return metrics;
+  return enabled;
 }
 
 /** `toDuration`: checks the bounds of one, in milliseconds. */

@@ -1,7 +1,6 @@
 // The configuration as everything behind it sees it: resolved, defaults filled in, durations in milliseconds, sizes in bytes, frozen.
 // What a user writes is described once, in schema.ts, and in docs/configuration.md, which is made from it.
-import type { ConnectionMetricName } from '../model/connection-metrics.ts';
-import type { HttpMetricName } from '../model/http-metrics.ts';
+import type { MetricName } from '../model/metrics.ts';
 
 export interface ReceiverConfig {
   /** The one `usm` receiver that the pipelines use. */
@@ -146,7 +145,7 @@ export interface RedactionConfig {
 }
 
 export interface MetricConfig {
-  readonly name: HttpMetricName | ConnectionMetricName;
+  readonly name: MetricName;
   /** Names of its attributes, the required ones among them. */
   readonly attributes: readonly string[];
 }

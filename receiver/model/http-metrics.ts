@@ -9,7 +9,7 @@ export interface HttpMetricDefinition extends MetricDefinition {
   readonly stability: 'stable' | 'development';
 }
 
-/** Seconds, as the conventions advise. */
+/** Seconds, as the conventions advise for HTTP and for remote procedure calls. */
 export const DURATION_BOUNDS: readonly number[] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
 /** Bytes. The conventions advise none, and an SDK's defaults end at 10,000: powers of four from 256 B to 256 MiB. */
 export const BODY_SIZE_BOUNDS: readonly number[] = [
@@ -135,10 +135,17 @@ export const httpMetrics = [
 
 export type HttpMetricName = (typeof httpMetrics)[number]['name'];
 
-/** What exchanges are told apart by in metrics. One mutable object, filled anew for each exchange (hot path). */
+/**
+ * What exchanges are told apart by in metrics, also those that carry a remote procedure call. One mutable object, filled anew for each exchange
+ * (hot path).
+ */
 export interface HttpDimensions {
   /** A known method, or `_OTHER`. */
   method: string;
+  /** The full name of the procedure, or `_OTHER`; '' for an exchange that carries no call. */
+  rpcMethod: string;
+  /** Name of the status of the call; '' for none. */
+  rpcStatusCode: string;
   scheme: string;
   /** Of the request: '1.1'. */
   protocolVersion: string;

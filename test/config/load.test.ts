@@ -50,10 +50,13 @@ const clientAttributes = [
   'http.response.status_code',
   'network.protocol.version',
 ];
+const callAttributes = ['rpc.system.name', 'error.type', 'rpc.method', 'rpc.status_code'];
 const metricDefaults = {
   metrics: [
     { name: 'http.server.request.duration', attributes: serverAttributes },
     { name: 'http.client.request.duration', attributes: clientAttributes },
+    { name: 'rpc.server.call.duration', attributes: callAttributes },
+    { name: 'rpc.client.call.duration', attributes: [...callAttributes, 'server.address', 'server.port'] },
   ],
   aggregation: {
     temporality: 'cumulative',
@@ -158,6 +161,8 @@ metrics:
   http.client.request.duration: { attributes: [url.scheme] }
   http.server.active_requests: { enabled: true, attributes: [server.port, http.request.method] }
   http.client.response.body.size: { enabled: true }
+  rpc.server.call.duration: { attributes: [rpc.method, server.port] }
+  rpc.client.call.duration: { enabled: false }
 aggregation: { temporality: delta, histogram: exponential, max_size: 80, cardinality_limit: 10, exemplars: false, series_expiry: 1h }`,
     }),
   );
@@ -165,6 +170,7 @@ aggregation: { temporality: delta, histogram: exponential, max_size: 80, cardina
     { name: 'http.server.active_requests', attributes: ['http.request.method', 'url.scheme', 'server.port'] },
     { name: 'http.client.request.duration', attributes: ['http.request.method', 'server.address', 'server.port', 'url.scheme'] },
     { name: 'http.client.response.body.size', attributes: clientAttributes },
+    { name: 'rpc.server.call.duration', attributes: ['rpc.system.name', 'rpc.method', 'server.port'] },
   ]);
   assert.equal(config.usm.collectionIntervalMs, 10_000);
   assert.deepEqual(config.usm.aggregation, {

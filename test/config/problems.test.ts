@@ -561,7 +561,11 @@ test('settings of metrics', () => {
   checkUsm([
     [
       'metrics: { http.server.duration: { enabled: true } }',
-      `'receivers::usm::metrics' has invalid keys: http.server.duration; valid keys are [http.client.open_connections http.client.request.body.size http.client.request.duration http.client.response.body.size http.server.active_requests http.server.request.body.size http.server.request.duration http.server.response.body.size usm.connection.count usm.connection.failed_connects usm.connection.io usm.connection.resets usm.connection.retransmits usm.connection.rtt]`,
+      `'receivers::usm::metrics' has invalid keys: http.server.duration; valid keys are [http.client.open_connections http.client.request.body.size http.client.request.duration http.client.response.body.size http.server.active_requests http.server.request.body.size http.server.request.duration http.server.response.body.size rpc.client.call.duration rpc.server.call.duration usm.connection.count usm.connection.failed_connects usm.connection.io usm.connection.resets usm.connection.retransmits usm.connection.rtt]`,
+    ],
+    [
+      'metrics: { rpc.server.call.duration: { attributes: [rpc.service] } }',
+      'receivers::usm::metrics::rpc.server.call.duration::attributes::0: must be one of [rpc.system.name error.type rpc.method rpc.status_code server.address server.port], found "rpc.service"',
     ],
     [
       'metrics: { http.server.request.duration: { attributes: [http.route] } }',

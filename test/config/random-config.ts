@@ -64,6 +64,7 @@ const usmChoice: Choice = {
   metrics: {
     'http.server.request.duration': { enabled: booleans, attributes: [[], ['server.address', 'error.type']] },
     'http.client.open_connections': { enabled: booleans, attributes: [['network.peer.address']] },
+    'rpc.client.call.duration': { enabled: booleans, attributes: [['rpc.method']] },
   },
   aggregation: {
     temporality: ['cumulative', 'delta'],

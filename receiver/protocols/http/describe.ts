@@ -6,34 +6,28 @@ import {
   ATTR_HTTP_REQUEST_METHOD,
   ATTR_HTTP_REQUEST_METHOD_ORIGINAL,
   ATTR_HTTP_RESPONSE_STATUS_CODE,
-  ATTR_NETWORK_PEER_ADDRESS,
-  ATTR_NETWORK_PEER_PORT,
-  ATTR_NETWORK_PROTOCOL_VERSION,
-  ATTR_NETWORK_TRANSPORT,
   ATTR_SERVER_ADDRESS,
   ATTR_SERVER_PORT,
   ATTR_URL_FULL,
   ATTR_URL_PATH,
   ATTR_URL_QUERY,
   ATTR_URL_SCHEME,
-  ATTR_USER_AGENT_ORIGINAL,
   HTTP_REQUEST_METHOD_VALUE_OTHER,
-  NETWORK_TRANSPORT_VALUE_UNIX,
 } from '@opentelemetry/semantic-conventions';
 import type { Endpoint } from '../../model/connection.ts';
-import { ATTR_HTTP_REQUEST_BODY_SIZE, ATTR_HTTP_RESPONSE_BODY_SIZE } from '../../model/semconv.ts';
-import type { AttributeValue, SpanDescription } from '../../model/span.ts';
+import type { SpanDescription } from '../../model/span.ts';
 import { SpanKind } from '../../model/span.ts';
 import type { Transaction } from '../../model/transaction.ts';
+import { addBodySizes, addNetwork, type Attributes, bound } from './attributes.ts';
 import type { Authority } from './authority.ts';
 import { parseAuthority } from './authority.ts';
-import { forwardedClient, forwardedScheme } from './forwarded.ts';
+import { describeGrpc } from './describe-grpc.ts';
+import { errorTypeOf } from './error-type.ts';
+import { forwardedClient } from './forwarded.ts';
 import { REDACTED, redactQuery } from './redact.ts';
+import { defaultPort, schemeOf } from './scheme.ts';
 import type { Target } from './target.ts';
 import { createTarget, parseTarget } from './target.ts';
-
-/** UTF-16 units of one attribute value; what is longer is cut. */
-const MAX_VALUE_LENGTH = 16_384;
 
 export interface HttpDescriberOptions {
   /** Case-sensitive; others become `_OTHER`. */
@@ -52,15 +46,16 @@ export function createHttpDescriber(options: HttpDescriberOptions): DescribeHttp
   const authority: Authority = { host: '', port: -1 };
 
   return function describe(transaction) {
-    const { request, response, connection } = transaction;
+    const { request, response, connection, rpc } = transaction;
+    if (rpc !== undefined) return describeGrpc(transaction, rpc, authority);
     const isServer = transaction.role === 'server';
-    const attributes: (string | AttributeValue)[] = [];
+    const attributes: Attributes = [];
 
     const isKnown = knownMethods.has(request.method);
     attributes.push(ATTR_HTTP_REQUEST_METHOD, isKnown ? request.method : HTTP_REQUEST_METHOD_VALUE_OTHER);
     if (!isKnown && request.method !== '') attributes.push(ATTR_HTTP_REQUEST_METHOD_ORIGINAL, bound(request.method));
 
-    parseTarget(request.method, request.target, target);
+    parseTarget(request, target);
     const scheme = schemeOf(transaction, target);
     // The text that names the server, for url.full; '' if only the socket does.
     let authorityText = '';
@@ -104,20 +99,9 @@ export function createHttpDescriber(options: HttpDescriberOptions): DescribeHttp
       const client = forwarded === '' ? connection.peer.address : forwarded;
       if (client !== '') attributes.push(ATTR_CLIENT_ADDRESS, client);
     }
-    if (connection.peer.address !== '') {
-      attributes.push(ATTR_NETWORK_PEER_ADDRESS, connection.peer.address);
-      if (connection.peer.port !== 0) attributes.push(ATTR_NETWORK_PEER_PORT, connection.peer.port);
-    }
-    attributes.push(ATTR_NETWORK_PROTOCOL_VERSION, request.version);
-    if (connection.transport === 'unix') attributes.push(ATTR_NETWORK_TRANSPORT, NETWORK_TRANSPORT_VALUE_UNIX);
-    if (request.userAgent !== undefined && request.userAgent !== '') {
-      attributes.push(ATTR_USER_AGENT_ORIGINAL, bound(request.userAgent));
-    }
-    if (request.bodySize !== undefined) attributes.push(ATTR_HTTP_REQUEST_BODY_SIZE, request.bodySize);
-    if (response !== undefined) {
-      attributes.push(ATTR_HTTP_RESPONSE_STATUS_CODE, response.statusCode);
-      if (response.bodySize !== undefined) attributes.push(ATTR_HTTP_RESPONSE_BODY_SIZE, response.bodySize);
-    }
+    addNetwork(transaction, attributes);
+    if (response !== undefined) attributes.push(ATTR_HTTP_RESPONSE_STATUS_CODE, response.statusCode);
+    addBodySizes(transaction, attributes);
     const errorType = errorTypeOf(transaction, isServer);
     if (errorType !== '') attributes.push(ATTR_ERROR_TYPE, errorType);
     return {
@@ -127,17 +111,6 @@ export function createHttpDescriber(options: HttpDescriberOptions): DescribeHttp
       isError: errorType !== '',
     };
   };
-}
-
-/** That of the URL asked for; else what a proxy said the client used (servers only); else that of the connection. */
-export function schemeOf(transaction: Transaction, target: Target): string {
-  if (target.scheme !== '') return target.scheme;
-  const { request } = transaction;
-  if (transaction.role === 'server' && (request.forwarded !== undefined || request.xForwardedProto !== undefined)) {
-    const scheme = forwardedScheme(request.forwarded, request.xForwardedProto);
-    if (scheme !== '') return scheme;
-  }
-  return transaction.secure ? 'https' : 'http';
 }
 
 /** An absolute URL without a path asks for the root, or, with OPTIONS, for the server as a whole (RFC 9112, 3.2.4). */
@@ -160,36 +133,4 @@ function fullUrl(scheme: string, authority: string, target: Target, query: strin
 function socketAuthority(server: Endpoint, scheme: string): string {
   const host = server.address.includes(':') ? '[' + server.address + ']' : server.address;
   return server.port === 0 || server.port === defaultPort(scheme) ? host : host + ':' + String(server.port);
-}
-
-/** -1 for a scheme whose port we do not know. */
-export function defaultPort(scheme: string): number {
-  switch (scheme) {
-    case 'http':
-    case 'ws':
-      return 80;
-    case 'https':
-    case 'wss':
-      return 443;
-    default:
-      return -1;
-  }
-}
-
-/**
- * '' unless the span's status is Error. A status code that is an error for this side says more than how the exchange ended, and one that
- * is the other side's error (4xx on a server) keeps the status unset, however it ended.
- */
-export function errorTypeOf(transaction: Transaction, isServer: boolean): string {
-  const status = transaction.response?.statusCode ?? 0;
-  if (status >= 500) return String(status);
-  if (status >= 400) return isServer ? '' : String(status);
-  return transaction.abort ?? '';
-}
-
-function bound(text: string): string {
-  if (text.length <= MAX_VALUE_LENGTH) return text;
-  const last = text.charCodeAt(MAX_VALUE_LENGTH - 1);
-  // Half of a surrogate pair is no character.
-  return text.substring(0, last >= 0xd800 && last <= 0xdbff ? MAX_VALUE_LENGTH - 1 : MAX_VALUE_LENGTH);
 }

@@ -1,11 +1,14 @@
-// Hot path. HTTP transaction → what it is told apart by in metrics, with the same values that its span has
-// (https://opentelemetry.io/docs/specs/semconv/http/http-metrics/).
+// Hot path. HTTP transaction, or the gRPC call that it carries → what it is told apart by in metrics, with the same values that its span has
+// (https://opentelemetry.io/docs/specs/semconv/http/http-metrics/, https://opentelemetry.io/docs/specs/semconv/rpc/rpc-metrics/).
 import { HTTP_REQUEST_METHOD_VALUE_OTHER } from '@opentelemetry/semantic-conventions';
 import type { HttpDimensions } from '../../model/http-metrics.ts';
-import type { Transaction } from '../../model/transaction.ts';
+import type { RpcCall, Transaction } from '../../model/transaction.ts';
 import type { Authority } from './authority.ts';
 import { parseAuthority } from './authority.ts';
-import { defaultPort, errorTypeOf, schemeOf } from './describe.ts';
+import { callServerOf } from './describe-grpc.ts';
+import { errorTypeOf } from './error-type.ts';
+import { callErrorOf, methodOf, statusTextOf } from './grpc.ts';
+import { defaultPort, schemeOf } from './scheme.ts';
 import { createTarget, parseTarget } from './target.ts';
 
 export interface HttpDimensionsOptions {
@@ -65,18 +68,40 @@ export function createHttpDimensions({ knownMethods, isServerAddressed }: HttpDi
     out.serverPort = server.port;
   }
 
+  function measureCall(transaction: Transaction, call: RpcCall, out: HttpDimensions): void {
+    out.method = '';
+    out.rpcMethod = bound(methodOf(transaction, call));
+    out.rpcStatusCode = statusTextOf(call);
+    out.statusCode = 0;
+    out.errorType = callErrorOf(transaction, call);
+    if (transaction.role === 'server' && !isServerAddressed) {
+      out.serverAddress = '';
+      out.serverPort = 0;
+      return;
+    }
+    callServerOf(transaction, authority);
+    out.serverAddress = bound(authority.host);
+    out.serverPort = Math.max(0, authority.port);
+  }
+
   return function measure(transaction, out) {
-    const { request, response } = transaction;
+    const { request, response, rpc } = transaction;
     const isServer = transaction.role === 'server';
     if (request.target.charCodeAt(0) === SLASH) {
       target.scheme = '';
       target.authorityFrom = target.authorityTo = 0;
     } else {
-      parseTarget(request.method, request.target, target);
+      parseTarget(request, target);
     }
-    out.method = methods.get(request.method) ?? HTTP_REQUEST_METHOD_VALUE_OTHER;
     out.scheme = bound(schemeOf(transaction, target));
     out.protocolVersion = request.version;
+    if (rpc !== undefined) {
+      measureCall(transaction, rpc, out);
+      return;
+    }
+    out.method = methods.get(request.method) ?? HTTP_REQUEST_METHOD_VALUE_OTHER;
+    out.rpcMethod = '';
+    out.rpcStatusCode = '';
     out.statusCode = response?.statusCode ?? 0;
     out.errorType = errorTypeOf(transaction, isServer);
     if (isServer && !isServerAddressed) {

@@ -1,4 +1,5 @@
 // Hot path. Request target → its parts (RFC 9112, 3.2: origin-, absolute-, authority- and asterisk-form).
+import type { HttpRequest } from '../../model/transaction.ts';
 
 const SLASH = 0x2f;
 
@@ -33,8 +34,14 @@ export function createTarget(): Target {
   };
 }
 
-/** A target that is in none of the four forms is taken as a path: it is what was asked for. */
-export function parseTarget(method: string, target: string, out: Target): void {
+/**
+ * A target that is in none of the four forms is taken as a path: it is what was asked for. So is that of a CONNECT which names a protocol
+ * (RFC 8441, 4): its authority has a field of its own.
+ */
+export function parseTarget(
+  { method, target, protocol }: Pick<HttpRequest, 'method' | 'target' | 'protocol'>,
+  out: Target,
+): void {
   out.scheme = '';
   out.authorityFrom = 0;
   out.authorityTo = 0;
@@ -47,7 +54,7 @@ export function parseTarget(method: string, target: string, out: Target): void {
     splitPath(target, 0, out);
     return;
   }
-  if (method === 'CONNECT') {
+  if (method === 'CONNECT' && protocol === undefined) {
     out.form = 'authority';
     setAuthority(target, 0, target.length, out);
     return;
@@ -104,11 +111,16 @@ function endsAuthority(code: number): boolean {
 /** Length of the scheme of "scheme://…", 0 if the target does not begin that way. */
 function schemeLength(target: string): number {
   const end = target.indexOf('://');
+  return isScheme(target, end) ? end : 0;
+}
+
+/** Whether text[0, end) is a scheme (RFC 3986, 3.1). */
+export function isScheme(text: string, end: number): boolean {
   for (let i = 0; i < end; i++) {
-    const code = target.charCodeAt(i);
+    const code = text.charCodeAt(i);
     const isLetter = (code >= 0x61 && code <= 0x7a) || (code >= 0x41 && code <= 0x5a);
     const isOther = (code >= 0x30 && code <= 0x39) || code === 0x2b || code === 0x2d || code === 0x2e;
-    if (!isLetter && (i === 0 || !isOther)) return 0;
+    if (!isLetter && (i === 0 || !isOther)) return false;
   }
-  return end > 0 ? end : 0;
+  return end > 0;
 }

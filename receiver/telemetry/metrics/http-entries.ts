@@ -13,7 +13,7 @@ export interface HttpEntry {
   responseBodySize: DistributionSeries | undefined;
 }
 
-/** Of each end of a server's name. */
+/** Of each end of a name. */
 const HASHED_CHARACTERS = 12;
 const MIN_SLOTS = 16;
 const MAX_SLOTS = 4_096;
@@ -69,6 +69,8 @@ function isSame(a: HttpDimensions, b: HttpDimensions): boolean {
   return (
     a.statusCode === b.statusCode &&
     a.method === b.method &&
+    a.rpcMethod === b.rpcMethod &&
+    a.rpcStatusCode === b.rpcStatusCode &&
     a.serverPort === b.serverPort &&
     a.serverAddress === b.serverAddress &&
     a.scheme === b.scheme &&
@@ -111,6 +113,12 @@ function valueOf(dimensions: HttpDimensions, name: string): string | number {
       return dimensions.statusCode;
     case 'network.protocol.version':
       return dimensions.protocolVersion;
+    case 'rpc.system.name':
+      return dimensions.rpcMethod === '' ? '' : 'grpc';
+    case 'rpc.method':
+      return dimensions.rpcMethod;
+    case 'rpc.status_code':
+      return dimensions.rpcStatusCode;
     case 'server.address':
       return dimensions.serverAddress;
     case 'server.port':
@@ -121,15 +129,23 @@ function valueOf(dimensions: HttpDimensions, name: string): string | number {
 }
 
 /** Of what mostly differs between the exchanges of one service: the status, the method, and of clients the server. */
-function hashOf(isServer: boolean, { statusCode, method, serverAddress, serverPort }: HttpDimensions): number {
-  const { length } = serverAddress;
+function hashOf(isServer: boolean, dimensions: HttpDimensions): number {
+  const { statusCode, method, rpcMethod, rpcStatusCode, serverAddress, serverPort } = dimensions;
   let hash = statusCode * 31 + serverPort + (isServer ? 7 : 0);
-  hash = Math.imul(hash, 31) + method.charCodeAt(0) * 8 + method.length;
-  // The beginning and the end of a name are where names of one kind differ; reading all of it would cost more than a miss now and then.
-  const head = Math.min(length, HASHED_CHARACTERS);
-  for (let i = 0; i < head; i++) hash = Math.imul(hash, 31) + serverAddress.charCodeAt(i);
-  for (let i = Math.max(head, length - HASHED_CHARACTERS); i < length; i++)
-    hash = Math.imul(hash, 31) + serverAddress.charCodeAt(i);
+  hash =
+    rpcMethod === ''
+      ? Math.imul(hash, 31) + method.charCodeAt(0) * 8 + method.length
+      : addName(Math.imul(hash, 31) + rpcStatusCode.length, rpcMethod);
+  hash = addName(hash, serverAddress);
   hash = Math.imul(hash ^ (hash >>> 16), 0x45d9f3b);
   return hash ^ (hash >>> 15);
+}
+
+/** The beginning and the end of a name are where names of one kind differ; reading all of it would cost more than a miss now and then. */
+function addName(hash: number, name: string): number {
+  const { length } = name;
+  const head = Math.min(length, HASHED_CHARACTERS);
+  for (let i = 0; i < head; i++) hash = Math.imul(hash, 31) + name.charCodeAt(i);
+  for (let i = Math.max(head, length - HASHED_CHARACTERS); i < length; i++) hash = Math.imul(hash, 31) + name.charCodeAt(i);
+  return hash;
 }

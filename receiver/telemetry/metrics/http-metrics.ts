@@ -1,8 +1,10 @@
 // Hot path: record. Every HTTP exchange → the metrics of the service that it belongs to, and at each collection those → points
-// (https://opentelemetry.io/docs/specs/semconv/http/http-metrics/). What is counted, and when a series ends: docs/telemetry.md, Metrics.
+// (https://opentelemetry.io/docs/specs/semconv/http/http-metrics/). One that carries a remote procedure call is measured as that alone
+// (https://opentelemetry.io/docs/specs/semconv/rpc/rpc-metrics/). What is counted, and when a series ends: docs/telemetry.md, Metrics.
 import type { HttpDimensions, HttpMetricDefinition } from '../../model/http-metrics.ts';
 import type { ProcessId, ProcessImage } from '../../model/process.ts';
 import type { Present } from '../../model/protocol.ts';
+import type { RpcMetricDefinition } from '../../model/rpc-metrics.ts';
 import type { Transaction } from '../../model/transaction.ts';
 import type { SpanIdentity } from './exemplar-store.ts';
 import { attributesOf, keyOf, type OtherAttributes } from './http-entries.ts';
@@ -29,12 +31,16 @@ export class HttpMetrics {
   readonly #store: MetricStore;
   readonly #server: RoleInstruments;
   readonly #client: RoleInstruments;
+  readonly #callServer: RoleInstruments;
+  readonly #callClient: RoleInstruments;
   /** Indexes of the counts; -1: switched off. */
   readonly #activeRequests: number;
   readonly #openConnections: number;
   readonly #takesExemplars: boolean;
   readonly #dimensions: HttpDimensions = {
     method: '',
+    rpcMethod: '',
+    rpcStatusCode: '',
     scheme: '',
     protocolVersion: '',
     statusCode: 0,
@@ -50,6 +56,8 @@ export class HttpMetrics {
     this.#store = options.store;
     this.#server = roleInstruments(instruments, 'server');
     this.#client = roleInstruments(instruments, 'client');
+    this.#callServer = callInstruments(instruments, 'server');
+    this.#callClient = callInstruments(instruments, 'client');
     this.#activeRequests = indexOf(instruments.counts, 'server', 'active_requests');
     this.#openConnections = indexOf(instruments.counts, 'client', 'open_connections');
     this.#takesExemplars = options.exemplars;
@@ -64,7 +72,7 @@ export class HttpMetrics {
   record(transaction: Transaction, image: ProcessImage | undefined, span: SpanIdentity | undefined): void {
     this.#recorded++;
     const isServer = transaction.role === 'server';
-    const instruments = isServer ? this.#server : this.#client;
+    const instruments = this.#instrumentsOf(isServer, transaction.rpc !== undefined);
     const dimensions = this.#dimensions;
     this.#options.measure(transaction, dimensions);
     const service = this.#store.serviceOf(image);
@@ -87,6 +95,11 @@ export class HttpMetrics {
     }
   }
 
+  #instrumentsOf(isServer: boolean, isCall: boolean): RoleInstruments {
+    if (isCall) return isServer ? this.#callServer : this.#callClient;
+    return isServer ? this.#server : this.#client;
+  }
+
   /** Counts what there is at this moment. */
   countPresent(): void {
     if (this.#activeRequests < 0 && this.#openConnections < 0) return;
@@ -97,7 +110,7 @@ export class HttpMetrics {
 
   #count({ open, last }: Present): void {
     for (const transaction of open) {
-      if (transaction.role === 'server') this.#countOne(this.#activeRequests, transaction);
+      if (transaction.role === 'server' && transaction.rpc === undefined) this.#countOne(this.#activeRequests, transaction);
     }
     // Of a connection all exchanges are with the same server; before the first nobody knows which.
     const any = open[0] ?? last;
@@ -153,11 +166,16 @@ function roleInstruments({ distributions }: Instruments, role: 'server' | 'clien
   };
 }
 
+/** Of calls of remote procedures only the duration is measured. */
+function callInstruments({ distributions }: Instruments, role: 'server' | 'client'): RoleInstruments {
+  return { duration: indexOf(distributions, role, 'call_duration'), requestBodySize: -1, responseBodySize: -1 };
+}
+
 /** -1: switched off. */
 function indexOf(
   metrics: readonly EnabledMetric[],
   role: 'server' | 'client',
-  measures: HttpMetricDefinition['measures'],
+  measures: (HttpMetricDefinition | RpcMetricDefinition)['measures'],
 ): number {
   return metrics.findIndex(({ definition }) => definition.role === role && definition.measures === measures);
 }

@@ -2,6 +2,7 @@
 import { type ConnectionMetricDefinition, RTT_BOUNDS } from '../../model/connection-metrics.ts';
 import { BODY_SIZE_BOUNDS, DURATION_BOUNDS, type HttpMetricDefinition } from '../../model/http-metrics.ts';
 import type { Metric, Temporality } from '../../model/metric.ts';
+import type { RpcMetricDefinition } from '../../model/rpc-metrics.ts';
 import type { AttributeList } from '../../model/span.ts';
 import { ExemplarStore } from './exemplar-store.ts';
 import { AlignedReservoir, FixedSizeReservoir, type Random } from './exemplars.ts';
@@ -17,7 +18,7 @@ export interface Aggregation {
 }
 
 export interface EnabledMetric {
-  readonly definition: HttpMetricDefinition | ConnectionMetricDefinition;
+  readonly definition: HttpMetricDefinition | RpcMetricDefinition | ConnectionMetricDefinition;
   /** Names of its attributes. */
   readonly attributes: readonly string[];
 }
@@ -55,6 +56,7 @@ export function createInstruments(metrics: readonly EnabledMetric[], aggregation
         sums.push(sumInstrument(metric, aggregation));
         break;
       case 'duration':
+      case 'call_duration':
         distributions.push(distribution(metric, DURATION_BOUNDS));
         break;
       case 'rtt':

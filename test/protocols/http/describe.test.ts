@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe as suite, test } from 'node:test';
-import type { AttributeValue, SpanDescription } from '../../../receiver/model/span.ts';
+import type { AttributeValue } from '../../../receiver/model/span.ts';
 import { SpanKind } from '../../../receiver/model/span.ts';
 import { createHttpDescriber } from '../../../receiver/protocols/http/describe.ts';
+import { attributesOf } from './attributes.ts';
 import type { Variation } from './transaction.ts';
 import { transactionOf } from './transaction.ts';
 
@@ -12,18 +13,6 @@ const describeHttp = createHttpDescriber({
 });
 
 type Attributes = Readonly<Record<string, AttributeValue | undefined>>;
-
-function attributesOf(description: SpanDescription): Record<string, AttributeValue> {
-  const attributes: Record<string, AttributeValue> = {};
-  const list = description.attributes;
-  assert.equal(list.length % 2, 0, 'keys and values come in pairs');
-  for (let i = 0; i < list.length; i += 2) {
-    const key = list[i];
-    assert.ok(typeof key === 'string' && !(key in attributes), `key ${String(key)} once`);
-    attributes[key] = list[i + 1] as AttributeValue;
-  }
-  return attributes;
-}
 
 /** `undefined` expects the attribute to be absent; attributes not named are not looked at. */
 function expectAttributes(variation: Variation, expected: Attributes): void {
@@ -377,6 +366,102 @@ test('a URL with its own scheme does not ask the proxy', () => {
     { request: { target: 'http://h.example/', xForwardedProto: 'https' } },
     { 'url.scheme': 'http', 'server.port': 80 },
   );
+});
+
+suite('HTTP/2', () => {
+  const errors = [
+    'NO_ERROR',
+    'PROTOCOL_ERROR',
+    'INTERNAL_ERROR',
+    'FLOW_CONTROL_ERROR',
+    'SETTINGS_TIMEOUT',
+    'STREAM_CLOSED',
+    'FRAME_SIZE_ERROR',
+    'REFUSED_STREAM',
+    'CANCEL',
+    'COMPRESSION_ERROR',
+    'CONNECT_ERROR',
+    'ENHANCE_YOUR_CALM',
+    'INADEQUATE_SECURITY',
+    'HTTP_1_1_REQUIRED',
+  ];
+
+  test('is version 2', () => {
+    expectAttributes({ request: { version: '2', scheme: 'http' } }, { 'network.protocol.version': '2' });
+  });
+
+  for (const role of ['server', 'client'] as const) {
+    test(`the reset of a stream is an error of a ${role}, by its name`, () => {
+      for (const reset of errors) {
+        assert.equal(describeHttp(transactionOf({ role, status: 0, reset })).isError, true);
+        expectAttributes({ role, status: 0, reset }, { 'error.type': reset, 'http.response.status_code': undefined });
+        expectAttributes({ role, status: 200, reset }, { 'error.type': reset, 'http.response.status_code': 200 });
+        expectAttributes({ role, status: 503, reset }, { 'error.type': '503' });
+        expectAttributes({ role, status: 404, reset }, { 'error.type': role === 'server' ? undefined : '404' });
+      }
+    });
+  }
+
+  test('a code without a name is told apart from no other', () => {
+    for (const reset of ['14', '500', '4294967295', '']) expectAttributes({ status: 0, reset }, { 'error.type': '_OTHER' });
+  });
+
+  const schemes: readonly [title: string, Variation, scheme: string, port: number | undefined][] = [
+    ['is that of :scheme', { request: { scheme: 'http' } }, 'http', 80],
+    ['is https where a proxy has decrypted', { request: { scheme: 'https' } }, 'https', 443],
+    ['is https in TLS', { secure: true, request: { scheme: 'https' } }, 'https', 443],
+    ['is https in TLS, though :scheme says http', { secure: true, request: { scheme: 'http' } }, 'https', 443],
+    ['is that of the connection without :scheme', { secure: true }, 'https', 443],
+    ['is lower-case', { request: { scheme: 'HTTPS' } }, 'https', 443],
+    ['may be another', { secure: true, request: { scheme: 'coap+ws' } }, 'coap+ws', undefined],
+    ['is not what is no scheme', { request: { scheme: 'java script:' } }, 'http', 80],
+    ['is not an empty one', { request: { scheme: '' } }, 'http', 80],
+  ];
+  for (const [title, variation, scheme, port] of schemes) {
+    test(`url.scheme ${title}`, () => {
+      expectAttributes(variation, { 'url.scheme': scheme, 'server.port': port });
+      expectAttributes(
+        { ...variation, role: 'client', request: { ...variation.request, target: '/x' } },
+        { 'url.scheme': scheme, 'url.full': `${scheme}://shop.example/x` },
+      );
+    });
+  }
+
+  test('what a proxy forwards of the scheme goes before :scheme on servers', () => {
+    const request = { scheme: 'http', xForwardedProto: 'https' };
+    expectAttributes({ request }, { 'url.scheme': 'https' });
+    expectAttributes({ role: 'client', request }, { 'url.scheme': 'http' });
+  });
+
+  test('CONNECT has no url.*, and an extended CONNECT has the URL that it asks for', () => {
+    const connect = { method: 'CONNECT', version: '2', target: 'db.example:5432', host: 'db.example:5432' };
+    expectAttributes(
+      { request: connect },
+      { 'url.scheme': undefined, 'url.path': undefined, 'server.address': 'db.example', 'server.port': 5432 },
+    );
+    const extended = {
+      method: 'CONNECT',
+      version: '2',
+      protocol: 'websocket',
+      scheme: 'https',
+      target: '/chat?room=7',
+      host: 'chat.example',
+    };
+    expectAttributes(
+      { request: extended, secure: true },
+      {
+        'http.request.method': 'CONNECT',
+        'url.scheme': 'https',
+        'url.path': '/chat',
+        'url.query': 'room=7',
+        'server.address': 'chat.example',
+        'server.port': 443,
+      },
+    );
+    expectAttributes({ role: 'client', request: extended, secure: true }, { 'url.full': 'https://chat.example/chat?room=7' });
+    // Not an authority, though it looks like one.
+    expectAttributes({ request: { ...extended, target: 'x:1' } }, { 'url.path': 'x:1', 'server.address': 'chat.example' });
+  });
 });
 
 test('sizes are left out where they are not known', () => {

@@ -1,10 +1,14 @@
 import { test } from 'node:test';
 import { type ConnectionMetricDefinition, connectionMetrics } from '../../../receiver/model/connection-metrics.ts';
 import { type HttpMetricDefinition, httpMetrics } from '../../../receiver/model/http-metrics.ts';
+import { type RpcMetricDefinition, rpcMetrics } from '../../../receiver/model/rpc-metrics.ts';
 import { checkGenerated, formatTable } from '../../docs/generated.ts';
 
-const kinds: Readonly<Record<(HttpMetricDefinition | ConnectionMetricDefinition)['measures'], string>> = {
+type Definition = HttpMetricDefinition | RpcMetricDefinition | ConnectionMetricDefinition;
+
+const kinds: Readonly<Record<Definition['measures'], string>> = {
   duration: 'histogram',
+  call_duration: 'histogram',
   request_body_size: 'histogram',
   response_body_size: 'histogram',
   active_requests: 'sum, up and down',
@@ -17,7 +21,7 @@ const kinds: Readonly<Record<(HttpMetricDefinition | ConnectionMetricDefinition)
   connections: 'sum, up and down',
 };
 
-function tableOf(metrics: readonly (HttpMetricDefinition | ConnectionMetricDefinition)[]): string {
+function tableOf(metrics: readonly Definition[]): string {
   const rows = metrics.map((metric) => [
     `\`${metric.name}\``,
     kinds[metric.measures],
@@ -32,7 +36,7 @@ function tableOf(metrics: readonly (HttpMetricDefinition | ConnectionMetricDefin
 test('docs/telemetry.md has every metric of the tables', () => {
   checkGenerated(
     new URL('../../../docs/telemetry.md', import.meta.url),
-    { metrics: tableOf(httpMetrics), 'connection-metrics': tableOf(connectionMetrics) },
+    { metrics: tableOf([...httpMetrics, ...rpcMetrics]), 'connection-metrics': tableOf(connectionMetrics) },
     process.env['UPDATE_DOCS'] === '1',
     true,
   );

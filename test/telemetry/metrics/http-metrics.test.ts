@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { httpMetrics } from '../../../receiver/model/http-metrics.ts';
+import { rpcMetrics } from '../../../receiver/model/rpc-metrics.ts';
 import { defaultAttributes } from '../../../receiver/model/metric-definition.ts';
 import type { Present } from '../../../receiver/model/protocol.ts';
 import type { Transaction } from '../../../receiver/model/transaction.ts';
 import { createHttpDescriber } from '../../../receiver/protocols/http/describe.ts';
 import { imageOf } from '../../attribution/image.ts';
 import { createRandom } from '../../config/random-config.ts';
-import { transactionOf, type Variation } from '../../protocols/http/transaction.ts';
+import { callOf, transactionOf, type Variation } from '../../protocols/http/transaction.ts';
 import { MetricsBench, SECOND, type PlainPoint } from './metrics-bench.ts';
 
 const shop = imageOf({ pid: 1 });
@@ -36,6 +37,7 @@ describe('what a point says', () => {
       service: 'shop',
       instance: point.instance,
       metric: 'http.server.request.duration',
+      unit: 's',
       kind: 'histogram',
       attributes: {
         'http.request.method': 'GET',
@@ -75,6 +77,76 @@ describe('what a point says', () => {
     const { attributes } = only(bench.collect());
     assert.equal(attributes['error.type'], 'connection_reset');
     assert.equal(attributes['http.response.status_code'], undefined);
+  });
+
+  test('a gRPC call is a call, in seconds with the attributes of the conventions, and no request of HTTP', () => {
+    const everything = [...httpMetrics, ...rpcMetrics].map(({ name }) => name);
+    const bench = new MetricsBench({ metrics: everything });
+    bench.metrics.record(exchange(callOf({ request: { bodySize: 7 } }, 4), 30), shop, span);
+    bench.metrics.record(exchange(callOf({ role: 'client', request: { bodySize: 7 } }, 5), 30), shop, undefined);
+    bench.metrics.record(exchange(callOf({ status: 0, reset: 'CANCEL' }), 30), shop, undefined);
+    assert.deepEqual(
+      bench.collect().map(({ metric, unit, attributes, count, sum, counts, exemplars }) => ({
+        ...{ metric, unit, attributes, count, sum },
+        bucket: counts.indexOf(1),
+        exemplars: exemplars.length,
+      })),
+      [
+        {
+          metric: 'rpc.server.call.duration',
+          unit: 's',
+          attributes: {
+            'rpc.system.name': 'grpc',
+            'error.type': 'DEADLINE_EXCEEDED',
+            'rpc.method': 'helloworld.Greeter/SayHello',
+            'rpc.status_code': 'DEADLINE_EXCEEDED',
+          },
+          count: 1,
+          sum: 0.03,
+          bucket: 3,
+          exemplars: 1,
+        },
+        {
+          metric: 'rpc.server.call.duration',
+          unit: 's',
+          attributes: { 'rpc.system.name': 'grpc', 'rpc.method': 'helloworld.Greeter/SayHello' },
+          count: 1,
+          sum: 0.03,
+          bucket: 3,
+          exemplars: 0,
+        },
+        {
+          metric: 'rpc.client.call.duration',
+          unit: 's',
+          attributes: {
+            'rpc.system.name': 'grpc',
+            'error.type': 'NOT_FOUND',
+            'rpc.method': 'helloworld.Greeter/SayHello',
+            'rpc.status_code': 'NOT_FOUND',
+            'server.address': 'greeter.example',
+            'server.port': 50_051,
+          },
+          count: 1,
+          sum: 0.03,
+          bucket: 3,
+          exemplars: 0,
+        },
+      ],
+    );
+  });
+
+  test('calls of a metric that is switched off are nowhere', () => {
+    const bench = new MetricsBench({ metrics: ['http.server.request.duration', 'rpc.client.call.duration'] });
+    bench.metrics.record(exchange(callOf({}, 0)), shop, undefined);
+    assert.deepEqual(bench.collect(), []);
+  });
+
+  test('as many methods as clients make up are one series, when the server does not know them', () => {
+    const bench = new MetricsBench();
+    for (let i = 0; i < 100; i++)
+      bench.metrics.record(exchange(callOf({ request: { target: `/a.B/c${i}` } }, 12)), shop, undefined);
+    const { attributes, count } = only(bench.collect());
+    assert.deepEqual([attributes['rpc.method'], count], ['_OTHER', 100]);
   });
 
   test('body sizes are measured where they are known', () => {
@@ -119,20 +191,28 @@ function pick<Item>(random: Random, items: readonly Item[]): Item {
   return items[Math.floor(random() * items.length)] as Item;
 }
 
+const targets = ['/', '/a?b', 'http://other.example:90/x', 'https://secure.example/', '*'];
+const callTargets = ['/shop.Cart/Add', '/shop.Cart/AddAll', '/shop.Stock/Watch', '/shop.Cart/Add?q', '/none', '*'];
+
 /** Varied so that every dimension makes a difference, and that what is remembered of the last ones is often wrong. */
 function randomExchange(random: Random): Transaction {
   const isClient = random() < 0.5;
   const method = pick(random, ['GET', 'GET', 'POST', 'BREW']);
+  const isCall = random() < 0.4;
+  const target = pick(random, isCall ? callTargets : targets);
   return exchange(
     {
+      ...(isCall ? callOf({}, pick(random, [undefined, 0, 0, 0, 1, 4, 5, 12, 17])) : {}),
+      reset: pick(random, [undefined, undefined, 'CANCEL', 'REFUSED_STREAM', '99']),
       role: isClient ? 'client' : 'server',
       secure: random() < 0.3,
       status: pick(random, [0, 200, 200, 204, 404, 500, 503]),
       abort: pick(random, [undefined, undefined, 'connection_reset', 'connection_closed'] as const),
       request: {
         method,
-        target: pick(random, ['/', '/a?b', 'http://other.example:90/x', 'https://secure.example/', '*']),
-        version: pick(random, ['1.0', '1.1']),
+        target,
+        version: pick(random, ['1.0', '1.1', '2']),
+        scheme: pick(random, [undefined, 'http', 'https']),
         host: pick(random, [undefined, 'a', 'b', 'a:1', 'a:2', 'a:80', '[::1]:3', 'not a host', 'long.example']),
         forwarded: pick(random, [undefined, undefined, 'for=1.2.3.4;proto=https']),
         xForwardedProto: pick(random, [undefined, undefined, 'https', 'http']),
@@ -146,7 +226,10 @@ function randomExchange(random: Random): Transaction {
 test('random exchanges are counted to the unit, under the attributes that their spans have', () => {
   const random = createRandom(11);
   const describeSpan = createHttpDescriber({ knownMethods: ['GET', 'POST'], redactedQueryKeys: [] });
-  const names = ['http.server.request.duration', 'http.client.request.duration', 'http.client.request.body.size'];
+  const durations: readonly string[] = [...httpMetrics, ...rpcMetrics]
+    .map(({ name }) => name)
+    .filter((name) => name.endsWith('.duration'));
+  const names = [...durations, 'http.client.request.body.size'];
   const bench = new MetricsBench({ metrics: names, aggregation: { cardinalityLimit: 100_000 } });
   const images = [shop, cart, imageOf({ pid: 2 }), undefined];
   const expected = new Map<string, { count: number; sum: number }>();
@@ -157,10 +240,11 @@ test('random exchanges are counted to the unit, under the attributes that their 
     const { attributes } = describeSpan(transaction);
     const ofSpan = new Map<unknown, unknown>();
     for (let at = 0; at < attributes.length; at += 2) ofSpan.set(attributes[at], attributes[at + 1]);
-    for (const definition of httpMetrics) {
+    for (const definition of [...httpMetrics, ...rpcMetrics]) {
       if (!names.includes(definition.name) || definition.role !== transaction.role) continue;
+      if (definition.name.startsWith('rpc.') !== (transaction.rpc !== undefined)) continue;
       const { bodySize } = transaction.request;
-      const value = definition.measures === 'duration' ? (transaction.end - transaction.start) / SECOND : bodySize;
+      const value = durations.includes(definition.name) ? (transaction.end - transaction.start) / SECOND : bodySize;
       if (value === undefined) continue;
       const chosen = defaultAttributes(definition).flatMap((name) => (ofSpan.has(name) ? [[name, ofSpan.get(name)]] : []));
       const service = image === undefined ? 'unknown_service' : image === cart ? 'cart' : 'shop';
@@ -171,6 +255,12 @@ test('random exchanges are counted to the unit, under the attributes that their 
   }
   const measured = bench.collect();
   assert.equal(measured.length, expected.size);
+  const countOf = (prefix: string): number =>
+    measured
+      .filter(({ metric }) => metric.startsWith(prefix) && durations.includes(metric))
+      .reduce((all, { count }) => all + count, 0);
+  assert.equal(countOf('http.') + countOf('rpc.'), 20_000);
+  assert.ok(countOf('rpc.') > 5_000);
   for (const { service, metric, attributes, count, sum, counts } of measured) {
     const key = JSON.stringify([service, metric, attributes]);
     assert.equal(count, expected.get(key)?.count, key);
@@ -424,6 +514,19 @@ describe('what there is at the moment', () => {
       ['http.client.open_connections', 'idle', 'a', 1, '10.0.0.1', '1.1', 2],
     ]);
     assert.ok(points.every(({ kind, start, time }) => kind === 'sum' && start < time));
+  });
+
+  test('a call is no request under way, and its connection is one of HTTP', () => {
+    const bench = new MetricsBench({ metrics });
+    bench.start(imageOf({ pid: 4242 }));
+    const server = exchange(callOf({ status: 0 }));
+    const client = exchange(callOf({ role: 'client' }, 0));
+    bench.present = [present([server, exchange({ status: 0 })]), present([client]), present([], client)];
+    assert.deepEqual(valuesOf(bench.collect()), [
+      ['http.server.active_requests', 'GET', 'http', 1],
+      ['http.client.open_connections', 'active', 'greeter.example', 50_051, '10.0.0.1', '2', 1],
+      ['http.client.open_connections', 'idle', 'greeter.example', 50_051, '10.0.0.1', '2', 1],
+    ]);
   });
 
   test('what is no more counts 0, and is forgotten with its service', () => {

@@ -2,10 +2,9 @@
 import { createProcesses } from '../../../receiver/attribution/processes.ts';
 import { createResources } from '../../../receiver/attribution/resources.ts';
 import { createServiceResources } from '../../../receiver/attribution/service-resources.ts';
-import { connectionMetrics } from '../../../receiver/model/connection-metrics.ts';
-import { httpMetrics } from '../../../receiver/model/http-metrics.ts';
 import { defaultAttributes } from '../../../receiver/model/metric-definition.ts';
 import type { DistributionPoint, Exemplar, HistogramPoint, NumberPoint, Point } from '../../../receiver/model/metric.ts';
+import { metrics as definitions } from '../../../receiver/model/metrics.ts';
 import type { ProcessImage } from '../../../receiver/model/process.ts';
 import type { Present } from '../../../receiver/model/protocol.ts';
 import type { AttributeValue } from '../../../receiver/model/span.ts';
@@ -22,6 +21,7 @@ export interface PlainPoint {
   readonly service: string;
   readonly instance: string;
   readonly metric: string;
+  readonly unit: string;
   readonly kind: string;
   readonly attributes: Readonly<Record<string, AttributeValue>>;
   /** Relative to the beginning. */
@@ -65,7 +65,7 @@ export class MetricsBench {
     const isWanted = (name: string, isDefault: boolean): boolean => metrics?.includes(name) ?? isDefault;
     const { exemplars = true, ...rest } = aggregation ?? {};
     this.store = new MetricStore({
-      metrics: [...httpMetrics, ...connectionMetrics]
+      metrics: definitions
         .filter(({ name, isEnabledByDefault }) => isWanted(name, isEnabledByDefault))
         .map((definition) => ({ definition, attributes: attributes ?? defaultAttributes(definition) })),
       aggregation: {
@@ -128,6 +128,7 @@ export class MetricsBench {
           service: resource.serviceName,
           instance: String(resource.attributes.get('service.instance.id')),
           metric: metric.name,
+          unit: metric.unit,
           kind: metric.data.kind,
           attributes: Object.fromEntries(pairs),
           start: Number(startUnixNs - WALL_NS),
