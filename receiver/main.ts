@@ -73,6 +73,11 @@ async function run({ config, warnings }: LoadedConfig): Promise<void> {
   for (const { message, fields } of warnings) logger.warn(message, fields);
 
   const [{ createClock }, { startReceiver }] = await Promise.all([import('./clock.ts'), import('./receiver.ts')]);
+  let logLedger = (): void => undefined;
+  // Before anybody is told that we are there: without a handler the signal would end us.
+  process.on('SIGUSR2', () => {
+    logLedger();
+  });
   const receiver = await startReceiver({
     config,
     logger,
@@ -83,9 +88,9 @@ async function run({ config, warnings }: LoadedConfig): Promise<void> {
     processReading,
     collectGarbage: createCollector(),
   });
-  process.on('SIGUSR2', () => {
+  logLedger = () => {
     receiver.logLedger();
-  });
+  };
   const reason = await stopRequested;
   logger.info('Shutting down', { reason });
   setTimeout(() => {
