@@ -20,7 +20,7 @@ static __always_inline void flush(struct scratch *scratch, bool is_last)
 	event->captured = fill;
 	event->size = is_last ? rest : fill;
 	if (is_last && rest > fill)
-		event->header.flags |= capture->missing << 4;
+		event->header.flags |= capture->missing << IO_MISSING_SHIFT;
 	if (!emit(event, sizeof(*event) + fill, capture->wake))
 		capture->lost += event->size;
 	capture->record += fill;

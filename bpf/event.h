@@ -31,12 +31,14 @@ enum event_kind {
 	EVENT_LABELS = 11,
 };
 
-/* Low half of event_header.flags of an io_event; the high half is a missing_reason. */
+/* The low five bits of event_header.flags of an io_event; the high three are a missing_reason. */
 enum io_flag {
 	IO_SENT = 1, /* else received */
 	IO_START = 2, /* position is the first byte of a system call's data */
 	IO_UNORDERED = 4, /* concurrent I/O of one direction: the position is not proven */
 	IO_RESUMED = 8, /* events of this connection were lost before this one; also of a walk_event and an end_event */
+	IO_BLOCKING = 16, /* received by a call that would have waited */
+	IO_MISSING_SHIFT = 5,
 };
 
 /* event_header.flags of a connection_event. */

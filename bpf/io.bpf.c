@@ -27,6 +27,14 @@ static __always_inline u64 io_time(struct tcp_sock *tcp, u32 direction)
 	return bpf_ktime_get_ns();
 }
 
+/* Whether the call would have waited for its bytes: who asks so does one thing at a time. */
+static __always_inline bool has_waited(struct sock *sk, int msg_flags)
+{
+	struct socket *socket = sk->sk_socket;
+
+	return !(msg_flags & MSG_DONTWAIT) && socket && !(socket->file->f_flags & O_NONBLOCK);
+}
+
 static __noinline int io_failed(struct sock *sk, struct conn *conn, int error, u32 direction)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -164,6 +172,8 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 	from = start > wishes.until ? start : wishes.until;
 	if (from > end)
 		return 0;
+	if (direction == RECEIVED && is_turn && has_waited(sk, msg_flags))
+		flags |= IO_BLOCKING;
 	find_buffers(&buffers, task, result, direction == SENT);
 	if (unlikely(direction == RECEIVED && (msg_flags & MSG_TRUNC)))
 		buffers.missing = MISSING_NOT_IN_MEMORY;

@@ -42,7 +42,10 @@ typedef _Bool bool;
 #define MSG_OOB 0x1
 #define MSG_PEEK 0x2
 #define MSG_TRUNC 0x20
+#define MSG_DONTWAIT 0x40
 #define MSG_ERRQUEUE 0x2000
+
+#define O_NONBLOCK 04000
 
 #define PF_EXITING 0x4
 #define PF_IO_WORKER 0x10
@@ -230,6 +233,7 @@ struct path {
 };
 
 struct file {
+	unsigned int f_flags;
 	void *private_data;
 	struct path f_path;
 };

@@ -54,7 +54,7 @@ static __always_inline void fill_io(struct io_event *event, const struct moved *
 		record->event.captured = size;                                            \
 		if (unlikely(bpf_probe_read_user(record->data, size, (void *)address))) { \
 			record->event.captured = 0;                                       \
-			record->event.header.flags |= MISSING_FAULT << 4;                 \
+			record->event.header.flags |= MISSING_FAULT << IO_MISSING_SHIFT;  \
 		}                                                                         \
 		bpf_ringbuf_submit(record, wakeup(&record->event.header, moved->wake));   \
 		note_told(moved->conn, moved->flags);                                     \
@@ -107,10 +107,10 @@ full:
 		record->event.captured = size;                                                                \
 		if (unlikely(bpf_probe_read_user(record->data, first, (void *)pair[0].base))) {               \
 			record->event.captured = 0;                                                           \
-			record->event.header.flags |= MISSING_FAULT << 4;                                     \
+			record->event.header.flags |= MISSING_FAULT << IO_MISSING_SHIFT;                      \
 		} else if (unlikely(bpf_probe_read_user(record->data + first, rest, (void *)pair[1].base))) { \
 			record->event.captured = first;                                                       \
-			record->event.header.flags |= MISSING_FAULT << 4;                                     \
+			record->event.header.flags |= MISSING_FAULT << IO_MISSING_SHIFT;                      \
 		}                                                                                             \
 		bpf_ringbuf_submit(record, wakeup(&record->event.header, moved->wake));                       \
 		note_told(moved->conn, moved->flags);                                                         \

@@ -8,6 +8,7 @@ import { publishedAttributes } from './attribution/published-resource.ts';
 import { createResources, type HostInfo } from './attribution/resources.ts';
 import { createServiceResources } from './attribution/service-resources.ts';
 import { Serving } from './attribution/serving.ts';
+import { ServingThreads } from './attribution/serving-threads.ts';
 import { createThreadAttributes } from './attribution/thread-attributes.ts';
 import type { ThreadContexts } from './attribution/thread-contexts.ts';
 import type { Clock } from './clock.ts';
@@ -22,6 +23,7 @@ import type { ConnectionVitals } from './model/connection-vitals.ts';
 import type { ConnectionFilter, ConnectionsInspection } from './model/inspection.ts';
 import { metrics as definitions } from './model/metrics.ts';
 import type { Span } from './model/span.ts';
+import type { IoEvent } from './model/stream-event.ts';
 import type { CorrelationRule } from './model/trace.ts';
 import type { Transaction } from './model/transaction.ts';
 import { createHttpDescriber } from './protocols/http/describe.ts';
@@ -44,6 +46,8 @@ const MAX_PROCESSES = 32_768;
 const NS_PER_MS = 1e6;
 /** Requests under way that carry a traceparent. */
 const MAX_SERVING = 65_536;
+/** Threads that wait for requests. */
+const MAX_SERVING_THREADS = 65_536;
 
 export interface PipelineOptions {
   readonly config: ReceiverConfig;
@@ -173,15 +177,24 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     readableSince: () => tls?.since(),
     onRequest: (exchange) => {
       serving.requested(exchange);
+      if (lastIo !== undefined) servingThreads.requested(exchange, lastIo);
     },
     onTransaction: observe,
   });
+  const servingThreads = new ServingThreads({
+    maxThreads: MAX_SERVING_THREADS,
+    roleOf: (connection) => connections.roleOf(connection),
+    isPublishing: (process) => threadContexts?.isPublishing(process) ?? false,
+  });
+  let lastIo: IoEvent | undefined;
   threadContexts?.listen((process, resource) => {
     if (config.usm.processContext.isEnabled) processes.onPublished(process, publishedAttributes(resource));
   });
   let areEndsMissing = false;
   const decoder = new Decoder(options.buffer, options.clock.originMonotonicNs, options.cpus, {
     io: (event) => {
+      lastIo = event;
+      servingThreads.io(event);
       connections.io(event);
     },
     open: (event) => {

@@ -137,6 +137,12 @@ export class ThreadContexts {
     this.#isClosed = true;
   }
 
+  /** Its threads have a place where they say what they are in. */
+  isPublishing(process: ProcessId): boolean {
+    const entry = this.#entries.get(process.pid);
+    return entry !== undefined && isOf(entry, process) && entry.place !== undefined;
+  }
+
   /** Names of the attributes in a process's records, by their index. */
   keyMapOf(process: ProcessId): readonly string[] {
     const entry = this.#entries.get(process.pid);

@@ -58,8 +58,12 @@ export class Pairs {
 
   /** A request's head is complete at `connection`: a server's normally after the one at its client's end. */
   requested(exchange: Exchange, { otherEnd }: Connection): void {
-    if (exchange.otherEnd !== undefined || exchange.connection.role !== 'server') return;
-    if (otherEnd?.info.role === 'client') exchange.otherEnd = otherEnd.exchangeAt(exchange.position);
+    const other = otherEnd?.exchangeAt(exchange.position);
+    if (exchange.connection.role === 'server') {
+      if (otherEnd?.info.role === 'client') exchange.otherEnd ??= other;
+    } else if (otherEnd?.info.role === 'server' && other !== undefined) {
+      other.otherEnd ??= exchange;
+    }
   }
 
   /** Hands the transaction on, at once or when its other end has had its time to show. */

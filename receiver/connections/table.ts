@@ -1,5 +1,5 @@
 // ConnectionId -> Connection: opens, feeds, closes and bounds them.
-import { type ConnectionId, isSession } from '../model/connection.ts';
+import { type ConnectionId, isSession, type Role } from '../model/connection.ts';
 import type { ConnectionFilter, ConnectionInspection, ConnectionsInspection } from '../model/inspection.ts';
 import type { Exchange } from '../model/exchange.ts';
 import type { Books, ShedReason } from '../model/books.ts';
@@ -140,6 +140,11 @@ export class ConnectionTable {
     return { ...connection.inspect(now), executable, closing: this.#closing.get(connection)?.cause ?? gone };
   }
 
+  /** Undefined: it is not followed. */
+  roleOf(id: ConnectionId): Role | undefined {
+    return this.#connections.get(id)?.info.role;
+  }
+
   open(event: OpenEvent): void {
     const { books } = this.#context;
     const { id } = event.info;
@@ -185,10 +190,7 @@ export class ConnectionTable {
   io(event: IoEvent): void {
     this.#now = event.time;
     const connection = this.#connections.get(event.connection);
-    if (connection === undefined) {
-      this.#strange(event);
-      return;
-    }
+    if (connection === undefined) return this.#strange(event);
     connection.io(event);
     if (connection.waitingSince !== undefined) this.#holding.add(connection);
   }

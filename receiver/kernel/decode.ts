@@ -125,6 +125,8 @@ export class Decoder {
       process: { pid: 0, startTime: 0 },
       isSent: false,
       isIoStart: false,
+      tid: 0,
+      isBlocking: false,
       isUnordered: false,
       isResumed: false,
       position: 0,
@@ -258,15 +260,17 @@ export class Decoder {
     io.connection = this.#u64(at + ioEvent.cookie);
     io.time = this.#time(at);
     io.process = this.#process(this.#u32(at + ioEvent.tgid), this.#u64(at + ioEvent.startTime));
+    io.tid = this.#u32(at + ioEvent.tid);
     io.isSent = (flags & ioFlag.sent) !== 0;
     io.isIoStart = (flags & ioFlag.start) !== 0;
+    io.isBlocking = (flags & ioFlag.blocking) !== 0;
     io.isUnordered = (flags & ioFlag.unordered) !== 0;
     io.isResumed = (flags & ioFlag.resumed) !== 0;
     io.position = this.#u64(at + ioEvent.position);
     io.otherPosition = this.#u64(at + ioEvent.otherPosition);
     io.size = this.#u32(at + ioEvent.size);
     io.captured = this.#u32(at + ioEvent.captured);
-    io.missing = LOSS_REASONS[flags >> 4];
+    io.missing = LOSS_REASONS[flags >> ioFlag.missingShift];
     io.from = at + ioEvent.sizeOf;
     io.context = this.#contexts.of(io, this.#u16(at + eventHeader.cpu));
     if (io.captured > length - ioEvent.sizeOf || io.captured > io.size) this.#handler.malformed();

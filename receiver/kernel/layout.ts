@@ -29,6 +29,8 @@ export const ioFlag = {
   start: 2,
   unordered: 4,
   resumed: 8,
+  blocking: 16,
+  missingShift: 5,
 } as const;
 
 export const openFlag = {

@@ -10,9 +10,13 @@ export interface IoEvent {
   connection: ConnectionId;
   time: Nanoseconds;
   process: ProcessId;
+  /** Of the thread that moved them, as the kernel's first namespace counts. */
+  tid: number;
   isSent: boolean;
   /** `position` is the first byte of a system call's data. */
   isIoStart: boolean;
+  /** The first received after something was sent, by a call that would have waited for them. */
+  isBlocking: boolean;
   /** Another thread moved bytes of the same direction at the same time: the position is not proven. */
   isUnordered: boolean;
   /** Events of this connection were lost before this one. */

@@ -50,10 +50,13 @@ export function createSpanContexts(options: SpanContextOptions): SpanContextOf {
     const { connection, request } = exchange;
     const role = connection.role === 'client' ? 'client' : 'server';
     const wire = wireContext(request.traceparent, request.tracestate);
-    const parent = parentSpan(role === 'client' ? exchange.servedBy : exchange.otherEnd);
+    const thread = threadContextOf(exchange)?.context;
+    // Asking for the span of a request that is being served decides on it, before all is known; a thread that speaks for itself needs none.
+    const servedBy = thread === undefined ? exchange.servedBy : undefined;
+    const parent = parentSpan(role === 'client' ? servedBy : exchange.otherEnd);
     const correlation = correlate(role, {
       wire,
-      thread: threadContextOf(exchange)?.context,
+      thread,
       otherEnd: parent?.context,
       passedOn: parent?.context,
       serving: parent?.context,

@@ -201,6 +201,8 @@ export class SimulatedSocket {
       process: opener,
       isSent: io.isSent,
       isIoStart: from === start,
+      tid: 1,
+      isBlocking: false,
       isUnordered,
       isResumed: this.#isShed,
       position: from,

@@ -140,6 +140,8 @@ export class Socket {
       process: options.pid === undefined ? opener : { pid: options.pid, startTime: 1 },
       isSent,
       isIoStart: options.isIoStart ?? true,
+      tid: 1,
+      isBlocking: false,
       isUnordered: options.isUnordered ?? false,
       isResumed: options.isResumed ?? false,
       position,

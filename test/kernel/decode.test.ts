@@ -118,7 +118,7 @@ describe('an I/O', () => {
       payload: Buffer.from('HTTP/1.1 200'),
       size: 100_000,
       missing: missingReason.window,
-      flags: ioFlag.start | ioFlag.resumed,
+      flags: ioFlag.start | ioFlag.resumed | ioFlag.blocking,
       residue: 116,
     });
     writer.io({ cookie: 3, isSent: false, position: 0, payload: Buffer.from('x'), flags: ioFlag.unordered });
@@ -130,6 +130,8 @@ describe('an I/O', () => {
         process: { pid: PID, startTime: START_TIME },
         isSent: true,
         isIoStart: true,
+        tid: PID,
+        isBlocking: true,
         isUnordered: false,
         isResumed: true,
         position: 2 ** 33 + 7,
@@ -146,6 +148,8 @@ describe('an I/O', () => {
         process: { pid: PID, startTime: START_TIME },
         isSent: false,
         isIoStart: false,
+        tid: PID,
+        isBlocking: false,
         isUnordered: true,
         isResumed: false,
         position: 0,

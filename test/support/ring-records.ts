@@ -175,7 +175,8 @@ export class RecordWriter {
 
   io(record: IoRecord): void {
     const payload = record.payload ?? new Uint8Array();
-    const flags = (record.flags ?? ioFlag.start) | (record.isSent ? ioFlag.sent : 0) | ((record.missing ?? 0) << 4);
+    const flags =
+      (record.flags ?? ioFlag.start) | (record.isSent ? ioFlag.sent : 0) | ((record.missing ?? 0) << ioFlag.missingShift);
     const at = this.#begin(eventKind.io, flags, ioEvent.sizeOf + payload.length + (record.residue ?? 0), record);
     this.#u64(at + ioEvent.cookie, record.cookie);
     this.#u64(at + ioEvent.position, record.position);
