@@ -29,7 +29,8 @@ export function describeGrpc(transaction: Transaction, call: RpcCall, authority:
   const status = statusTextOf(call);
   if (status !== '') attributes.push(ATTR_RPC_STATUS_CODE, status);
   else if (response !== undefined && isForeign(transaction)) attributes.push(ATTR_HTTP_RESPONSE_STATUS_CODE, response.statusCode);
-  callServerOf(transaction, authority);
+  const { host } = transaction.request;
+  if (host === undefined || !parseAuthority(host, 0, host.length, authority)) unnamedCallServerOf(transaction, authority);
   if (authority.host !== '') {
     attributes.push(ATTR_SERVER_ADDRESS, bound(authority.host));
     if (authority.port > 0) attributes.push(ATTR_SERVER_PORT, authority.port);
@@ -47,11 +48,10 @@ export function describeGrpc(transaction: Transaction, call: RpcCall, authority:
 }
 
 /**
- * What the client has addressed. Where that is unknown: on a client the other end of its socket, since the conventions want an address; on a server
- * none (the host is ''), since they want no network address there. A port that was not written is not known.
+ * Where a call does not say whom it addresses: on a client the other end of its socket, since the conventions want an address; on a server none
+ * (the host is ''), since they want no network address there.
  */
-export function callServerOf({ request: { host }, connection, role }: Transaction, out: Authority): void {
-  if (host !== undefined && parseAuthority(host, 0, host.length, out)) return;
+export function unnamedCallServerOf({ connection, role }: Transaction, out: Authority): void {
   const { address, port } = connection.peer;
   out.host = role === 'client' ? address : '';
   out.port = role === 'client' && port !== 0 ? port : -1;

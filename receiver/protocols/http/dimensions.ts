@@ -5,7 +5,7 @@ import type { HttpDimensions } from '../../model/http-metrics.ts';
 import type { RpcCall, Transaction } from '../../model/transaction.ts';
 import type { Authority } from './authority.ts';
 import { parseAuthority } from './authority.ts';
-import { callServerOf } from './describe-grpc.ts';
+import { unnamedCallServerOf } from './describe-grpc.ts';
 import { errorTypeOf } from './error-type.ts';
 import { callErrorOf, methodOf, statusTextOf } from './grpc.ts';
 import { defaultPort, schemeOf } from './scheme.ts';
@@ -79,9 +79,12 @@ export function createHttpDimensions({ knownMethods, isServerAddressed }: HttpDi
       out.serverPort = 0;
       return;
     }
-    callServerOf(transaction, authority);
-    out.serverAddress = bound(authority.host);
-    out.serverPort = Math.max(0, authority.port);
+    const { host } = transaction.request;
+    const origin = host === undefined ? undefined : originOf(host);
+    if (origin === undefined) unnamedCallServerOf(transaction, authority);
+    const { host: address, port } = origin ?? authority;
+    out.serverAddress = bound(address);
+    out.serverPort = Math.max(0, port);
   }
 
   return function measure(transaction, out) {
