@@ -5,6 +5,7 @@ import { createServiceResources } from '../../receiver/attribution/service-resou
 import { MetricRequestEncoder } from '../../receiver/export/otlp-metrics-protobuf.ts';
 import { httpMetrics } from '../../receiver/model/http-metrics.ts';
 import { defaultAttributes } from '../../receiver/model/metric-definition.ts';
+import { rpcMetrics } from '../../receiver/model/rpc-metrics.ts';
 import type { ProcessImage } from '../../receiver/model/process.ts';
 import type { HttpRequest, Transaction } from '../../receiver/model/transaction.ts';
 import { createHttpDimensions } from '../../receiver/protocols/http/dimensions.ts';
@@ -12,7 +13,7 @@ import { HttpMetrics } from '../../receiver/telemetry/metrics/http-metrics.ts';
 import { MetricStore, type MetricStoreOptions } from '../../receiver/telemetry/metrics/metric-store.ts';
 import { imageOf } from '../attribution/image.ts';
 import { scope } from '../export/spans.ts';
-import { transactionOf } from '../protocols/http/transaction.ts';
+import { callOf, transactionOf, type Variation } from '../protocols/http/transaction.ts';
 
 const ROUNDS = 9;
 /** Different transactions, so that no object is the one just seen. */
@@ -34,7 +35,7 @@ interface Metered {
 function createMetrics(aggregation: Partial<MetricStoreOptions['aggregation']> = {}, isEverythingOn = false): Metered {
   const resources = createResources({ host, version: '0.0.0', maxProcesses: 32_768 });
   const store = new MetricStore({
-    metrics: httpMetrics
+    metrics: [...httpMetrics, ...rpcMetrics]
       .filter(({ isEnabledByDefault }) => isEverythingOn || isEnabledByDefault)
       .map((definition) => ({ definition, attributes: defaultAttributes(definition) })),
     aggregation: {
@@ -58,10 +59,11 @@ function createMetrics(aggregation: Partial<MetricStoreOptions['aggregation']> =
 const fresh = (text: string): string => Buffer.from(text).toString();
 
 const statuses = [200, 200, 200, 200, 201, 204, 304, 404, 500];
+const grpcStatuses = [0, 0, 0, 0, 0, 0, 5, 14];
 const methods = ['GET', 'GET', 'GET', 'POST', 'PUT'];
 
-function make(role: Transaction['role'], i: number, extra: Partial<HttpRequest>): Transaction {
-  const transaction = transactionOf({
+function make(role: Transaction['role'], i: number, extra: Partial<HttpRequest>, isCall: boolean): Transaction {
+  const variation: Variation = {
     role,
     status: statuses[i % statuses.length] as number,
     request: {
@@ -70,16 +72,20 @@ function make(role: Transaction['role'], i: number, extra: Partial<HttpRequest>)
       host: fresh('cart.shop.svc.cluster.local:8080'),
       ...extra,
     },
-  });
+  };
+  const transaction = transactionOf(isCall ? callOf(variation, grpcStatuses[i % grpcStatuses.length]) : variation);
   return { ...transaction, start: 1e9, end: 1e9 + 1e6 * (1 + (i % 97)) };
 }
 
-const cases: readonly [name: string, role: Transaction['role'], (i: number) => Partial<HttpRequest>][] = [
+const call = (i: number): Partial<HttpRequest> => ({ target: fresh(`/shop.cart.v1.CartService/Method${i % 20}`) });
+const cases: readonly [name: string, role: Transaction['role'], (i: number) => Partial<HttpRequest>, isCall?: boolean][] = [
   ['server', 'server', () => ({})],
   ['server, behind a proxy', 'server', () => ({ xForwardedFor: fresh('192.0.2.7'), xForwardedProto: fresh('https') })],
   ['client, 1 server', 'client', () => ({})],
   ['client, 20 servers', 'client', (i) => ({ host: fresh(`backend-${i % 20}.shop.svc:8080`) })],
   ['client, 500 servers', 'client', (i) => ({ host: fresh(`backend-${i % 500}.shop.svc:8080`) })],
+  ['gRPC server, 20 methods', 'server', call, true],
+  ['gRPC client, 20 methods', 'client', call, true],
 ];
 const images: readonly ProcessImage[] = Array.from({ length: 4 }, (_, i) => imageOf({ pid: i + 1 }));
 
@@ -97,8 +103,8 @@ function time({ store, metrics }: Metered, transactions: readonly Transaction[])
   return `${(times[ROUNDS >> 1] as number).toFixed(3)} µs (best ${(times[0] as number).toFixed(3)})`;
 }
 
-for (const [name, role, extra] of cases) {
-  const transactions = Array.from({ length: DISTINCT }, (_, i) => make(role, i, extra(i)));
+for (const [name, role, extra, isCall = false] of cases) {
+  const transactions = Array.from({ length: DISTINCT }, (_, i) => make(role, i, extra(i), isCall));
   const columns = [
     ['explicit', createMetrics()],
     ['exponential', createMetrics({ histogram: 'exponential' })],
@@ -114,7 +120,7 @@ for (const histogram of ['explicit', 'exponential'] as const) {
   for (let service = 0; service < services; service++) {
     const image = imageOf({ pid: service + 1, executablePath: `/usr/bin/service-${service}`, args: [`service-${service}`] });
     for (let series = 0; series < seriesOfEach; series++) {
-      const transaction = make('client', series, { host: fresh(`backend-${series}.shop.svc:8080`) });
+      const transaction = make('client', series, { host: fresh(`backend-${series}.shop.svc:8080`) }, false);
       for (let i = 0; i < 20; i++) {
         const end = transaction.start + 1e6 * 1.7 ** (i % 12);
         metrics.record({ ...transaction, end }, image, span);

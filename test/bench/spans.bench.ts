@@ -10,7 +10,7 @@ import { createSampler } from '../../receiver/telemetry/sampling.ts';
 import { createSpanContexts } from '../../receiver/telemetry/span-contexts.ts';
 import { createSpanBuilder } from '../../receiver/telemetry/spans.ts';
 import { imageOf } from '../attribution/image.ts';
-import { transactionOf } from '../protocols/http/transaction.ts';
+import { callOf, transactionOf, type Variation } from '../protocols/http/transaction.ts';
 
 const ROUNDS = 7;
 /** Different transactions, so that no string is the one just seen. */
@@ -47,8 +47,8 @@ const spans = createSpanBuilder({ describe, resourceOf: resources.resourceOf, sa
 /** A string like those of the parser: made from bytes, not a constant of the program. */
 const fresh = (text: string): string => Buffer.from(text).toString();
 
-function make(role: Transaction['role'], i: number, extra: Partial<HttpRequest>): Transaction {
-  return transactionOf({
+function make(role: Transaction['role'], i: number, extra: Partial<HttpRequest>, isCall: boolean): Transaction {
+  const variation: Variation = {
     role,
     request: {
       target: fresh(`/api/v1/carts/${i}/items?page=${i % 10}&size=20`),
@@ -57,15 +57,23 @@ function make(role: Transaction['role'], i: number, extra: Partial<HttpRequest>)
       bodySize: i,
       ...extra,
     },
-  });
+  };
+  return transactionOf(isCall ? callOf(variation, i % 50 === 0 ? 14 : 0) : variation);
 }
 
+const call = (i: number): Partial<HttpRequest> => ({
+  target: fresh(`/shop.cart.v1.CartService/Method${i % 20}`),
+  userAgent: fresh('grpc-go/1.80.0'),
+});
+
 const trace = '0af7651916cd43dd8448eb211c80319c';
-const cases: readonly [name: string, role: Transaction['role'], (i: number) => Partial<HttpRequest>][] = [
+const cases: readonly [name: string, role: Transaction['role'], (i: number) => Partial<HttpRequest>, isCall?: boolean][] = [
   ['server', 'server', () => ({})],
   ['server, traceparent', 'server', (i) => ({ traceparent: fresh(`00-${trace}-${String(i + 1).padStart(16, '0')}-01`) })],
   ['server, behind a proxy', 'server', () => ({ xForwardedFor: fresh('192.0.2.7, 10.0.0.9'), xForwardedProto: fresh('https') })],
   ['client', 'client', () => ({})],
+  ['gRPC server', 'server', call, true],
+  ['gRPC client', 'client', call, true],
 ];
 
 const images = Array.from({ length: 4 }, (_, i) => imageOf({ pid: i + 1 }));
@@ -82,8 +90,8 @@ function microseconds(run: () => number): { readonly best: number; readonly medi
   return { best: times[0] ?? 0, median: times[ROUNDS >> 1] ?? 0 };
 }
 
-for (const [name, role, extra] of cases) {
-  const transactions = Array.from({ length: DISTINCT }, (_, i) => make(role, i, extra(i)));
+for (const [name, role, extra, isCall = false] of cases) {
+  const transactions = Array.from({ length: DISTINCT }, (_, i) => make(role, i, extra(i), isCall));
   let sink = 0;
   const described = microseconds(() => {
     for (let i = 0; i < count; i++) sink += describe(transactions[i % DISTINCT] as Transaction).attributes.length;
