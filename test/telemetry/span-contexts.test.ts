@@ -6,7 +6,7 @@ import type { SpanContext } from '../../receiver/model/trace.ts';
 import type { Transaction } from '../../receiver/model/transaction.ts';
 import { createSampler } from '../../receiver/telemetry/sampling.ts';
 import { createSpanContexts } from '../../receiver/telemetry/span-contexts.ts';
-import { transactionOf } from '../protocols/http/transaction.ts';
+import { callOf, transactionOf } from '../protocols/http/transaction.ts';
 
 interface Options {
   readonly ratio?: number;
@@ -65,6 +65,18 @@ describe('the context of a span', () => {
     const of = spanContexts();
     const { correlation } = of(serverOf(exchangeOf('client', TRACEPARENT), TRACEPARENT));
     assert.equal(correlation.rule, 'server_traceparent');
+  });
+
+  test('of a gRPC call is found as that of any exchange', () => {
+    const request = { traceparent: TRACEPARENT };
+    const { correlation, context } = spanContexts()(transactionOf(callOf({ request }, 0)).exchange);
+    assert.equal(correlation.rule, 'server_traceparent');
+    assert.equal(context.traceId, TRACEPARENT.slice(3, 35));
+    const client = transactionOf(callOf({ role: 'client' }, 0)).exchange;
+    assert.equal(
+      spanContexts()({ ...transactionOf(callOf({}, 0)).exchange, otherEnd: client }).correlation.rule,
+      'server_other_end',
+    );
   });
 
   test('of a server is a root when the client at the other end makes no span', () => {
