@@ -91,9 +91,10 @@ function labelVariable(name: string, label: string, query: string, allValue?: st
 export function makeDashboard(): string {
   const dashboard = {
     uid: 'usm-receiver',
-    title: 'HTTP services, as usm-receiver sees them',
-    description: 'Rate, errors and duration of every HTTP service of the observed hosts, and the health of usm-receiver itself.',
-    tags: ['opentelemetry', 'http', 'ebpf'],
+    title: 'HTTP and gRPC services, as usm-receiver sees them',
+    description:
+      'Rate, errors and duration of every HTTP and gRPC service of the observed hosts, and the health of usm-receiver itself.',
+    tags: ['opentelemetry', 'http', 'grpc', 'ebpf'],
     schemaVersion: 39,
     version: 1,
     editable: true,
@@ -116,7 +117,7 @@ export function makeDashboard(): string {
         labelVariable(
           'service',
           'Service',
-          'label_values({__name__=~"http_(server|client)_request_duration_seconds_count", otel_scope_name=~"usm-receiver|"}, job)',
+          'label_values({__name__=~"(http_(server|client)_request|rpc_(server|client)_call)_duration_seconds_count", otel_scope_name=~"usm-receiver|"}, job)',
           '.+',
         ),
         labelVariable('receiver', 'Receiver', 'label_values(otelcol_receiver_usm_transactions_seen, instance)'),

@@ -1,4 +1,4 @@
-// The graphs of the dashboard, row by row, with their queries (PromQL). HTTP metrics are named as the Collector's `prometheus` exporter names them,
+// The graphs of the dashboard, row by row, with their queries (PromQL). Metrics of services are named as the Collector's `prometheus` exporter names them,
 // those of the receiver as on its own page. It is one table.
 interface Query {
   readonly expr: string;
@@ -46,6 +46,8 @@ const total = (labels: string, metric: string): string => `sum by (${labels}) ($
 
 const served = 'http_server_request_duration_seconds';
 const asked = 'http_client_request_duration_seconds';
+const called = 'rpc_server_call_duration_seconds';
+const calling = 'rpc_client_call_duration_seconds';
 const edge = 'job, server_address, server_port';
 const edgeLegend = '{{job}} → {{server_address}}:{{server_port}}';
 
@@ -132,6 +134,59 @@ export const rows: readonly Row[] = [
         description: `The 95th percentile of each edge, the ${MOST_EDGES} slowest. Each dot is one request, with its trace.`,
         unit: 's',
         queries: [{ expr: top(quantile(0.95, `${edge}, le`, asked, service)), legend: edgeLegend, exemplar: true }],
+      },
+    ],
+  },
+  {
+    title: 'gRPC calls',
+    panels: [
+      {
+        title: 'Calls by method',
+        description: `Calls that each service has answered, or left unanswered, each second: the ${MOST_EDGES} busiest methods.`,
+        unit: 'reqps',
+        queries: [{ expr: top(sumRate('job, rpc_method', `${called}_count`, service)), legend: '{{job}} {{rpc_method}}' }],
+      },
+      {
+        title: 'Errors by method',
+        description: `Share of calls that a server failed: UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS, and calls that ended without a status, unless they were cancelled. The ${MOST_EDGES} worst.`,
+        unit: 'percentunit',
+        queries: [{ expr: top(errorShare('job, rpc_method', `${called}_count`)), legend: '{{job}} {{rpc_method}}' }],
+      },
+      {
+        title: 'Duration by method (p95)',
+        description: `The 95th percentile of each method, the ${MOST_EDGES} slowest; of streams it is how long they are open. Each dot is one call, with its trace.`,
+        unit: 's',
+        queries: [
+          {
+            expr: top(quantile(0.95, 'job, rpc_method, le', called, service)),
+            legend: '{{job}} {{rpc_method}}',
+            exemplar: true,
+          },
+        ],
+      },
+      {
+        title: 'Statuses',
+        description: 'Calls by the status that was answered; none where there was no status on the wire.',
+        unit: 'reqps',
+        isStacked: true,
+        queries: [
+          {
+            expr: `label_replace(${sumRate('rpc_status_code', `${called}_count`, service)}, "rpc_status_code", "none", "rpc_status_code", "")`,
+            legend: '{{rpc_status_code}}',
+          },
+        ],
+      },
+      {
+        title: 'Errors by edge, as clients see them',
+        description: `Share of calls from each service to each address that did not end with OK. The ${MOST_EDGES} worst.`,
+        unit: 'percentunit',
+        queries: [{ expr: top(errorShare(edge, `${calling}_count`)), legend: edgeLegend }],
+      },
+      {
+        title: 'Duration by edge (p95), as clients see it',
+        description: `The 95th percentile of each edge, the ${MOST_EDGES} slowest. Each dot is one call, with its trace.`,
+        unit: 's',
+        queries: [{ expr: top(quantile(0.95, `${edge}, le`, calling, service)), legend: edgeLegend, exemplar: true }],
       },
     ],
   },

@@ -5,6 +5,7 @@ import * as net from 'node:net';
 import { test } from 'node:test';
 import { connectionMetrics } from '../../receiver/model/connection-metrics.ts';
 import { httpMetrics } from '../../receiver/model/http-metrics.ts';
+import { rpcMetrics } from '../../receiver/model/rpc-metrics.ts';
 import { instrumentsAt } from '../../receiver/telemetry/self/instruments.ts';
 import { assertBooks, startReceiver } from '../e2e/harness.ts';
 import { waitFor } from '../e2e/wait.ts';
@@ -12,7 +13,7 @@ import { startCollector } from '../peers/peers.ts';
 import { kernelTest } from '../support/kernel.ts';
 import { newRun, startClient, startServer } from '../traffic/traffic.ts';
 import { planRequest, planRequests } from '../traffic/truth.ts';
-import { addPage, assertNamesExist, queriesOf, readDashboard, type Vocabulary } from './dashboard.ts';
+import { addDurations, addPage, assertNamesExist, queriesOf, readDashboard, type Vocabulary } from './dashboard.ts';
 
 /** A page for Prometheus at the default level, of the default names. */
 const ownPage = 'yaml:service::telemetry::metrics::readers: [{pull: {exporter: {prometheus: {host: 127.0.0.1, port: 0}}}}]';
@@ -70,7 +71,20 @@ test('every metric and label that the dashboard names is on the pages', kernelTe
   assertBooks(await receiver.stop());
 
   const vocabulary: Vocabulary = new Map();
+  // There are no calls of gRPC in this traffic: what the table makes of the durations of HTTP is on the page, so what it makes of theirs would be.
+  const byTable: Vocabulary = new Map();
+  addDurations(
+    byTable,
+    httpMetrics.filter(({ measures }) => measures === 'duration'),
+  );
   addPage(vocabulary, http, []);
+  for (const [name, labels] of byTable)
+    assert.deepEqual(
+      [...labels].filter((label) => vocabulary.get(name)?.has(label) !== true),
+      [],
+      name,
+    );
+  addDurations(vocabulary, rpcMetrics);
   // What Prometheus knows of the target, since the page does not say it.
   addPage(vocabulary, own, ['job', 'instance']);
   const later: string[] = [];

@@ -3,10 +3,11 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { makeDashboard } from '../../examples/grafana/make-dashboard.ts';
+import { rpcMetrics } from '../../receiver/model/rpc-metrics.ts';
 import { instrumentsAt } from '../../receiver/telemetry/self/instruments.ts';
 import { formatPrometheus } from '../../receiver/telemetry/self/prometheus-text.ts';
 import { readingsAt } from '../telemetry/self/readings.ts';
-import { addPage, dashboardFile, queriesOf, readDashboard, unknownNames, type Vocabulary } from './dashboard.ts';
+import { addDurations, addPage, dashboardFile, queriesOf, readDashboard, unknownNames, type Vocabulary } from './dashboard.ts';
 import { namesIn, namesInVariable } from './promql.ts';
 
 const dashboard = readDashboard();
@@ -49,7 +50,7 @@ test('every panel has queries, nothing needs a plugin, and every variable in a q
 test('exemplars are asked of histograms, where they are', () => {
   const asking = dashboard.panels.flatMap(({ targets = [] }) => targets.filter(({ exemplar }) => exemplar));
   assert.ok(asking.length > 0);
-  for (const { expr } of asking) assert.match(expr, /http_\w+_duration_seconds_bucket\{/);
+  for (const { expr } of asking) assert.match(expr, /(?:http|rpc)_\w+_duration_seconds_bucket\{/);
 });
 
 test('queries about the receiver name metrics of its default level, by the table of instruments', () => {
@@ -60,6 +61,17 @@ test('queries about the receiver name metrics of its default level, by the table
   const own = queriesOf(dashboard).filter(({ expr }) => expr.includes('otelcol_'));
   assert.ok(own.length > 20);
   assert.deepEqual(unknownNames(own, vocabulary), []);
+});
+
+test('queries about calls name the metrics of calls, by their table', () => {
+  const vocabulary: Vocabulary = new Map();
+  addDurations(vocabulary, rpcMetrics);
+  const calls = queriesOf(dashboard).filter(({ expr }) => expr.includes('rpc_') && !expr.includes('http_'));
+  assert.ok(calls.length >= 6);
+  assert.deepEqual(unknownNames(calls, vocabulary), []);
+  const named = new Set(calls.flatMap(({ names }) => names.selectors.map(({ metric }) => metric)));
+  for (const name of ['rpc_server_call_duration_seconds_bucket', 'rpc_client_call_duration_seconds_bucket'])
+    assert.ok(named.has(name), name);
 });
 
 test('names are found in queries wherever they stand, and what is not understood is refused', () => {

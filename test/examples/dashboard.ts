@@ -1,6 +1,7 @@
 // The queries of examples/grafana/dashboard.json, and what they are held against: metrics with their labels, read from pages for Prometheus.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { defaultAttributes, type MetricDefinition } from '../../receiver/model/metric-definition.ts';
 import { type Names, namesIn, namesInVariable } from './promql.ts';
 
 export const dashboardFile = new URL('../../examples/grafana/dashboard.json', import.meta.url);
@@ -58,6 +59,9 @@ export function queriesOf({ panels, templating }: Dashboard): DashboardQuery[] {
   return [...ofPanels, ...ofVariables];
 }
 
+/** What the Collector says of each series besides its attributes. */
+const scrapedWithHonour = ['job', 'instance', 'otel_scope_name', 'otel_scope_version'];
+
 /** Metric (as a query names it: `…_bucket`) → its labels. */
 export type Vocabulary = Map<string, Set<string>>;
 
@@ -69,6 +73,19 @@ export function addPage(vocabulary: Vocabulary, page: string, scraped: readonly 
     const known = vocabulary.get(name) ?? new Set(scraped);
     for (const [, label = ''] of labels.matchAll(/(\w+)="(?:[^"\\]|\\.)*"/g)) known.add(label);
     vocabulary.set(name, known);
+  }
+}
+
+/** Adds histograms in seconds, as the Collector's page names them, with all the attributes that they have by default. */
+export function addDurations(vocabulary: Vocabulary, definitions: readonly MetricDefinition[]): void {
+  for (const definition of definitions) {
+    assert.equal(definition.unit, 's');
+    const labels = [...defaultAttributes(definition).map((name) => name.replaceAll('.', '_')), ...scrapedWithHonour];
+    for (const suffix of ['bucket', 'count', 'sum'])
+      vocabulary.set(
+        `${definition.name.replaceAll('.', '_')}_seconds_${suffix}`,
+        new Set(suffix === 'bucket' ? [...labels, 'le'] : labels),
+      );
   }
 }
 
