@@ -72,44 +72,34 @@ export function originalMethodOf({ request: { target } }: Transaction): string {
   return target.charCodeAt(0) === 0x2f ? target.substring(1, end) : '';
 }
 
-/** The status that was answered, or the one that a client of gRPC makes of what came instead. */
+/** The status that was answered, or one of the same gravity as what a client of gRPC makes of what came instead. */
 function judge(transaction: Transaction, { statusCode }: RpcCall): StatusName {
   // A client takes what it does not know for UNKNOWN.
   if (statusCode !== undefined) return statusNames[statusCode] ?? 'UNKNOWN';
-  const { response, reset, abort } = transaction;
+  const { response, reset } = transaction;
   if (response !== undefined && response.statusCode !== 200) return statusOfHttp(response.statusCode);
-  if (reset !== undefined) return statusOfReset(reset);
-  return abort === undefined ? 'UNKNOWN' : 'UNAVAILABLE';
+  return reset === undefined ? 'UNKNOWN' : statusOfReset(reset);
 }
 
-/** https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md */
+/** https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md. What is UNAVAILABLE or INTERNAL there is an error of both ends, too. */
 function statusOfHttp(statusCode: number): StatusName {
   switch (statusCode) {
-    case 400:
-      return 'INTERNAL';
     case 401:
       return 'UNAUTHENTICATED';
     case 403:
       return 'PERMISSION_DENIED';
     case 404:
       return 'UNIMPLEMENTED';
-    case 429:
-    case 502:
-    case 503:
-    case 504:
-      return 'UNAVAILABLE';
     default:
       return 'UNKNOWN';
   }
 }
 
-/** PROTOCOL-HTTP2.md, Errors. What it has no status for is an error like the others. */
+/** PROTOCOL-HTTP2.md, Errors. What is UNAVAILABLE there, or has no status, is an error of both ends, too. */
 function statusOfReset(reset: string): StatusName {
   switch (reset) {
     case 'CANCEL':
       return 'CANCELLED';
-    case 'REFUSED_STREAM':
-      return 'UNAVAILABLE';
     case 'ENHANCE_YOUR_CALM':
       return 'RESOURCE_EXHAUSTED';
     case 'INADEQUATE_SECURITY':

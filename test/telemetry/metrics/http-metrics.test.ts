@@ -141,6 +141,17 @@ describe('what a point says', () => {
     assert.deepEqual(bench.collect(), []);
   });
 
+  test('methods are told apart, however many there are', () => {
+    const bench = new MetricsBench();
+    for (let round = 0; round < 3; round++) {
+      for (let i = 0; i < 500; i++)
+        bench.metrics.record(exchange(callOf({ request: { target: `/a.B/c${i}` } }, 0)), shop, undefined);
+    }
+    const points = bench.collect();
+    assert.equal(new Set(points.map(({ attributes }) => attributes['rpc.method'])).size, 500);
+    assert.ok(points.every(({ count }) => count === 3));
+  });
+
   test('as many methods as clients make up are one series, when the server does not know them', () => {
     const bench = new MetricsBench();
     for (let i = 0; i < 100; i++)
