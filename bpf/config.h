@@ -57,6 +57,8 @@
 #define MAX_TLS_RECORDS 8192
 /* Calls into TLS libraries within one another, on one thread. A power of two. */
 #define MAX_TLS_FRAMES 4
+/* At setting a time that another CPU may be setting, too. */
+#define MAX_TLS_TRIES 4
 
 extern const volatile u32 ring_size; /* bytes */
 extern const volatile u32 cpu_count; /* possible ones */

@@ -14,7 +14,7 @@ enum bound {
 	SHED_ALL = 65536, /* the share of all connections */
 	MAX_LABELS = 8, /* of a goroutine */
 	CONTEXT_ATTRIBUTES = 128, /* bytes of attributes of a thread's context that are copied: all, or none */
-	MAX_GO_TARGETS = 1024, /* executables of Go that are probed at a time */
+	MAX_TLS_TARGETS = 1024, /* libraries that are probed at a time */
 };
 
 enum event_kind {
@@ -44,6 +44,11 @@ enum io_flag {
 /* event_header.flags of a connection_event. */
 enum open_flag {
 	OPEN_SECURE = 1, /* it carries TLS: plaintext comes from sessions, if at all */
+};
+
+/* event_header.flags of a secure_event. */
+enum secure_flag {
+	SECURE_AGAIN = 1, /* the connection has carried another session before */
 };
 
 /* Why the bytes of an io_event were not copied. */
@@ -83,19 +88,22 @@ enum tls_library {
 	TLS_GNUTLS = 3,
 };
 
-/* go_target.flags */
+/* tls_target.flags */
 enum go_flag {
 	GO_WRITE_BRANCH = 1, /* the write's site is the branch that checks the stack: no call yet when it is taken */
 };
 
-/* What the probes in one executable of Go need to know of it. Addresses as in the file. */
-struct go_target {
+/* A TLS library in one file, and of Go what its probes need to know of it. Addresses as in the file. */
+struct tls_target {
+	__u64 since; /* bpf_ktime_get_ns: calls that began later are all seen; 0: not known yet */
 	__u64 write_site;
 	__u64 read_site;
 	__u64 tcp_close; /* net.(*TCPConn).Close */
 	__u64 wrapped_close[2]; /* Close of types that only wrap a connection, as their first field; 0: none */
 	__u32 conn_slot; /* at the read's site: where the connection is, from the stack pointer on */
 	__u32 flags; /* go_flag */
+	__u32 active; /* all of its probes are there: else nothing is told of what they see */
+	__u32 pad;
 };
 
 /* How it is known which socket a TLS session belongs to. */
@@ -107,13 +115,11 @@ enum tls_evidence {
 	TLS_EVIDENCE_IGNORED = 4, /* known, and not wanted */
 };
 
-/* What a probe of a TLS library is: attach cookies, with a tls_library in bits 8 to 15. */
-#define PROBE_TARGET_SHIFT 16 /* above it: the index of the file among the targets */
-
+/* What a probe of a TLS library is: attach cookies, with a tls_library in bits 8 to 15, and the index of its target in
+ * bits 16 to 31. */
 enum probe_flag {
 	PROBE_SENT = 1, /* it takes plaintext, else it gives it */
 	PROBE_COUNT_POINTER = 2, /* the count is where the fourth argument points, else it is the result */
-	PROBE_IN_MEMORY = 4, /* the library does no I/O: what happens within its calls is no evidence */
 	PROBE_COUNT_ON_STACK = 8, /* of an exit: the count is so far from the stack pointer as bits 32 to 63 say */
 };
 
@@ -208,9 +214,10 @@ struct walk_event {
 
 /* Which connection a TLS session belongs to. Its plaintext comes in io_events whose cookie is the session. */
 struct secure_event {
-	struct event_header header;
+	struct event_header header; /* flags: secure_flag */
 	__u64 session;
 	__u64 cookie; /* 0: the evidence contradicts itself */
+	__u64 since; /* of its target, as the session began */
 	__u64 start_time;
 	__u32 tgid;
 	__u32 tid;
@@ -412,8 +419,8 @@ _Static_assert(sizeof(struct process_event) == 72, "process_event");
 _Static_assert(sizeof(struct process_exit_event) == 32, "process_exit_event");
 _Static_assert(sizeof(struct exec_event) == 32, "exec_event");
 _Static_assert(sizeof(struct context_event) == 72, "context_event");
-_Static_assert(sizeof(struct secure_event) == 56, "secure_event");
-_Static_assert(sizeof(struct go_target) == 48, "go_target");
+_Static_assert(sizeof(struct secure_event) == 64, "secure_event");
+_Static_assert(sizeof(struct tls_target) == 64, "tls_target");
 _Static_assert(__builtin_offsetof(struct context_event, attributes) == 68, "a record in a context_event");
 _Static_assert(sizeof(struct vitals_event) == 112, "vitals_event");
 _Static_assert(sizeof(struct label) == 48, "label");

@@ -24,7 +24,8 @@ struct tls_threads_map tls_threads SEC(".maps");
 struct tls_records_map tls_records SEC(".maps");
 struct claims_map claims SEC(".maps");
 struct registered_map registered_places SEC(".maps");
-struct go_targets_map go_targets SEC(".maps");
+struct tls_targets_map tls_targets SEC(".maps");
+struct tls_unseen_map tls_unseen SEC(".maps");
 struct ports_map local_ports SEC(".maps");
 struct ports_map remote_ports SEC(".maps");
 struct addresses_map addresses SEC(".maps");
@@ -82,6 +83,7 @@ struct wire_types {
 	enum event_kind kind;
 	enum io_flag flag;
 	enum open_flag open;
+	enum secure_flag secured;
 	enum missing_reason missing;
 	enum end_cause cause;
 	enum conn_role role;

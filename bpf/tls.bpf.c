@@ -53,6 +53,12 @@ __noinline int tls_tell(struct tls_session *session, u32 direction, u64 address,
 	conn = &session->conn;
 	if (conn->flags & (CONN_IGNORED | CONN_CONTESTED))
 		return 0;
+	if (unlikely(!conn->cookie)) {
+		/* Another thread is making it. What follows has its place behind this. */
+		__sync_fetch_and_add(&conn->flow[direction & 1].position, size);
+		count(COUNTER_LOST_BYTES, size);
+		return 0;
+	}
 	/* A connection may be handed on from process to process, and a child of fork has its parent's. */
 	conn->start_time = task->group_leader->start_boottime;
 	if (__sync_val_compare_and_swap(&scratch->is_taken, 0, 1)) {

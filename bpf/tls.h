@@ -25,6 +25,7 @@ struct tls_key {
 struct tls_session {
 	struct conn conn; /* its cookie is the session's id, its positions those of the plaintext */
 	u64 carrier; /* cookie of the socket; 0: not known yet */
+	u64 since; /* calls of its library that began later are all seen; 0: not known */
 	u8 library; /* tls_library */
 	u8 pad[7];
 };
@@ -36,7 +37,7 @@ struct tls_frame {
 	u64 buffer;
 	u64 count; /* address of the count of bytes, 0: it is the result */
 	u64 time; /* of the first send within */
-	u32 flags; /* probe_flag */
+	u32 what; /* its probe's cookie: probe_flag, tls_library, index of the target */
 	u32 pad;
 };
 
@@ -50,6 +51,13 @@ struct tls_thread {
 struct tls_record_key {
 	u64 words[3];
 	u32 tgid;
+	u32 pad;
+};
+
+/* The object that made it. */
+struct tls_maker {
+	u64 object;
+	u32 what; /* as of a tls_frame */
 	u32 pad;
 };
 
@@ -81,23 +89,35 @@ struct tls_threads_map {
 };
 extern struct tls_threads_map tls_threads SEC(".maps");
 
-/* Record -> object that made it. Written as a record is made, deleted as it is sent; aged out. */
+/* Record -> what made it. Written as a record is made, deleted as it is sent; aged out. */
 struct tls_records_map {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, MAX_TLS_RECORDS);
 	__type(key, struct tls_record_key);
-	__type(value, u64);
+	__type(value, struct tls_maker);
 };
 extern struct tls_records_map tls_records SEC(".maps");
 
-/* Index -> what is known of an executable of Go. Written by user space when all probes that name it are attached. */
-struct go_targets_map {
+/* Index -> library. Written by user space. */
+struct tls_targets_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, MAX_GO_TARGETS);
+	__uint(max_entries, MAX_TLS_TARGETS);
 	__type(key, u32);
-	__type(value, struct go_target);
+	__type(value, struct tls_target);
 };
-extern struct go_targets_map go_targets SEC(".maps");
+extern struct tls_targets_map tls_targets SEC(".maps");
+
+/*
+ * Index of a library -> when a call ended last whose beginning was not seen: it
+ * began before the probes were there. Written here.
+ */
+struct tls_unseen_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_TLS_TARGETS);
+	__type(key, u32);
+	__type(value, u64);
+};
+extern struct tls_unseen_map tls_unseen SEC(".maps");
 
 /* Sessions made so far. */
 extern u64 tls_session_count;
@@ -123,7 +143,7 @@ static __always_inline bool is_tls_record(const u8 *head)
 }
 
 /* Which connection a session belongs to, or that nobody will ever know (TLS_EVIDENCE_CONTRADICTION). */
-static __noinline __attribute__((unused)) int tell_secure(struct tls_session *session, u32 evidence)
+static __noinline __attribute__((unused)) int tell_secure(struct tls_session *session, u32 evidence, u32 flags)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct secure_event event = {};
@@ -132,32 +152,56 @@ static __noinline __attribute__((unused)) int tell_secure(struct tls_session *se
 		return 0;
 	event.session = session->conn.cookie;
 	event.cookie = evidence == TLS_EVIDENCE_CONTRADICTION ? 0 : session->carrier;
+	event.since = session->since;
 	event.start_time = session->conn.start_time;
 	event.tgid = task->tgid;
 	event.tid = task->pid;
 	event.library = session->library;
 	event.evidence = evidence;
-	fill_header(&event.header, EVENT_SECURE, 0, bpf_ktime_get_ns());
+	fill_header(&event.header, EVENT_SECURE, flags, bpf_ktime_get_ns());
 	/* Without it the rest is of no use; user space counts what waits for it. */
 	if (!emit(&event, sizeof(event), false))
 		__sync_fetch_and_or(&session->conn.flags, CONN_IGNORED);
 	return 0;
 }
 
-/* The session of a key; made if it is not there yet. */
-static __noinline __attribute__((unused)) struct tls_session *tls_session_of(const struct tls_key *key, u32 library)
+/* Parts of an attach cookie. */
+static __always_inline u32 target_index(u32 what)
+{
+	return what >> 16;
+}
+
+static __always_inline u32 library_of(u32 what)
+{
+	return what >> 8 & 0xff;
+}
+
+/* Since when all calls of a target's library are seen that begin. */
+static __always_inline u64 seen_since(u32 index)
+{
+	const struct tls_target *target = bpf_map_lookup_elem(&tls_targets, &index);
+	const u64 *unseen = bpf_map_lookup_elem(&tls_unseen, &index);
+
+	if (!target || !unseen || !target->since)
+		return 0;
+	return *unseen > target->since ? *unseen : target->since;
+}
+
+/* The session of a key; made if it is not there yet. One without a cookie is being made by another thread. */
+static __noinline __attribute__((unused)) struct tls_session *tls_session_of(const struct tls_key *key, u32 what)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	u64 start_time = task->group_leader->start_boottime;
 	struct tls_session *session;
 	u32 zero = 0;
+	u64 id;
 
 	if (!key)
 		return 0;
 	session = bpf_map_lookup_elem(&tls_sessions, key);
 	if (likely(session)) {
 		/* A process id may come back; its start does not. A cookie never does. */
-		if (likely(!key->tgid || session->conn.start_time == start_time))
+		if (likely(!key->tgid || session->conn.start_time == start_time || !session->conn.cookie))
 			return session;
 		bpf_map_delete_elem(&tls_sessions, key);
 	}
@@ -170,11 +214,14 @@ static __noinline __attribute__((unused)) struct tls_session *tls_session_of(con
 		if (!session)
 			return 0;
 		session->conn.start_time = start_time;
-		session->library = library;
+		session->library = library_of(what);
+		session->since = seen_since(target_index(what));
 		session->carrier = key->tgid ? 0 : key->object;
-		session->conn.cookie = FIRST_SESSION + __sync_fetch_and_add(&tls_session_count, 1);
+		id = FIRST_SESSION + __sync_fetch_and_add(&tls_session_count, 1);
+		/* Last, and not before the rest is there. */
+		__sync_lock_test_and_set(&session->conn.cookie, id);
 		if (session->carrier)
-			tell_secure(session, TLS_EVIDENCE_DESCRIPTOR);
+			tell_secure(session, TLS_EVIDENCE_DESCRIPTOR, 0);
 		return session;
 	}
 	session = bpf_map_lookup_elem(&tls_sessions, key);
@@ -184,14 +231,12 @@ static __noinline __attribute__((unused)) struct tls_session *tls_session_of(con
 }
 
 /* Of Go, whose connection is asked for its socket at every call. */
-static __always_inline struct tls_session *tls_socket_session(u64 cookie, u32 library)
+static __always_inline struct tls_session *tls_socket_session(u64 cookie, u32 what)
 {
 	struct tls_key key = { .object = cookie };
 
-	return tls_session_of(&key, library);
+	return tls_session_of(&key, what);
 }
-
-#define tls_count count
 
 /* `size` bytes of plaintext at a user address moved, in this thread. `time` 0: now. In tls.bpf.c. */
 int tls_tell(struct tls_session *session, u32 direction, u64 address, u64 size, u64 time);

@@ -51,7 +51,7 @@ static __always_inline void contest(struct tls_session *session)
 		return;
 	__sync_fetch_and_or(&session->conn.flags, CONN_CONTESTED);
 	count(COUNTER_TLS_CONTRADICTION, 1);
-	tell_secure(session, TLS_EVIDENCE_CONTRADICTION);
+	tell_secure(session, TLS_EVIDENCE_CONTRADICTION, 0);
 }
 
 /* A child of fork goes on with the session of its parent. */
@@ -62,17 +62,18 @@ static __always_inline void inherit(struct tls_session *session, const struct tl
 	session->conn = old->conn;
 	session->conn.start_time = start_time;
 	session->carrier = old->carrier;
+	session->since = old->since;
 }
 
 /* There is evidence that `object` of this process belongs to the connection. */
-static __noinline int attest(struct conn *conn, u64 object, u32 library, u32 evidence)
+static __noinline int attest(struct conn *conn, u64 object, u32 what, u32 evidence)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct tls_key key = { .object = object, .tgid = task->tgid };
 	struct tls_key old_key = { .object = conn->tls_object, .tgid = conn->tls_tgid };
-	struct tls_session *session = tls_session_of(&key, library), *old = 0;
+	struct tls_session *session = tls_session_of(&key, what), *old = 0;
 
-	if (!session || session->conn.flags & CONN_CONTESTED)
+	if (!session || !session->conn.cookie || session->conn.flags & CONN_CONTESTED)
 		return 0;
 	if (conn->tls_object)
 		old = bpf_map_lookup_elem(&tls_sessions, &old_key);
@@ -95,7 +96,7 @@ static __noinline int attest(struct conn *conn, u64 object, u32 library, u32 evi
 			__sync_fetch_and_or(&session->conn.flags, CONN_IGNORED);
 			evidence = TLS_EVIDENCE_IGNORED;
 		}
-		tell_secure(session, evidence);
+		tell_secure(session, evidence, conn->tls_object ? SECURE_AGAIN : 0);
 	}
 	conn->tls_object = object;
 	conn->tls_tgid = task->tgid;
@@ -108,7 +109,7 @@ static __noinline int secure_io(struct conn *conn, struct task_struct *task, u32
 	struct tls_thread *thread = bpf_task_storage_get(&tls_threads, task, 0, 0);
 	struct tls_record_key record = { .tgid = task->tgid };
 	struct tls_frame *frame;
-	u64 *object;
+	struct tls_maker *maker;
 	u32 depth;
 
 	if (!thread)
@@ -116,22 +117,20 @@ static __noinline int secure_io(struct conn *conn, struct task_struct *task, u32
 	depth = live_depth(thread, stack_pointer(registers_of(task)));
 	if (depth) {
 		frame = &thread->frames[(depth - 1) % MAX_TLS_FRAMES];
-		if (direction != (frame->flags & PROBE_SENT ? SENT : RECEIVED))
+		if (direction != (frame->what & PROBE_SENT ? SENT : RECEIVED))
 			return 0;
 		if (direction == SENT && !frame->time)
 			frame->time = bpf_ktime_get_ns();
-		if (frame->flags & PROBE_IN_MEMORY)
-			return 0;
 		if (conn->tls_object != frame->object || conn->tls_tgid != (u32)task->tgid)
-			attest(conn, frame->object, frame->flags >> 8 & 0xff, TLS_EVIDENCE_NESTED);
+			attest(conn, frame->object, frame->what, TLS_EVIDENCE_NESTED);
 		return 0;
 	}
 	if (direction != SENT || conn->tls_object || !read_start(task, record.words, sizeof(record.words), size))
 		return 0;
-	object = bpf_map_lookup_elem(&tls_records, &record);
-	if (!object)
+	maker = bpf_map_lookup_elem(&tls_records, &record);
+	if (!maker)
 		return 0;
-	attest(conn, *object, TLS_OPENSSL, TLS_EVIDENCE_CIPHERTEXT);
+	attest(conn, maker->object, maker->what, TLS_EVIDENCE_CIPHERTEXT);
 	bpf_map_delete_elem(&tls_records, &record);
 	return 0;
 }

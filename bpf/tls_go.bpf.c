@@ -71,7 +71,7 @@ static __always_inline u64 socket_cookie(u64 number)
  * Address of the descriptor of a connection object, 0: it is not TCP's. The
  * first field of a crypto/tls.Conn, and of a known wrapper, is what it writes to.
  */
-static __always_inline u64 find_descriptor(const struct go_target *target, u64 bias, u64 object)
+static __always_inline u64 find_descriptor(const struct tls_target *target, u64 bias, u64 object)
 {
 	struct go_interface conn;
 	u64 method, descriptor;
@@ -97,8 +97,8 @@ static __always_inline u64 find_descriptor(const struct go_target *target, u64 b
 	return 0;
 }
 
-static __always_inline int tell(const struct go_target *target, u64 bias, u64 object, u32 direction, u64 address,
-				u64 size)
+static __always_inline int tell(const struct tls_target *target, u64 bias, u64 object, u32 direction, u64 address,
+				u64 size, u32 index)
 {
 	struct go_descriptor descriptor = {};
 	struct tls_session *session;
@@ -121,7 +121,7 @@ static __always_inline int tell(const struct go_target *target, u64 bias, u64 ob
 		count(COUNTER_TLS_CLOSED, 1);
 		return 0;
 	}
-	session = tls_socket_session(cookie, TLS_GO);
+	session = tls_socket_session(cookie, TLS_GO << 8 | index << 16);
 	return tls_tell(session, direction, address, size, 0);
 }
 
@@ -129,33 +129,33 @@ static __always_inline int tell(const struct go_target *target, u64 bias, u64 ob
  * Nothing before both probes are there, when user space sets the entry: else a
  * request would be seen whose answer is not, and be paired with the next one.
  */
-static __always_inline const struct go_target *target_of(struct pt_regs *ctx)
+static __always_inline const struct tls_target *target_of(struct pt_regs *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	u32 index = bpf_get_attach_cookie(ctx);
-	const struct go_target *target = bpf_map_lookup_elem(&go_targets, &index);
+	const struct tls_target *target = bpf_map_lookup_elem(&tls_targets, &index);
 
-	return target && target->tcp_close && task->tgid != self_tgid ? target : 0;
+	return target && target->active && task->tgid != self_tgid ? target : 0;
 }
 
 /* crypto/tls.(*Conn).writeRecordLocked(c, type, data): whoever is here has the lock, and the handshake is done. */
 SEC("uprobe.s")
 int go_tls_write(struct pt_regs *ctx)
 {
-	const struct go_target *target = target_of(ctx);
+	const struct tls_target *target = target_of(ctx);
 
 	if (!target || (u8)go_argument2(ctx) != TLS_APPLICATION_DATA ||
 	    (target->flags & GO_WRITE_BRANCH && is_below_or_equal(ctx)))
 		return 0;
 	return tell(target, instruction_pointer(ctx) - target->write_site, go_argument1(ctx), SENT, go_argument3(ctx),
-		    go_argument4(ctx));
+		    go_argument4(ctx), bpf_get_attach_cookie(ctx));
 }
 
 /* runtime.memmove(to, from, size), called by crypto/tls.(*Conn).Read: what was decrypted goes to the caller. */
 SEC("uprobe.s")
 int go_tls_read(struct pt_regs *ctx)
 {
-	const struct go_target *target = target_of(ctx);
+	const struct tls_target *target = target_of(ctx);
 	u64 object;
 
 	if (!target)
@@ -165,5 +165,5 @@ int go_tls_read(struct pt_regs *ctx)
 		return 0;
 	}
 	return tell(target, instruction_pointer(ctx) - target->read_site, object, RECEIVED, go_argument2(ctx),
-		    go_argument3(ctx));
+		    go_argument3(ctx), bpf_get_attach_cookie(ctx));
 }

@@ -15,10 +15,10 @@ static __always_inline int enter(struct pt_regs *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	u64 object = argument1(ctx), buffer = argument2(ctx), count_pointer = argument4(ctx);
-	u64 flags = bpf_get_attach_cookie(ctx);
+	u32 what = bpf_get_attach_cookie(ctx);
 	u64 stack = stack_pointer(ctx);
-	u32 index = flags >> PROBE_TARGET_SHIFT & 0xffff;
-	const struct go_target *target;
+	u32 index = target_index(what);
+	const struct tls_target *target;
 	struct tls_thread *thread;
 	struct tls_frame *frame;
 	u32 depth;
@@ -26,8 +26,8 @@ static __always_inline int enter(struct pt_regs *ctx)
 	if (task->tgid == self_tgid)
 		return 0;
 	/* Nothing is told before all probes are there: a request whose answer is not seen would get another one. */
-	target = bpf_map_lookup_elem(&go_targets, &index);
-	if (!target || !target->write_site)
+	target = bpf_map_lookup_elem(&tls_targets, &index);
+	if (!target || !target->active)
 		return 0;
 	thread = bpf_task_storage_get(&tls_threads, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!thread) {
@@ -46,19 +46,37 @@ static __always_inline int enter(struct pt_regs *ctx)
 	frame = &thread->frames[depth % MAX_TLS_FRAMES];
 	frame->object = object;
 	frame->buffer = buffer;
-	frame->count = flags & PROBE_COUNT_POINTER ? count_pointer : 0;
+	frame->count = what & PROBE_COUNT_POINTER ? count_pointer : 0;
 	frame->stack = stack;
 	frame->time = 0;
-	frame->flags = flags;
+	frame->what = what;
 	thread->depth = depth + 1;
 	return 0;
+}
+
+/*
+ * A call gave or took plaintext, and nobody saw it begin: the session that it
+ * was for lacks that. It is not known here, but will be made by a later call.
+ */
+static __always_inline void note_unseen(u32 index)
+{
+	u64 now = bpf_ktime_get_ns(), *time = bpf_map_lookup_elem(&tls_unseen, &index);
+
+	if (!time)
+		return;
+	for (int i = 0; i < MAX_TLS_TRIES; i++) {
+		u64 known = *time;
+
+		if (known >= now || __sync_val_compare_and_swap(time, known, now) == known)
+			break;
+	}
 }
 
 static __always_inline int leave(struct pt_regs *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct tls_thread *thread = bpf_task_storage_get(&tls_threads, task, 0, 0);
-	s64 flags = bpf_get_attach_cookie(ctx);
+	s64 what = bpf_get_attach_cookie(ctx);
 	u64 stack = stack_pointer(ctx);
 	struct tls_session *session;
 	struct tls_frame *frame;
@@ -67,26 +85,28 @@ static __always_inline int leave(struct pt_regs *ctx)
 	u64 size = result, count;
 	u32 depth;
 
-	if (!thread)
-		return 0;
 	/* What is deeper has ended; this call's own frame is not below its own stack pointer. */
-	depth = live_depth(thread, stack - 1);
-	thread->depth = depth;
-	if (depth == 0)
+	depth = thread ? live_depth(thread, stack - 1) : 0;
+	if (thread)
+		thread->depth = depth;
+	if (!thread || depth == 0) {
+		if (result > 0 && task->tgid != self_tgid)
+			note_unseen(target_index(what));
 		return 0;
+	}
 	frame = &thread->frames[(depth - 1) % MAX_TLS_FRAMES];
 	if (frame->stack != stack)
 		return 0;
 	thread->depth = depth - 1;
 	if (result <= 0)
 		return 0;
-	count = flags & PROBE_COUNT_ON_STACK ? stack + (flags >> 32) : frame->count;
+	count = what & PROBE_COUNT_ON_STACK ? stack + (what >> 32) : frame->count;
 	if (count && bpf_probe_read_user(&size, sizeof(size), (void *)count))
 		return 0;
 	key.object = frame->object;
 	key.tgid = task->tgid;
-	session = tls_session_of(&key, frame->flags >> 8 & 0xff);
-	return tls_tell(session, frame->flags & PROBE_SENT ? SENT : RECEIVED, frame->buffer, size, frame->time);
+	session = tls_session_of(&key, frame->what);
+	return tls_tell(session, frame->what & PROBE_SENT ? SENT : RECEIVED, frame->buffer, size, frame->time);
 }
 
 /* BIO_write(bio, data, size) within a call: the first record of what is to be sent, by which its send will be known. */
@@ -95,7 +115,9 @@ static __always_inline int made_record(struct pt_regs *ctx)
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct tls_thread *thread = bpf_task_storage_get(&tls_threads, task, 0, 0);
 	struct tls_record_key record = {};
+	const struct tls_frame *frame;
 	struct tls_session *session;
+	struct tls_maker maker = {};
 	struct tls_key key = {};
 	u32 depth;
 
@@ -104,7 +126,9 @@ static __always_inline int made_record(struct pt_regs *ctx)
 	depth = live_depth(thread, stack_pointer(ctx));
 	if (depth == 0 || (s32)argument3(ctx) < (s32)sizeof(record.words))
 		return 0;
-	key.object = thread->frames[(depth - 1) % MAX_TLS_FRAMES].object;
+	frame = &thread->frames[(depth - 1) % MAX_TLS_FRAMES];
+	maker.object = key.object = frame->object;
+	maker.what = frame->what;
 	key.tgid = record.tgid = task->tgid;
 	session = bpf_map_lookup_elem(&tls_sessions, &key);
 	if (session && (session->carrier || session->conn.flags))
@@ -112,7 +136,7 @@ static __always_inline int made_record(struct pt_regs *ctx)
 	if (bpf_probe_read_user(record.words, sizeof(record.words), (void *)argument2(ctx)) ||
 	    !is_tls_record((u8 *)record.words))
 		return 0;
-	bpf_map_update_elem(&tls_records, &record, &key.object, BPF_ANY);
+	bpf_map_update_elem(&tls_records, &record, &maker, BPF_ANY);
 	return 0;
 }
 

@@ -174,7 +174,6 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     books: ledger,
     windowSize: options.windowSize,
     maxConnections: capture.maxConnections,
-    readableSince: () => tls?.since(),
     onRequest: (exchange) => {
       serving.requested(exchange);
       if (lastIo !== undefined) servingThreads.requested(exchange, lastIo);

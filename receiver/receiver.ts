@@ -22,7 +22,7 @@ import {
   type KernelSession,
   openKernelSession,
   unixPeerOf,
-  maxGoTargets,
+  maxTlsTargets,
   windowSize,
 } from './kernel/session.ts';
 import { openProcessSizes, type ProcessSizes, type VisitProcess } from './kernel/threads.ts';
@@ -203,11 +203,14 @@ function createTls(kernel: KernelSession, clock: Clock): TlsTargets {
   return createTlsTargets({
     kernel: {
       attachProbes: (program, file, sites) => kernel.attachProbes(program, file, sites),
-      setTarget: (index, target) => {
-        kernel.setTarget(index, target);
+      activateTarget: (index, known) => {
+        kernel.activateTarget(index, known, () => clock.originMonotonicNs + BigInt(clock.now()));
+      },
+      clearTarget: (index) => {
+        kernel.clearTarget(index);
       },
     },
-    maxTargets: maxGoTargets,
+    maxTargets: maxTlsTargets,
     now: () => clock.now(),
   });
 }

@@ -18,8 +18,6 @@ export interface ConnectionTableOptions {
   readonly books: Books;
   readonly windowSize: number;
   readonly maxConnections: number;
-  /** Since when all plaintext that this process carries in TLS is seen; undefined or absent: not yet. */
-  readonly readableSince?: (process: ProcessId) => Nanoseconds | undefined;
   /** A request's head is complete; its {@link Exchange.otherEnd} is set where it can be. */
   readonly onRequest: (exchange: Exchange) => void;
   readonly onTransaction: (transaction: Transaction) => void;
@@ -80,7 +78,6 @@ export class ConnectionTable {
     this.#sessions = new TlsSessions({
       books: options.books,
       maxCarriers: options.maxConnections,
-      readableSince: options.readableSince ?? (() => undefined),
     });
     this.#context = {
       protocols: options.protocols,

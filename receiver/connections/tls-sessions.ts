@@ -1,15 +1,12 @@
 // TLS sessions and the connections that carry them: what comes of a session waits here until it is proven whose it is.
 import type { Books } from '../model/books.ts';
 import type { ConnectionId, ConnectionInfo } from '../model/connection.ts';
-import type { ProcessId } from '../model/process.ts';
 import type { IoEvent, OpenEvent, SecuredEvent } from '../model/stream-event.ts';
 import type { Nanoseconds } from '../model/transaction.ts';
 
 export interface TlsSessionsOptions {
   readonly books: Books;
   readonly maxCarriers: number;
-  /** Since when all of the plaintext of this process is seen; undefined: not yet. */
-  readonly readableSince: (process: ProcessId) => Nanoseconds | undefined;
 }
 
 /** A connection that carries TLS. */
@@ -88,7 +85,7 @@ export class TlsSessions {
 
   /** Undefined: nothing of the session is wanted. */
   bind(event: SecuredEvent): Bound | undefined {
-    const { session, evidence, library, process } = event;
+    const { session, evidence, library, since } = event;
     const carrier = this.#carriers.get(event.carrier);
     const held = this.#unbound.get(session);
     if (evidence === 'contradiction' || evidence === 'ignored' || carrier === undefined) {
@@ -99,17 +96,17 @@ export class TlsSessions {
       return undefined;
     }
     this.#forget(session);
+    const isFirst = event.isFirst && !carrier.wasRead;
     carrier.session = session;
     carrier.wasRead = true;
-    const since = this.#options.readableSince(process);
     const { info, lastFlow, time } = carrier.open;
     const isFromStart = info.isFromStart && since !== undefined && since <= time;
     const secured: ConnectionInfo = {
       ...info,
       id: session,
       isFromStart,
-      // Positions of the two ends agree only if both are counted from the first byte.
-      pair: isFromStart ? info.pair : '',
+      // Positions of the two ends agree only if both are counted from the first byte, and mean the same only of one session.
+      pair: isFromStart && isFirst ? info.pair : '',
       security: { library, evidence, carrier: info.id },
     };
     const open: OpenEvent = { info: secured, sentPosition: 0, receivedPosition: 0, lastFlow, isSecure: false, time };

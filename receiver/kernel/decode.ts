@@ -25,6 +25,7 @@ import {
   processEvent,
   processExitEvent,
   secureEvent,
+  secureFlag,
   vitalsEvent,
   walkEvent,
 } from './layout.ts';
@@ -317,6 +318,8 @@ export class Decoder {
       process: this.#process(this.#u32(at + secureEvent.tgid), this.#u64(at + secureEvent.startTime)),
       library: TLS_LIBRARIES[this.#bytes[at + secureEvent.library] ?? 0] ?? 'openssl',
       evidence: TLS_EVIDENCE[this.#bytes[at + secureEvent.evidence] ?? 0] ?? 'contradiction',
+      since: this.#u64(at + secureEvent.since) === 0 ? undefined : this.#timeAt(at + secureEvent.since),
+      isFirst: ((this.#bytes[at + eventHeader.flags] ?? 0) & secureFlag.again) === 0,
       time: this.#time(at),
     };
   }
@@ -379,7 +382,11 @@ export class Decoder {
 
   /** Nanoseconds since the pipeline's origin: exact, because the difference is taken on both halves. */
   #time(at: number): number {
-    const word = (at + eventHeader.time) >> 2;
+    return this.#timeAt(at + eventHeader.time);
+  }
+
+  #timeAt(at: number): number {
+    const word = at >> 2;
     return ((this.#words[word + 1] ?? 0) - this.#originHigh) * TWO_32 + ((this.#words[word] ?? 0) - this.#originLow);
   }
 

@@ -7,7 +7,7 @@ export const bound = {
   shedAll: 65536,
   maxLabels: 8,
   contextAttributes: 128,
-  maxGoTargets: 1024,
+  maxTlsTargets: 1024,
 } as const;
 
 export const eventKind = {
@@ -35,6 +35,10 @@ export const ioFlag = {
 
 export const openFlag = {
   secure: 1,
+} as const;
+
+export const secureFlag = {
+  again: 1,
 } as const;
 
 export const missingReason = {
@@ -77,14 +81,17 @@ export const goFlag = {
   branch: 1,
 } as const;
 
-export const goTarget = {
-  sizeOf: 48,
-  writeSite: 0,
-  readSite: 8,
-  tcpClose: 16,
-  wrappedClose: 24,
-  connSlot: 40,
-  flags: 44,
+export const tlsTarget = {
+  sizeOf: 64,
+  since: 0,
+  writeSite: 8,
+  readSite: 16,
+  tcpClose: 24,
+  wrappedClose: 32,
+  connSlot: 48,
+  flags: 52,
+  active: 56,
+  pad: 60,
 } as const;
 
 export const tlsEvidence = {
@@ -98,7 +105,6 @@ export const tlsEvidence = {
 export const probeFlag = {
   sent: 1,
   countPointer: 2,
-  inMemory: 4,
   countOnStack: 8,
 } as const;
 
@@ -193,16 +199,17 @@ export const walkEvent = {
 } as const;
 
 export const secureEvent = {
-  sizeOf: 56,
+  sizeOf: 64,
   header: 0,
   session: 16,
   cookie: 24,
-  startTime: 32,
-  tgid: 40,
-  tid: 44,
-  library: 48,
-  evidence: 49,
-  pad: 50,
+  since: 32,
+  startTime: 40,
+  tgid: 48,
+  tid: 52,
+  library: 56,
+  evidence: 57,
+  pad: 58,
 } as const;
 
 export const processEvent = {

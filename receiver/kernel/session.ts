@@ -17,7 +17,7 @@ import { ReceiverError } from '../errors.ts';
 import { Claims } from './claims.ts';
 import { compileFilter, type FilterRule, type FilterTables } from './filter-maps.ts';
 import { ContextPlaces } from './context-places.ts';
-import { bound, control, counter, goTarget } from './layout.ts';
+import { bound, control, counter, tlsTarget } from './layout.ts';
 
 export interface KernelOptions {
   readonly filter: {
@@ -41,8 +41,8 @@ export type KernelCounters = Readonly<Record<keyof typeof counter, number>>;
 
 /** Bytes of one direction that the kernel copies before user space must have caught up. */
 export const windowSize = bound.windowSize;
-/** Executables of Go that are probed at a time. */
-export const maxGoTargets = bound.maxGoTargets;
+/** TLS libraries that are probed at a time. */
+export const maxTlsTargets = bound.maxTlsTargets;
 /** From receiver/kernel as well as from dist/receiver/kernel. */
 const objectPath = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? '../../build/usm.bpf.o' : '../../../build/usm.bpf.o', import.meta.url),
@@ -124,10 +124,22 @@ export class KernelSession {
     };
   }
 
-  /** Has the probes tell whose cookies have this index. Of a Go executable it is what they know of it; undefined: they tell no more. */
-  setTarget(index: number, target: Uint8Array | 'active' | undefined): void {
-    const bytes = target === 'active' ? new Uint8Array(goTarget.sizeOf).fill(1) : (target ?? new Uint8Array(goTarget.sizeOf));
-    this.#object.map('go_targets').update(u32(index), bytes);
+  /** Has the probes tell whose cookies have this index. `known`: what those of Go have to know (struct tls_target). */
+  activateTarget(index: number, known: Uint8Array | undefined, monotonicNs: () => bigint): void {
+    const bytes = new Uint8Array(tlsTarget.sizeOf);
+    if (known !== undefined) bytes.set(known);
+    const view = new DataView(bytes.buffer);
+    view.setUint32(tlsTarget.active, 1, true);
+    const targets = this.#object.map('tls_targets');
+    targets.update(u32(index), bytes);
+    // Only now that they do: a call that began while the kernel was told is not to count as seen.
+    view.setBigUint64(tlsTarget.since, monotonicNs(), true);
+    targets.update(u32(index), bytes);
+  }
+
+  /** They tell no more. */
+  clearTarget(index: number): void {
+    this.#object.map('tls_targets').update(u32(index), new Uint8Array(tlsTarget.sizeOf));
   }
 
   counters(): KernelCounters {

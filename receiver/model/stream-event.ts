@@ -54,6 +54,10 @@ export interface SecuredEvent {
   readonly process: ProcessId;
   readonly library: TlsLibrary;
   readonly evidence: Security['evidence'] | 'contradiction' | 'ignored';
+  /** All of the plaintext of a session is seen whose connection began no earlier; undefined: that is not known of any. */
+  readonly since: Nanoseconds | undefined;
+  /** The connection has carried no other session before. */
+  readonly isFirst: boolean;
   readonly time: Nanoseconds;
 }
 

@@ -1,7 +1,7 @@
 // An executable written in Go, stripped or not → the two probes that see the plaintext of its crypto/tls, and what they need to know of it to find the
 // socket of a connection (bpf/tls_go.bpf.c), or why there are none.
 import { type ElfFile, fileOffsetOf, type ReadAt, viewOf } from '../../otel-thread-context/reader/index.ts';
-import { goFlag, goTarget } from '../kernel/layout.ts';
+import { goFlag, tlsTarget } from '../kernel/layout.ts';
 import { goArchitectures } from './go-architectures.ts';
 import { type GoVersion, readGoVersion } from './go-build-info.ts';
 import { findGoFunctions, type GoFunction, type GoFunctions, searchTable } from './go-functions.ts';
@@ -142,16 +142,16 @@ function siteOf(elf: ElfFile, program: string, name: string, start: number, { ad
 }
 
 function encodeTarget(reading: ReadSite, writing: WriteSite, close: number, wrappers: readonly number[]): Uint8Array {
-  const target = new Uint8Array(goTarget.sizeOf);
+  const target = new Uint8Array(tlsTarget.sizeOf);
   const view = viewOf(target);
-  view.setBigUint64(goTarget.writeSite, BigInt(writing.address), true);
-  view.setBigUint64(goTarget.readSite, BigInt(reading.address), true);
-  view.setBigUint64(goTarget.tcpClose, BigInt(close), true);
+  view.setBigUint64(tlsTarget.writeSite, BigInt(writing.address), true);
+  view.setBigUint64(tlsTarget.readSite, BigInt(reading.address), true);
+  view.setBigUint64(tlsTarget.tcpClose, BigInt(close), true);
   wrappers.forEach((address, index) => {
-    view.setBigUint64(goTarget.wrappedClose + 8 * index, BigInt(address), true);
+    view.setBigUint64(tlsTarget.wrappedClose + 8 * index, BigInt(address), true);
   });
-  view.setUint32(goTarget.connSlot, reading.connSlot, true);
-  view.setUint32(goTarget.flags, writing.isBranch ? goFlag.branch : 0, true);
+  view.setUint32(tlsTarget.connSlot, reading.connSlot, true);
+  view.setUint32(tlsTarget.flags, writing.isBranch ? goFlag.branch : 0, true);
   return target;
 }
 

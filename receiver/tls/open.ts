@@ -9,9 +9,9 @@ import { TlsTargets } from './targets.ts';
 
 export interface TlsKernel {
   attachProbes(program: string, file: string, sites: readonly ProbeSite[]): { close(): void };
-  /** Sets the entry of a target, or takes it away. */
-  /** 'active': nothing has to be known of it. */
-  setTarget(index: number, target: Uint8Array | 'active' | undefined): void;
+  /** From now on the probes of this index tell. `known`: what those of Go have to know. */
+  activateTarget(index: number, known: Uint8Array | undefined): void;
+  clearTarget(index: number): void;
 }
 
 export interface TlsTargetsParts {
@@ -46,10 +46,10 @@ export function createTlsTargets({ kernel, maxTargets, now, examinations = tlsEx
       return {
         index,
         activate: () => {
-          kernel.setTarget(index, target ?? 'active');
+          kernel.activateTarget(index, target);
         },
         close: () => {
-          if (used.delete(index)) kernel.setTarget(index, undefined);
+          if (used.delete(index)) kernel.clearTarget(index);
         },
       };
     },

@@ -65,15 +65,9 @@ export class ProbedFiles {
   #probed = 0;
   #sites = 0;
   #examined = 0;
-  #lastAttached = -Infinity;
 
   constructor(options: ProbedFilesOptions) {
     this.#options = options;
-  }
-
-  /** Pipeline time since which the newest probes are all there. */
-  get lastAttached(): number {
-    return this.#lastAttached;
   }
 
   get(key: string): ProbedFile | undefined {
@@ -200,7 +194,6 @@ export class ProbedFiles {
       file.findings = file.findings.map((other) => (other === finding ? refused : other));
     }
     this.#recount();
-    if (file.links.length > 0) this.#lastAttached = this.#options.now();
   }
 
   /** What went wrong, if anything did; then nothing of it is left. */

@@ -25,7 +25,7 @@ export interface Probes {
   /** As the library says it; '' when it does not. */
   readonly version: string;
   readonly sites: readonly ProbeSite[];
-  /** Go: the entry of the map `go_targets`, whose index becomes the cookie of all sites. */
+  /** Go: what its programs have to know of the file, as struct tls_target. */
   readonly target?: Uint8Array;
 }
 

@@ -101,12 +101,6 @@ export class TlsTargets {
     }
   }
 
-  /** Pipeline time since which all that is read of a process is read completely: later probes could only have added to it. */
-  since(): number | undefined {
-    const { lastAttached } = this.#files;
-    return lastAttached === -Infinity ? undefined : lastAttached;
-  }
-
   /** To be called often. */
   tick(): void {
     const { nowMs } = this.#options;

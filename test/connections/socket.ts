@@ -26,7 +26,7 @@ export interface Bench {
   readonly words: BigUint64Array<ArrayBuffer>;
 }
 
-export function createBench(maxConnections = 100, readableSince: () => number | undefined = () => undefined): Bench {
+export function createBench(maxConnections = 100): Bench {
   const memory = new ArrayBuffer(SLOTS * controlLayout.words * 8);
   const ledger = new Ledger();
   const transactions: Transaction[] = [];
@@ -37,7 +37,6 @@ export function createBench(maxConnections = 100, readableSince: () => number | 
     books: ledger,
     windowSize: WINDOW_SIZE,
     maxConnections,
-    readableSince,
     onRequest: () => undefined,
     onTransaction: (transaction) => {
       transactions.push(transaction);

@@ -6,12 +6,14 @@ import { type Bench, createBench, opener, Socket } from './socket.ts';
 
 const CARRIER = 7;
 const SESSION = FIRST_SESSION + 1;
+const CARRIER_TIME = 500;
 const request = 'GET /a HTTP/1.1\r\nHost: shop\r\n\r\n';
 const response = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi';
 const MINUTE_NS = 60e9;
 
 function binding(more: Partial<SecuredEvent> = {}): SecuredEvent {
-  return { session: SESSION, carrier: CARRIER, process: opener, library: 'openssl', evidence: 'nested_io', time: 0, ...more };
+  const who = { session: SESSION, carrier: CARRIER, process: opener, library: 'openssl', evidence: 'nested_io' } as const;
+  return { ...who, since: 0, isFirst: true, time: 0, ...more };
 }
 
 function endOf(connection: number): Parameters<Bench['table']['end']>[0] {
@@ -20,7 +22,7 @@ function endOf(connection: number): Parameters<Bench['table']['end']>[0] {
 
 /** A server whose TLS connections are complete from their first byte. */
 function setUp(): { readonly bench: Bench; readonly carrier: Socket; readonly session: Socket } {
-  const bench = createBench(100, () => 0);
+  const bench = createBench();
   const carrier = new Socket(bench.table, CARRIER).open('server', { pair: 'aabb' }, { isSecure: true });
   return { bench, carrier, session: new Socket(bench.table, SESSION) };
 }
@@ -105,7 +107,7 @@ describe('plaintext of a TLS session', () => {
     assert.equal(bench.transactions[0]?.abort, 'connection_closed');
   });
 
-  test('is followed by that of another session on the same connection', () => {
+  test('is followed by that of another session on the same connection, whose exchanges are others', () => {
     const { bench, session } = setUp();
     bench.table.secured(binding());
     session.received(request).sent(response);
@@ -114,17 +116,41 @@ describe('plaintext of a TLS session', () => {
     bench.table.secured(binding({ session: SESSION + 1 }));
     new Socket(bench.table, SESSION + 1).received(request).sent(response);
     bench.table.tick(2 * MINUTE_NS);
-    assert.equal(bench.transactions.length, 2);
+    const [first, second, ...others] = bench.transactions;
+    assert.equal(others.length, 0);
+    assert.deepEqual([first?.connection.pair, second?.connection.pair], ['aabb', '']);
+    assert.deepEqual([first?.exchange.position, second?.exchange.position], [0, 0]);
   });
 
   test('that was not seen from its first byte has no other end', () => {
-    const bench = createBench(100, () => undefined);
-    new Socket(bench.table, CARRIER).open('server', { pair: 'aabb' }, { isSecure: true, lastFlow: 'sent' });
-    bench.table.secured(binding());
+    for (const since of [undefined, CARRIER_TIME + 1]) {
+      const bench = createBench();
+      new Socket(bench.table, CARRIER).open('server', { pair: 'aabb' }, { isSecure: true, lastFlow: 'sent', time: CARRIER_TIME });
+      bench.table.secured(binding({ since }));
+      new Socket(bench.table, SESSION).received(request).sent(response);
+      bench.table.tick(MINUTE_NS);
+      assert.equal(bench.transactions[0]?.connection.pair, '');
+      assert.equal(bench.transactions[0].connection.isFromStart, false);
+    }
+  });
+
+  test('is seen from its first byte when its library was probed before its connection began, whatever was probed since', () => {
+    const bench = createBench();
+    new Socket(bench.table, CARRIER).open('server', { pair: 'aabb' }, { isSecure: true, time: CARRIER_TIME });
+    bench.table.secured(binding({ since: CARRIER_TIME }));
     new Socket(bench.table, SESSION).received(request).sent(response);
     bench.table.tick(MINUTE_NS);
+    assert.equal(bench.transactions[0]?.connection.pair, 'aabb');
+    assert.equal(bench.transactions[0].connection.isFromStart, true);
+  });
+
+  test('of a connection that has carried another session, of which nothing was told, has no other end', () => {
+    const { bench, session } = setUp();
+    bench.table.secured(binding({ isFirst: false }));
+    session.received(request).sent(response);
+    bench.table.tick(MINUTE_NS);
     assert.equal(bench.transactions[0]?.connection.pair, '');
-    assert.equal(bench.transactions[0].connection.isFromStart, false);
+    assert.equal(bench.transactions[0].connection.isFromStart, true);
   });
 });
 

@@ -1,6 +1,13 @@
 // Plaintext of TLS connections on the real kernel, with real libraries on both ends: N of N, none of the wrong process or connection.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { test, type TestContext } from 'node:test';
+import tls from 'node:tls';
+import { buildGoPeer } from '../traffic/build.ts';
 import { curl } from '../traffic/curl.ts';
 import { startHaproxy } from '../traffic/haproxy.ts';
 import { freePort } from '../traffic/listener.ts';
@@ -20,10 +27,24 @@ import {
 import { planRequests, type Exchange, type Mix } from '../traffic/truth.ts';
 import { compareTruth } from './compare.ts';
 import { assertBooks, assertTruth, kernelTestSkip, startReceiver, type Stopped } from './harness.ts';
+import { type SpanRecord, targetOf } from './spans.ts';
 import { waitFor } from './wait.ts';
 
 const skip = kernelTestSkip();
 const insecure = ['--insecure', '--http1.1'];
+
+/** A folder with a copy of OpenSSL that nobody has seen before: another file. */
+function copyOpenSsl(t: TestContext): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'usm-openssl-'));
+  t.after(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const module = execFileSync('python3', ['-c', 'import _ssl; print(_ssl.__file__)'], { encoding: 'utf8' }).trim();
+  const library = /libssl\S+ => (\S+)/.exec(execFileSync('ldd', [module], { encoding: 'utf8' }))?.[1];
+  assert.ok(library !== undefined, 'Python has no OpenSSL of its own file');
+  copyFileSync(library, path.join(folder, path.basename(library)));
+  return folder;
+}
 
 /** Every span tells that its exchange was encrypted. */
 function assertHttps({ spans }: Stopped): void {
@@ -115,6 +136,82 @@ test('many connections on one thread, of which the TLS objects take the addresse
   }
   assertTruth(await receiver.stop(), truth);
 });
+
+test('every connection is seen from its first byte while the libraries of other programs are probed', { skip }, async (t) => {
+  const server = await startServer(t, 'node', { isSecure: true });
+  const receiver = await startReceiver(t);
+  const stopping = new AbortController();
+  let copies = 0;
+  /** Programs and libraries that nobody has seen before: other files, with TLS that is used. */
+  const others = (async () => {
+    const { certificate, key } = serverCertificate();
+    const env = { TLS_CERTIFICATE: certificate, TLS_KEY: key };
+    for (; !stopping.signal.aborted; copies++) {
+      const folder = copyOpenSsl(t);
+      const program = path.join(folder, 'go-peer');
+      copyFileSync(buildGoPeer(), program);
+      const other = startProgram(t, program, ['server', '127.0.0.1:0'], { env });
+      const { port } = await other.next('listening');
+      await curl(`https://127.0.0.1:${String(port)}/`, { args: insecure, env: { LD_LIBRARY_PATH: folder } });
+      await other.stop();
+    }
+  })();
+  const requests = planRequests(newRun(), 140, 'plain');
+  const truth: Exchange[] = [];
+  const ask = async (): Promise<void> => {
+    for (let request = requests.pop(); request !== undefined; request = requests.pop()) {
+      const { method, target, bodySize } = request;
+      const result = await curl(`https://${server.target}${target}`, { method, bodySize, args: insecure });
+      const party = { pid: server.pid, service: server.service };
+      truth.push(asExpected(request, { ...result }, 'tcp', party, { pid: result.pid, service: 'curl' }));
+    }
+  };
+  await Promise.all([ask(), ask(), ask(), ask()]);
+  stopping.abort();
+  await others;
+  assert.ok(copies >= 5, `${String(copies)} copies`);
+  assertTruth(await receiver.stop(), truth);
+});
+
+test(
+  'a call that began before the library was probed is no beginning: positions would name another exchange',
+  { skip },
+  async (t) => {
+    const receiver = await startReceiver(t);
+    const { certificate, key } = serverCertificate();
+    const env = { TLS_CERTIFICATE: certificate, TLS_KEY: key, LD_LIBRARY_PATH: copyOpenSsl(t) };
+    const script = path.join(import.meta.dirname, '../traffic/python/late_handshake_server.py');
+    const server = startProgram(t, 'python3', [script], { env });
+    const port = Number((await server.next('listening'))['port']);
+    const ofServer = (): SpanRecord[] =>
+      receiver.spans().filter(({ kind, resource }) => kind === 'SERVER' && resource['process.pid'] === server.pid);
+    const socket = net.connect(port, '127.0.0.1');
+    t.after(() => socket.destroy());
+    const thread = Number((await server.next('reading'))['thread']);
+    await waitFor('the server to read', () => readFileSync(`/proc/${thread}/wchan`, 'utf8').includes('wait'));
+    // Another connection makes the library known. The first one has not said anything yet.
+    await waitFor('the probes', async () => {
+      await curl(`https://127.0.0.1:${port}/201`, { args: insecure });
+      return ofServer().length > 0;
+    });
+    const secure = tls.connect({ socket, rejectUnauthorized: false });
+    for (const status of [404, 202, 203]) {
+      // Of one size: the beginning of one could be taken for that of another.
+      secure.write(`GET /${status} HTTP/1.1\r\nHost: late\r\n\r\n`);
+      const [answer] = (await once(secure, 'data')) as [Buffer];
+      assert.match(answer.toString(), new RegExp(`^HTTP/1.1 ${status} `));
+    }
+    await waitFor('what follows', () => ofServer().some((span) => targetOf(span) === '/203'));
+    const stopped = await receiver.stop();
+    assertBooks(stopped);
+    for (const { traceId, attributes } of ofServer()) {
+      const ends = stopped.spans.filter((span) => span.traceId === traceId);
+      const told = ends.map((span) => [targetOf(span), span.attributes['http.response.status_code']]);
+      const status = Number(attributes['http.response.status_code']);
+      assert.deepEqual(told, Array(ends.length).fill([`/${status}`, status]));
+    }
+  },
+);
 
 test('each worker of a Node.js cluster has its own exchanges', { skip }, async (t) => {
   const port = await freePort();

@@ -237,15 +237,34 @@ describe('a connection', () => {
 
   test('is told of a TLS session that is bound to it', () => {
     const { writer, take, heard } = setUp();
-    writer.secure({ session: FIRST_SESSION + 7, cookie: 77, library: tlsLibrary.go, evidence: tlsEvidence.descriptor });
+    const since = { sinceNs: Number(origin) + 5000, isAgain: true };
+    writer.secure({ session: FIRST_SESSION + 7, cookie: 77, library: tlsLibrary.go, evidence: tlsEvidence.descriptor, ...since });
     writer.secure({ session: FIRST_SESSION + 8, cookie: 0, library: tlsLibrary.openssl, evidence: tlsEvidence.contradiction });
     take();
     const process = { pid: PID, startTime: START_TIME };
     assert.deepEqual(
       heard.bindings.map(({ time, ...binding }) => ({ ...binding, hasTime: time >= 0 })),
       [
-        { session: FIRST_SESSION + 7, carrier: 77, process, library: 'go', evidence: 'descriptor', hasTime: true },
-        { session: FIRST_SESSION + 8, carrier: 0, process, library: 'openssl', evidence: 'contradiction', hasTime: true },
+        {
+          session: FIRST_SESSION + 7,
+          carrier: 77,
+          process,
+          library: 'go',
+          evidence: 'descriptor',
+          since: 5000,
+          isFirst: false,
+          hasTime: true,
+        },
+        {
+          session: FIRST_SESSION + 8,
+          carrier: 0,
+          process,
+          library: 'openssl',
+          evidence: 'contradiction',
+          since: undefined,
+          isFirst: true,
+          hasTime: true,
+        },
       ],
     );
   });

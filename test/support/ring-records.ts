@@ -15,6 +15,7 @@ import {
   processEvent,
   processExitEvent,
   secureEvent,
+  secureFlag,
   openFlag,
   vitalsEvent,
   walkEvent,
@@ -81,6 +82,9 @@ export interface SecureRecord extends ByProcess {
   readonly library: number;
   /** enum tls_evidence */
   readonly evidence: number;
+  /** CLOCK_MONOTONIC; without it, 0. */
+  readonly sinceNs?: number;
+  readonly isAgain?: boolean;
 }
 
 export interface EndRecord extends ByProcess {
@@ -216,10 +220,11 @@ export class RecordWriter {
   }
 
   secure(record: SecureRecord): void {
-    const at = this.#begin(eventKind.secure, 0, secureEvent.sizeOf, record);
+    const at = this.#begin(eventKind.secure, record.isAgain === true ? secureFlag.again : 0, secureEvent.sizeOf, record);
     this.#u64(at + secureEvent.session, record.session);
     this.#u64(at + secureEvent.cookie, record.cookie);
     this.#process(at + secureEvent.tgid, at + secureEvent.startTime, record);
+    this.#u64(at + secureEvent.since, record.sinceNs ?? 0);
     this.bytes[at + secureEvent.library] = record.library;
     this.bytes[at + secureEvent.evidence] = record.evidence;
   }

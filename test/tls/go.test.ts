@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { type ElfFile, type ReadAt, readElf } from '../../otel-thread-context/reader/index.ts';
-import { goTarget } from '../../receiver/kernel/layout.ts';
+import { tlsTarget } from '../../receiver/kernel/layout.ts';
 import { examineGo } from '../../receiver/tls/go.ts';
 import type { Finding, Probes } from '../../receiver/tls/probes.ts';
 import { disassemble } from './objdump.ts';
@@ -131,11 +131,11 @@ test('the target names both sites and net.(*TCPConn).Close, as in the file', { s
   assert.ok(elf.kind === 'elf' && probes.target !== undefined);
   const view = new DataView(probes.target.buffer);
   const [reads, writes] = probes.sites;
-  assert.equal(Number(view.getBigUint64(goTarget.readSite, true)), addressOf(elf, reads?.offset ?? 0));
-  assert.equal(Number(view.getBigUint64(goTarget.writeSite, true)), addressOf(elf, writes?.offset ?? 0));
+  assert.equal(Number(view.getBigUint64(tlsTarget.readSite, true)), addressOf(elf, reads?.offset ?? 0));
+  assert.equal(Number(view.getBigUint64(tlsTarget.writeSite, true)), addressOf(elf, writes?.offset ?? 0));
   const symbols = execFileSync('nm', [binary], { encoding: 'utf8', maxBuffer: 1 << 28 });
   const close = /^([0-9a-f]+) T net\.\(\*TCPConn\)\.Close$/m.exec(symbols)?.[1] ?? '';
-  assert.equal(Number(view.getBigUint64(goTarget.tcpClose, true)), parseInt(close, 16));
+  assert.equal(Number(view.getBigUint64(tlsTarget.tcpClose, true)), parseInt(close, 16));
 });
 
 test('a program that is built without optimisation is refused, and it says why', { skip }, () => {

@@ -76,7 +76,8 @@ function openSearch(): Search {
           },
         };
       },
-      setTarget: () => undefined,
+      activateTarget: () => undefined,
+      clearTarget: () => undefined,
     },
     maxTargets: 64,
     now: () => (performance.now() - begun) * 1e6,
