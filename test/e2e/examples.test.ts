@@ -9,7 +9,16 @@ import { freePort } from '../traffic/listener.ts';
 import { kernelTestSkip, repository } from './harness.ts';
 
 const skip = kernelTestSkip();
-const ports = ['OTLP_PORT', 'PAGE_PORT', 'JAEGER_PORT', 'QUERY_PORT', 'QUERY_GRPC_PORT', 'DEMO_PORT'];
+const ports = [
+  'OTLP_PORT',
+  'PAGE_PORT',
+  'JAEGER_PORT',
+  'QUERY_PORT',
+  'QUERY_GRPC_PORT',
+  'DEMO_PORT',
+  'FIRST_PORT',
+  'SECOND_PORT',
+];
 const examples = path.join(repository, 'examples');
 
 for (const name of readdirSync(examples)) {

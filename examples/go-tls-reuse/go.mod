@@ -1,0 +1,3 @@
+module go-tls-reuse
+
+go 1.21
