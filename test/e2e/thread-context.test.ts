@@ -1,44 +1,13 @@
 // Transactions join the spans that applications publish for their threads (OTEP 4947): each exactly its own, whatever else the threads do, however the
 // variable is linked, and also when the application begins to publish late. Whoever publishes nothing is as ever.
 import assert from 'node:assert/strict';
-import { test, type TestContext } from 'node:test';
-import { buildContextPeer } from '../traffic/build.ts';
-import { startProgram, type Program } from '../traffic/program.ts';
+import { test } from 'node:test';
+import { faultOf, FIRST, numberOf, startPeers, type Mode, type Pair, type Peers } from './context-peers.ts';
 import { assertBooks, kernelTestSkip, startReceiver, type Receiver, type Stopped } from './harness.ts';
-import { targetOf, type SpanRecord } from './spans.ts';
+import type { SpanRecord } from './spans.ts';
 import { waitFor } from './wait.ts';
 
 const skip = kernelTestSkip();
-
-type Linkage = Parameters<typeof buildContextPeer>[0];
-type Mode = 'both' | 'client' | 'server' | 'none' | 'sdk' | 'carry' | 'linger' | 'mixed';
-
-interface Peers {
-  readonly server: Program;
-  readonly client: Program;
-  /** Requests `first` … `first + count - 1`. */
-  run(mode: Mode, first: number, count: number, threads: number): Promise<void>;
-}
-
-async function startPeers(t: TestContext, linkage: Linkage, ...serverArgs: string[]): Promise<Peers> {
-  const file = buildContextPeer(linkage);
-  const server = startProgram(t, file, ['serve', ...serverArgs]);
-  t.after(() => server.stop());
-  const { port } = await server.next('ready');
-  const client = startProgram(t, file, ['call', String(port)]);
-  t.after(() => client.stop());
-  await client.next('ready');
-  return {
-    server,
-    client,
-    async run(mode, first, count, threads) {
-      client.send(`run ${first} ${count} ${threads} ${mode}`);
-      assert.equal((await client.next('done'))['failed'], 0);
-    },
-  };
-}
-
-const FIRST = 1_000_000;
 
 /** Requests until both processes, or only the client, have been found to publish; their numbers are below FIRST. */
 async function untilLocated(
@@ -59,18 +28,12 @@ async function untilLocated(
   );
 }
 
-interface Pair {
-  client: SpanRecord | undefined;
-  server: SpanRecord | undefined;
-}
-
 /** By the request's number, those from FIRST on; a span that comes twice is an error. */
 function pairsOf(spans: readonly SpanRecord[]): Map<number, Pair> {
   const pairs = new Map<number, Pair>();
   for (const span of spans) {
-    // Others on this host may speak HTTP, too.
-    const number = Number(/^\/c\?id=(\d+)&mode=/.exec(targetOf(span))?.[1] ?? 0);
-    if (number < FIRST) continue;
+    const number = numberOf(span);
+    if (number === undefined) continue;
     const pair = pairs.get(number) ?? { client: undefined, server: undefined };
     const role = span.kind === 'CLIENT' ? 'client' : 'server';
     assert.equal(pair[role], undefined, `two ${role} spans of ${number}`);
@@ -78,42 +41,6 @@ function pairsOf(spans: readonly SpanRecord[]): Map<number, Pair> {
     pairs.set(number, pair);
   }
   return pairs;
-}
-
-const traceIdOf = (tag: string, number: number): string => tag.repeat(8) + number.toString(16).padStart(16, '0');
-const spanIdOf = (tag: string, number: number): string => tag + number.toString(16).padStart(14, '0');
-const sourceOf = (span: SpanRecord): unknown => span.attributes['usm.correlation.source'];
-
-/** What is wrong with the pair, for a mode; undefined: nothing. */
-function faultOf(mode: Mode, number: number, { client, server }: Pair): string | undefined {
-  const published = (span: SpanRecord | undefined, tag: string): boolean =>
-    span?.traceId === traceIdOf(tag, number) &&
-    span.parentSpanId === spanIdOf(tag, number) &&
-    sourceOf(span) === 'thread_context';
-  const isJoined = client !== undefined && server?.parentSpanId === client.spanId && server.traceId === client.traceId;
-  const isRoot = client?.parentSpanId === '' && sourceOf(client) === 'none';
-  switch (mode) {
-    case 'both':
-      return published(client, 'c1') && published(server, '5e') ? undefined : 'not below their own';
-    case 'client':
-      return published(client, 'c1') && isJoined
-        ? undefined
-        : 'the server is not below the client, or the client not below its own';
-    case 'server':
-    case 'linger':
-      return isRoot && published(server, '5e') ? undefined : 'the client is no root, or the server not below its own';
-    case 'none':
-      return isRoot && isJoined ? undefined : 'not one trace of their own';
-    case 'sdk':
-      return client === undefined && server === undefined ? undefined : 'spans that an SDK has made already';
-    case 'mixed':
-      return faultOf((number - FIRST) % 2 === 0 ? 'linger' : 'none', number, { client, server });
-    case 'carry': {
-      const isConfirmed = server?.attributes['usm.correlation.confidence'] === 'confirmed';
-      const isBelow = server?.traceId === traceIdOf('c1', number) && server.parentSpanId === spanIdOf('c2', number);
-      return client === undefined && isConfirmed && isBelow ? undefined : 'not confirmed below the traceparent';
-    }
-  }
 }
 
 interface Planned {
