@@ -172,6 +172,8 @@ export interface ConversationSink {
 
 export type ConversationEvent =
   | 'response_without_request'
+  /** A server promises an answer to nothing (HTTP/2). */
+  | 'pushed_response'
   | 'resynchronised'
   | 'invalid_traceparent'
   | 'invalid_tracestate'

@@ -1,0 +1,133 @@
+// Cost of one stream through an HTTP/2 conversation with warm tables: real bytes of Node.js's client and server, ten streams at a time, each a GET of
+// another path with eight fields, and a response of seven fields and 200 bytes. And what an idle connection holds.
+// node --expose-gc test/bench/http2-parse.bench.ts [streams] [rounds] prints nanoseconds per stream, one line per round, and the median.
+import http2 from 'node:http2';
+import type { ConnectionInfo } from '../../receiver/model/connection.ts';
+import type { Conversation, ConversationSink } from '../../receiver/model/protocol.ts';
+import { createHttp2 } from '../../receiver/protocols/http2/protocol.ts';
+import { tap } from '../protocols/http2/recording.ts';
+
+const streams = Number(process.argv[2] ?? 1_000_000);
+const rounds = Number(process.argv[3] ?? 7);
+const connections = 16;
+const recorded = 5000;
+const together = 10;
+
+let transactions = 0;
+const nothing = (): void => undefined;
+const sink: ConversationSink = {
+  transaction: () => {
+    transactions++;
+  },
+  requested: nothing,
+  seen: nothing,
+  dropped: nothing,
+  parsed: nothing,
+  skipped: nothing,
+  lost: nothing,
+  count: nothing,
+  stepOver: nothing,
+  stepOverChunks: nothing,
+  giveUp: (reason) => {
+    throw new Error(reason);
+  },
+};
+
+const info: ConnectionInfo = {
+  id: 1,
+  transport: 'tcp',
+  ipVersion: 4,
+  role: 'server',
+  roleEvidence: 'tcp_state',
+  local: { address: '127.0.0.1', port: 80 },
+  peer: { address: '127.0.0.1', port: 40000 },
+  networkNamespace: 1,
+  pair: '',
+  isFromStart: true,
+  openedBy: { pid: 1, startTime: 1 },
+};
+
+const server = http2.createServer({ settings: { maxConcurrentStreams: 100 } });
+server.on('stream', (stream) => {
+  stream.respond({
+    ':status': 200,
+    server: 'nginx/1.27.0',
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': '200',
+    'cache-control': 'no-store',
+    vary: 'accept-encoding',
+  });
+  stream.end(Buffer.alloc(200, 0x78));
+});
+const chunks = await tap(server, {}, async (client) => {
+  let started = 0;
+  const one = async (): Promise<void> => {
+    while (started < recorded) {
+      const stream = client.request({
+        ':path': `/api/items/${String(10_000 + started++)}?expand=all`,
+        ':authority': 'shop.example.test:8080',
+        'user-agent': 'Mozilla/5.0 (X11; Linux x86_64)',
+        accept: 'application/json, text/plain, */*',
+        'accept-language': 'en-GB,en;q=0.5',
+        cookie: 'session=0123456789abcdef0123456789abcdef',
+      });
+      stream.resume();
+      await new Promise((resolve) => stream.on('close', resolve));
+    }
+  };
+  await Promise.all(Array.from({ length: together }, one));
+});
+
+/** One connection's bytes from the chunk `first` up to `last`. */
+function play(conversation: Conversation, first: number, last: number, position: { request: number; response: number }): void {
+  for (let i = first; i < last; i++) {
+    const { side, bytes } = chunks[i] as (typeof chunks)[number];
+    const other = position[side === 'request' ? 'response' : 'request'];
+    conversation.data(side, bytes, 0, bytes.length, position[side], true, other, i, info.openedBy);
+    position[side] += bytes.length;
+  }
+}
+
+const figures: number[] = [];
+for (let round = 0; round < rounds; round++) {
+  const protocol = createHttp2();
+  const before = transactions;
+  const start = process.hrtime.bigint();
+  while (transactions - before < streams) {
+    // Several connections in turn, as a busy server sees them.
+    const open = Array.from({ length: connections }, () => ({
+      conversation: protocol.open(info, 'beginning', sink),
+      position: { request: 0, response: 0 },
+    }));
+    for (let i = 0; i < chunks.length; i++) {
+      for (const { conversation, position } of open) play(conversation, i, i + 1, position);
+    }
+  }
+  const elapsed = Number(process.hrtime.bigint() - start);
+  const each = elapsed / (transactions - before);
+  figures.push(each);
+  console.log(`${each.toFixed(0)} ns per stream`);
+}
+figures.sort((a, b) => a - b);
+const median = figures[figures.length >> 1] as number;
+const least = figures[0] as number;
+console.log(`median ${median.toFixed(0)} ns, least ${least.toFixed(0)} ns: ${Math.round(1e9 / median).toString()} streams/s`);
+
+if (globalThis.gc !== undefined) {
+  const protocol = createHttp2();
+  const idle: Conversation[] = [];
+  const count = 5000;
+  globalThis.gc();
+  const empty = process.memoryUsage();
+  for (let i = 0; i < count; i++) {
+    const conversation = protocol.open(info, 'beginning', sink);
+    // Of the first hundreds of streams: the tables are full. The end is not among them.
+    play(conversation, 0, Math.min(200, chunks.length - 10), { request: 0, response: 0 });
+    conversation.settle?.(10e9);
+    idle.push(conversation);
+  }
+  globalThis.gc();
+  const full = process.memoryUsage();
+  const bytes = full.heapUsed + full.external - empty.heapUsed - empty.external;
+  console.log(`${(bytes / idle.length / 1024).toFixed(1)} KiB per idle connection`);
+}
