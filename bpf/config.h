@@ -24,6 +24,13 @@
 #define MAX_CHUNK_LINE 96
 #define MAX_CHUNK_DIGITS 13
 
+/* Frames, pieces of frames and vectors that one I/O may hold: then its direction is followed no more. */
+#define MAX_FRAME_STEPS 8192
+/* A frame other than DATA that is longer is none. */
+#define MAX_FRAME_SIZE (64 * 1024)
+/* Read at once, in the hope that the frame ends therein. */
+#define FRAME_PEEK 256
+
 /* I/O of at least this size is looked at for chunks that need not be copied. A power of two for the head. */
 #define MIN_GUESS_SIZE 4096
 #define MAX_GUESSED_HEAD 4096

@@ -41,7 +41,7 @@ static __always_inline u32 walk_flag(u32 direction)
 
 static __noinline void emit_walk(struct conn *conn, u32 direction, u64 end, u64 time)
 {
-	struct walk *walk = &conn->walk[direction & 1];
+	struct walk *walk = &conn->framing[direction & 1].walk;
 	struct walk_event event = {
 		.cookie = conn->cookie,
 		.position = walk->start,
@@ -67,8 +67,8 @@ static __always_inline void stop_walk(struct conn *conn, u32 direction, u64 time
 	__sync_fetch_and_and(&conn->flags, ~walk_flag(direction));
 	/* A chunk-size line of which only a part came is left out: the bytes are a hole. */
 	end = conn->flow[direction].position;
-	if (conn->walk[direction].next < end)
-		end = conn->walk[direction].next;
+	if (conn->framing[direction].walk.next < end)
+		end = conn->framing[direction].walk.next;
 	emit_walk(conn, direction, end, time);
 }
 

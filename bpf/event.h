@@ -41,6 +41,12 @@ enum io_flag {
 	IO_MISSING_SHIFT = 5,
 };
 
+/* io_event.framing; 0: plain bytes. */
+enum framing_flag {
+	FRAMING_FRAMES = 1, /* the kernel follows the frames: payload of DATA is not among the bytes */
+	FRAMING_IN_DATA = 2, /* the frame under way at `position` is DATA */
+};
+
 /* event_header.flags of a connection_event. */
 enum open_flag {
 	OPEN_SECURE = 1, /* it carries TLS: plaintext comes from sessions, if at all */
@@ -147,7 +153,11 @@ struct event_header {
 	__u8 flags; /* by kind */
 };
 
-/* Bytes [position, position + size) moved; the first `captured` of them follow. */
+/*
+ * Bytes [position, position + size) moved; the first `captured` of them follow.
+ * Where HTTP/2 frames are followed (frames.h), the first `captured` of those
+ * that are no payload of DATA frames.
+ */
 struct io_event {
 	struct event_header header;
 	__u64 cookie;
@@ -158,6 +168,10 @@ struct io_event {
 	__u32 tid;
 	__u32 size;
 	__u32 captured;
+	/* From `position` to the next frame header: 0, a frame begins there; 0xffffffff, in a header of which more is
+	 * to come than this record has. Before it is the rest of a frame, which is told here unless it is DATA. */
+	__u32 to_frame;
+	__u32 framing; /* framing_flag */
 };
 
 /* First I/O of a connection that passed the filters. */
@@ -411,7 +425,7 @@ enum counter {
 };
 
 _Static_assert(sizeof(struct event_header) == 16, "event_header");
-_Static_assert(sizeof(struct io_event) == 64, "io_event");
+_Static_assert(sizeof(struct io_event) == 72, "io_event");
 _Static_assert(sizeof(struct connection_event) == 336, "connection_event");
 _Static_assert(sizeof(struct end_event) == 64, "end_event");
 _Static_assert(sizeof(struct walk_event) == 56, "walk_event");

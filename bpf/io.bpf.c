@@ -7,6 +7,7 @@
 #include "kernel.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
+#include "frames.h"
 #include "meeting.h"
 #include "overload.h"
 #include "tls_binding.h"
@@ -91,10 +92,10 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 	struct wishes wishes;
 	struct flow *flow, *other;
 	struct conn *conn;
-	u64 start, end, from, time, other_position;
+	u64 start, end, time, other_position;
 	u32 size = result;
 	u8 flags = direction == SENT ? IO_SENT : 0;
-	bool is_turn;
+	bool is_framed, is_turn;
 
 	if (likely(is_tcp(sk)))
 		tcp = as_tcp_sock(sk);
@@ -148,14 +149,26 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 		__sync_fetch_and_or(&conn->flags, CONN_IGNORED);
 		return 0;
 	}
+	find_buffers(&buffers, task, result, direction == SENT);
+	if (unlikely(direction == RECEIVED && (msg_flags & MSG_TRUNC)))
+		buffers.missing = MISSING_NOT_IN_MEMORY;
+	moved.conn = conn;
+	moved.task = task;
+	moved.time = time;
+	moved.other_position = other_position;
+	moved.start = start;
+	moved.end = end;
+	moved.flags = flags;
+	is_framed = unlikely(may_have_frames(conn, direction, start)) && has_frames(conn, &buffers, start, size, flags);
+
 	if (unlikely(conn->flags & CONN_SHED)) {
 		if (is_left_out(sk, conn)) {
 			leave_out(conn, size);
-			return 0;
+			goto untold;
 		}
 		if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_size / 2) {
 			count(COUNTER_LOST_BYTES, size);
-			return 0;
+			goto untold;
 		}
 	}
 	is_turn = conn->last_flow != direction + 1;
@@ -165,27 +178,21 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 		flow->limit = start + WINDOW_SIZE;
 		if (unlikely(shed_share) && is_request(conn, direction) && is_left_out(sk, conn)) {
 			leave_out(conn, size);
-			return 0;
+			goto untold;
 		}
 	}
-
-	from = start > wishes.until ? start : wishes.until;
-	if (from > end)
-		return 0;
 	if (direction == RECEIVED && is_turn && has_waited(sk, msg_flags))
-		flags |= IO_BLOCKING;
-	find_buffers(&buffers, task, result, direction == SENT);
-	if (unlikely(direction == RECEIVED && (msg_flags & MSG_TRUNC)))
-		buffers.missing = MISSING_NOT_IN_MEMORY;
-	moved.conn = conn;
-	moved.task = task;
-	moved.time = time;
-	moved.other_position = other_position;
-	moved.start = start;
-	moved.from = from;
-	moved.end = end;
-	moved.flags = flags;
+		moved.flags |= IO_BLOCKING;
+	if (unlikely(is_framed))
+		return tell_frames(&moved, &buffers, wishes.parsed, is_turn ? FRAMES_TURN : 0);
+
+	moved.from = start > wishes.until ? start : wishes.until;
+	if (moved.from > end)
+		return 0;
 	return tell_io(&moved, &buffers, &wishes, direction, is_turn);
+
+untold:
+	return is_framed ? tell_frames(&moved, &buffers, 0, FRAMES_UNTOLD) : 0;
 }
 
 SEC("tp_btf/sock_send_length")

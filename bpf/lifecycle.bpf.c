@@ -47,6 +47,8 @@ static __always_inline void established(struct sock *sk, struct tcp_sock *tcp, u
 		return;
 	}
 	conn->cookie = bpf_get_socket_cookie(sk);
+	/* The socket may have had another connection before. */
+	conn->flags &= ~(CONN_FRAMES_RECEIVED | CONN_FRAMES_SENT);
 	conn->flags |= CONN_FROM_START;
 }
 

@@ -82,6 +82,7 @@ struct wire_types {
 	enum claim_state claim;
 	enum event_kind kind;
 	enum io_flag flag;
+	enum framing_flag framing;
 	enum open_flag open;
 	enum secure_flag secured;
 	enum missing_reason missing;

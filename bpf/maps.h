@@ -22,6 +22,27 @@ struct walk {
 	u8 line[MAX_CHUNK_LINE];
 };
 
+#define FRAME_HEADER 9
+#define FRAME_PREFACE 24
+
+/* HTTP/2 frames that the kernel follows. */
+struct frames {
+	u64 position; /* up to here */
+	u64 next; /* next frame header */
+	u64 parsed; /* user space had followed up to here … */
+	u64 copied; /* … and since then, so many bytes were copied */
+	u32 header_fill; /* bytes of the next frame header that came with the last I/O … */
+	u8 is_data; /* the frame under way is DATA */
+	u8 pad[3];
+	u8 header[FRAME_HEADER + 7]; /* … and these are they */
+};
+
+/* What is known of one direction beyond its bytes: it has chunks, or frames, or neither. */
+union framing {
+	struct walk walk;
+	struct frames frames;
+};
+
 enum direction {
 	RECEIVED = 0,
 	SENT = 1,
@@ -36,6 +57,8 @@ enum conn_flag {
 	CONN_WALK_SENT = 32,
 	CONN_TLS = 128, /* it carries TLS: only who speaks, and when it ends, is of interest (tls_binding.h) */
 	CONN_CONTESTED = 256, /* of a TLS session: the evidence contradicts itself, it stays unbound */
+	CONN_FRAMES_RECEIVED = 512, /* the frames of this direction are followed (frames.h) */
+	CONN_FRAMES_SENT = 1024,
 	CONN_LEFT_OUT = 64, /* shed for the share (overload.h), whatever it was shed for before */
 };
 
@@ -63,14 +86,14 @@ struct conn {
 	u8 last_flow; /* 1 + direction of the last I/O, 0: none yet */
 	u32 contextless; /* generation of the places at which the process had none */
 	struct flow flow[2];
-	struct walk walk[2];
+	union framing framing[2];
 	/* The TLS session that has proven to be its own: tls_key. */
 	u64 tls_object;
 	u32 tls_tgid;
 	u32 pad;
 };
 
-_Static_assert(__builtin_offsetof(struct conn, walk) <= 56 + 64, "two cache lines");
+_Static_assert(__builtin_offsetof(struct conn, framing) <= 56 + 64, "two cache lines");
 
 /* The kernel's own figures of a TCP connection. */
 struct figures {
@@ -154,6 +177,33 @@ struct walker {
 	u8 line[2 * MAX_CHUNK_LINE];
 };
 
+/* Frames being followed through one I/O. */
+struct framer {
+	u64 at; /* position of the next byte */
+	u64 next; /* … of the next frame header */
+	u64 end; /* … of the end of the I/O */
+	u64 record; /* … of the record being composed */
+	u64 vector_at; /* … of the vector at hand, … */
+	u64 vector_end;
+	u64 address; /* … and where it is */
+	u64 vectors;
+	u64 copied; /* since user space was heard of */
+	u64 lost; /* bytes in records that the ring refused */
+	u32 vector_count;
+	u32 vector; /* index of the next */
+	u32 fill; /* bytes in the record so far */
+	u32 header_fill; /* bytes of the frame header at `next` that are in `header` */
+	u8 is_data; /* the frame under way is DATA */
+	u8 is_cut; /* the record begins within a frame header */
+	u8 is_untold; /* there are no records */
+	u8 is_silent; /* nothing more is copied */
+	u8 is_lost; /* where the next frame begins is not known */
+	u8 is_unreadable; /* the I/O is in no memory that we could name */
+	u8 missing; /* missing_reason */
+	u8 wake;
+	u8 header[64];
+};
+
 /*
  * Room to compose one record in; vectors are gathered here. The data is twice
  * a segment long: an offset below it plus a piece of it is in bounds.
@@ -164,6 +214,7 @@ struct scratch {
 	/* Here and not on the stack: the verifier need not follow their values. */
 	struct capture capture;
 	struct walker walker;
+	struct framer framer;
 	struct describing describing;
 	union {
 		struct {

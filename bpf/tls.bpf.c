@@ -3,6 +3,7 @@
 #define PREEMPTIBLE
 #include "kernel.h"
 #include <bpf/bpf_helpers.h>
+#include "frames.h"
 #include "tls.h"
 #include "transfer.h"
 
@@ -13,7 +14,7 @@ static __always_inline int tell_plaintext(struct conn *conn, u32 direction, u64 
 	struct buffers buffers = { .address = address };
 	struct moved moved = { .conn = conn, .task = task };
 	struct wishes wishes;
-	bool is_turn = conn->last_flow != direction + 1;
+	bool is_framed, is_turn = conn->last_flow != direction + 1;
 	u64 start = __sync_fetch_and_add(&flow->position, size);
 
 	read_wishes(conn->cookie, direction, &wishes);
@@ -21,23 +22,26 @@ static __always_inline int tell_plaintext(struct conn *conn, u32 direction, u64 
 		__sync_fetch_and_or(&conn->flags, CONN_IGNORED);
 		return 0;
 	}
+	moved.time = time ? time : bpf_ktime_get_ns();
+	moved.start = start;
+	moved.end = start + size;
+	moved.other_position = conn->flow[!direction].position;
+	moved.flags = direction == SENT ? IO_SENT : 0;
+	is_framed = may_have_frames(conn, direction, start) && has_frames(conn, &buffers, start, size, moved.flags);
 	if (unlikely(conn->flags & CONN_SHED) && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_size / 2) {
 		count(COUNTER_LOST_BYTES, size);
-		return 0;
+		return is_framed ? tell_frames(&moved, &buffers, 0, FRAMES_UNTOLD) : 0;
 	}
-	moved.time = time ? time : bpf_ktime_get_ns();
 	if (is_turn) {
 		stop_walk(conn, !direction, moved.time);
 		conn->last_flow = direction + 1;
 		flow->limit = start + WINDOW_SIZE;
 	}
-	moved.start = start;
-	moved.end = start + size;
+	if (is_framed)
+		return tell_frames(&moved, &buffers, wishes.parsed, is_turn ? FRAMES_TURN : 0);
 	moved.from = start > wishes.until ? start : wishes.until;
 	if (moved.from > moved.end)
 		return 0;
-	moved.other_position = conn->flow[!direction].position;
-	moved.flags = direction == SENT ? IO_SENT : 0;
 	return tell_io(&moved, &buffers, &wishes, direction, is_turn);
 }
 

@@ -131,7 +131,7 @@ static __always_inline int made_record(struct pt_regs *ctx)
 	maker.what = frame->what;
 	key.tgid = record.tgid = task->tgid;
 	session = bpf_map_lookup_elem(&tls_sessions, &key);
-	if (session && (session->carrier || session->conn.flags))
+	if (session && (session->carrier || session->conn.flags & (CONN_IGNORED | CONN_CONTESTED)))
 		return 0;
 	if (bpf_probe_read_user(record.words, sizeof(record.words), (void *)argument2(ctx)) ||
 	    !is_tls_record((u8 *)record.words))

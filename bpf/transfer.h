@@ -34,6 +34,8 @@ static __always_inline void fill_io(struct io_event *event, const struct moved *
 	event->start_time = moved->conn->start_time;
 	event->tgid = task->tgid;
 	event->tid = task->pid;
+	event->to_frame = 0;
+	event->framing = 0;
 }
 
 /*
@@ -243,7 +245,7 @@ static __noinline int send_walked(struct moved *moved, struct buffers *buffers, 
 	moved->end = end;
 	moved->flags &= ~(IO_START | IO_RESUMED);
 	if (walked < moved->start) {
-		send_kept(moved, &conn->walk[direction]);
+		send_kept(moved, &conn->framing[direction].walk);
 		moved->from = moved->start;
 	}
 	return send(moved, buffers, limit, false);
@@ -268,7 +270,7 @@ static __always_inline int tell_io(struct moved *moved, struct buffers *buffers,
 				   u32 direction, bool is_turn)
 {
 	struct conn *conn = moved->conn;
-	struct walk *walk = &conn->walk[direction];
+	struct walk *walk = &conn->framing[direction].walk;
 	u64 start = moved->start, end = moved->end, walk_from = 0;
 	u64 limit = wishes->parsed + WINDOW_SIZE;
 	u32 size = end - start;

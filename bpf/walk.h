@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The one piece of framing that the kernel knows: from a chunk-size line on,
- * chunk after chunk is stepped over by its size. It ends at the last chunk, at
- * anything that is not plainly a chunk-size line, and when the conversation
- * turns; copying goes on from there (RFC 9112, 7.1).
+ * Chunked framing: from a chunk-size line on, chunk after chunk is stepped over
+ * by its size. It ends at the last chunk, at anything that is not plainly a
+ * chunk-size line, and when the conversation turns; copying goes on from there
+ * (RFC 9112, 7.1).
  *
  * Where it begins is either known to user space, or guessed: a long message
  * with a chunk-size line behind its head, or at the start of a later I/O. A
@@ -137,7 +137,7 @@ struct walk_request {
  */
 static __always_inline u64 walk_io(struct conn *conn, const struct buffers *buffers, const struct walk_request *request)
 {
-	struct walk *walk = &conn->walk[request->direction];
+	struct walk *walk = &conn->framing[request->direction].walk;
 	bool is_new = !(conn->flags & walk_flag(request->direction));
 	struct scratch *scratch = get_scratch();
 	struct walker *walker;

@@ -309,7 +309,17 @@ export class Connection implements ConversationSink {
       this.#context.books.bytesSkipped(event.size);
       return;
     }
+    if (event.isFramed) this.#deliverFrames(event, side, conversation);
+    else this.#deliverBytes(event, side, conversation);
+    if (event.captured > 0 && end - flow.windowStart > this.#context.windowSize / 4) {
+      flow.windowStart = end;
+      this.#context.controls.parsed(this.#info.id, event.isSent, end);
+    }
+  }
+
+  #deliverBytes(event: IoEvent, side: Side, conversation: Conversation): void {
     const dataEnd = event.position + event.captured;
+    const end = event.position + event.size;
     if (event.captured > 0) {
       const { bytes, from, otherPosition } = event;
       const to = from + event.captured;
@@ -317,10 +327,15 @@ export class Connection implements ConversationSink {
       conversation.data(side, bytes, from, to, event.position, event.isIoStart, otherPosition, event.time, event.process);
     }
     if (end > dataEnd) conversation.missing(side, dataEnd, end, event.missing ?? 'unseen_io', event.time, event.process);
-    if (event.captured > 0 && end - flow.windowStart > this.#context.windowSize / 4) {
-      flow.windowStart = end;
-      this.#context.controls.parsed(this.#info.id, event.isSent, end);
-    }
+  }
+
+  #deliverFrames(event: IoEvent, side: Side, conversation: Conversation): void {
+    const { bytes, from, position, otherPosition, toFrame, isInData, isIoStart, time, process } = event;
+    const to = from + event.captured;
+    const end = position + event.size;
+    const reason = event.missing ?? 'unseen_io';
+    if (event.context !== undefined) conversation.threadContext(side, event.context);
+    conversation.framed(side, bytes, from, to, position, end, toFrame, isInData, isIoStart, otherPosition, reason, time, process);
   }
 
   #walk(event: WalkEvent, flow: Flow): void {

@@ -16,6 +16,7 @@ import {
   endCause,
   endEvent,
   execEvent,
+  framingFlag,
   eventHeader,
   eventKind,
   ioEvent,
@@ -135,6 +136,9 @@ export class Decoder {
       size: 0,
       captured: 0,
       missing: undefined,
+      isFramed: false,
+      toFrame: 0,
+      isInData: false,
       bytes,
       from: 0,
       context: undefined,
@@ -272,6 +276,10 @@ export class Decoder {
     io.size = this.#u32(at + ioEvent.size);
     io.captured = this.#u32(at + ioEvent.captured);
     io.missing = LOSS_REASONS[flags >> ioFlag.missingShift];
+    const framing = this.#u32(at + ioEvent.framing);
+    io.isFramed = (framing & framingFlag.frames) !== 0;
+    io.isInData = (framing & framingFlag.inData) !== 0;
+    io.toFrame = this.#u32(at + ioEvent.toFrame);
     io.from = at + ioEvent.sizeOf;
     io.context = this.#contexts.of(io, this.#u16(at + eventHeader.cpu));
     if (io.captured > length - ioEvent.sizeOf || io.captured > io.size) this.#handler.malformed();

@@ -33,6 +33,11 @@ export const ioFlag = {
   missingShift: 5,
 } as const;
 
+export const framingFlag = {
+  frames: 1,
+  inData: 2,
+} as const;
+
 export const openFlag = {
   secure: 1,
 } as const;
@@ -133,7 +138,7 @@ export const eventHeader = {
 } as const;
 
 export const ioEvent = {
-  sizeOf: 64,
+  sizeOf: 72,
   header: 0,
   cookie: 16,
   position: 24,
@@ -143,6 +148,8 @@ export const ioEvent = {
   tid: 52,
   size: 56,
   captured: 60,
+  toFrame: 64,
+  framing: 68,
 } as const;
 
 export const connectionEvent = {

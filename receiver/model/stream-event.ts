@@ -28,11 +28,20 @@ export interface IoEvent {
   captured: number;
   /** Why the rest of `size` was not copied. */
   missing: LossReason | undefined;
+  /** The kernel follows the HTTP/2 frames of this direction: payload of DATA frames moved, too, but is not among the bytes. */
+  isFramed: boolean;
+  /** Bytes from `position` to the next frame header, 0 if one begins there; {@link INSIDE_HEADER}. Without meaning if not framed. */
+  toFrame: number;
+  /** The frame under way at `position` is DATA, so that nothing of it is among the bytes. Without meaning if not framed. */
+  isInData: boolean;
   bytes: Uint8Array;
   from: number;
   /** What the thread that moved the bytes had published; `position` lies in its range. */
   context: IoContext | undefined;
 }
+
+/** {@link IoEvent.toFrame} where `position` lies in a frame header of which more is to come: the next one is behind this event. */
+export const INSIDE_HEADER = 0xffff_ffff;
 
 /** A connection at its first observed I/O, with the stream positions before that I/O. */
 export interface OpenEvent {

@@ -63,6 +63,8 @@ export interface IoOptions {
   /** Moved behind the bytes that were copied. */
   readonly uncopied?: number;
   readonly missing?: LossReason;
+  /** The kernel follows frames; what it leaves out is counted as `uncopied`. */
+  readonly framing?: { readonly toFrame: number; readonly isInData: boolean };
 }
 
 export class Socket {
@@ -148,6 +150,9 @@ export class Socket {
       size,
       captured: payload.length,
       missing: options.missing,
+      isFramed: options.framing !== undefined,
+      toFrame: options.framing?.toFrame ?? 0,
+      isInData: options.framing?.isInData ?? false,
       bytes,
       from: 5,
       context: undefined,

@@ -14,6 +14,7 @@ import {
   lastFlow,
   tlsEvidence,
   tlsLibrary,
+  framingFlag,
   missingReason,
   vitalsEvent,
 } from '../../receiver/kernel/layout.ts';
@@ -139,6 +140,9 @@ describe('an I/O', () => {
         size: 100_000,
         captured: 12,
         missing: 'capture_window',
+        isFramed: false,
+        toFrame: 0,
+        isInData: false,
         context: undefined,
         text: 'HTTP/1.1 200',
       },
@@ -157,10 +161,26 @@ describe('an I/O', () => {
         size: 1,
         captured: 1,
         missing: undefined,
+        isFramed: false,
+        toFrame: 0,
+        isInData: false,
         context: undefined,
         text: 'x',
       },
     ]);
+  });
+
+  test('of a direction whose frames are followed says where it stands in them', () => {
+    const { writer, take, heard } = setUp();
+    const payload = Buffer.from('head');
+    for (const framing of [framingFlag.frames, framingFlag.frames | framingFlag.inData]) {
+      writer.io({ cookie: 1, isSent: true, position: 24, payload, size: 1000, framing, toFrame: 0xffff_fff0 });
+    }
+    take();
+    assert.deepEqual(
+      heard.ios.map(({ isFramed, isInData, toFrame, text, size }) => ({ isFramed, isInData, toFrame, text, size })),
+      [false, true].map((isInData) => ({ isFramed: true, isInData, toFrame: 0xffff_fff0, text: 'head', size: 1000 })),
+    );
   });
 
   test('names why bytes are missing', () => {

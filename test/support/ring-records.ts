@@ -47,6 +47,9 @@ export interface IoRecord extends ByProcess {
   readonly flags?: number;
   /** enum missing_reason */
   readonly missing?: number;
+  /** framing_flag */
+  readonly framing?: number;
+  readonly toFrame?: number;
   /** Bytes of earlier records behind the payload. */
   readonly residue?: number;
 }
@@ -189,6 +192,8 @@ export class RecordWriter {
     this.#view.setUint32(at + ioEvent.tid, record.pid ?? PID, true);
     this.#view.setUint32(at + ioEvent.size, record.size ?? payload.length, true);
     this.#view.setUint32(at + ioEvent.captured, record.captured ?? payload.length, true);
+    this.#view.setUint32(at + ioEvent.toFrame, record.toFrame ?? 0, true);
+    this.#view.setUint32(at + ioEvent.framing, record.framing ?? 0, true);
     this.bytes.set(payload, at + ioEvent.sizeOf);
   }
 

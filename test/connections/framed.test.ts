@@ -1,0 +1,166 @@
+// Of a direction whose frames the kernel follows, a conversation is told as such; the rest of a connection is as ever.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Connection } from '../../receiver/connections/connection.ts';
+import { Controls } from '../../receiver/connections/controls.ts';
+import { controlLayout } from '../../receiver/kernel/session.ts';
+import type { Conversation, ConversationSink, Protocol } from '../../receiver/model/protocol.ts';
+import type { IoEvent } from '../../receiver/model/stream-event.ts';
+import { Ledger } from '../../receiver/telemetry/ledger.ts';
+import { createBench, opener, Socket, WINDOW_SIZE } from './socket.ts';
+
+/** Recognises text that begins with "PRI" or "SET", notes what it is told, and takes all of it for parsed. */
+class Recorder implements Protocol {
+  readonly name = 'recorder';
+  readonly heard: unknown[] = [];
+
+  recognise(side: 'request' | 'response', bytes: Uint8Array, from: number, to: number): 'yes' | 'no' {
+    const text = Buffer.from(bytes.subarray(from, to)).toString('latin1');
+    return text.startsWith(side === 'request' ? 'PRI' : 'SET') ? 'yes' : 'no';
+  }
+
+  open(_connection: unknown, _start: unknown, sink: ConversationSink): Conversation {
+    const { heard } = this;
+    const nothing = (): undefined => undefined;
+    return {
+      data: (side, bytes, from, to, position) => {
+        heard.push(['data', side, Buffer.from(bytes.subarray(from, to)).toString('latin1'), position]);
+        sink.parsed(to - from);
+      },
+      framed: (side, bytes, from, to, position, end, toFrame, isInData, isIoStart, otherPosition, reason, time, process) => {
+        const text = Buffer.from(bytes.subarray(from, to)).toString('latin1');
+        heard.push([side, text, position, end, toFrame, isInData, isIoStart, otherPosition, reason, time, process.pid]);
+        sink.parsed(end - position);
+      },
+      missing: (side, position, end, reason) => {
+        heard.push(['missing', side, position, end, reason]);
+        sink.lost(reason, end - position);
+      },
+      threadContext: (side, context) => void heard.push(['context', side, context.position]),
+      unordered: nothing,
+      chunksWalked: nothing,
+      end: nothing,
+      close: nothing,
+      exchangeAt: nothing,
+      openTransactions: () => 0,
+      present: () => ({ open: [], last: undefined }),
+      inspect: () => ({ protocol: 'recorder', open: 0, last: undefined }) as never,
+      abandon: nothing,
+    };
+  }
+}
+
+interface SetUp {
+  readonly recorder: Recorder;
+  readonly ledger: Ledger;
+  readonly connection: Connection;
+  /** Makes events; what it tells of them goes nowhere. */
+  readonly socket: Socket;
+  readonly deliver: (...events: readonly IoEvent[]) => void;
+}
+
+function setUp(role: 'client' | 'server' | 'unknown'): SetUp {
+  const recorder = new Recorder();
+  const ledger = new Ledger();
+  const info = {
+    id: 1,
+    transport: 'tcp',
+    ipVersion: 4,
+    role,
+    roleEvidence: 'tcp_state',
+    local: { address: '127.0.0.1', port: 1 },
+    peer: { address: '127.0.0.1', port: 2 },
+    networkNamespace: 0,
+    pair: '',
+    isFromStart: true,
+    openedBy: opener,
+  } as const;
+  const connection = new Connection(
+    { info, sentPosition: 0, receivedPosition: 0, lastFlow: 'unknown', isSecure: false, time: 0 },
+    {
+      protocols: [recorder],
+      controls: new Controls(new ArrayBuffer(controlLayout.words * 8), controlLayout),
+      books: ledger,
+      windowSize: WINDOW_SIZE,
+      onRequest: () => undefined,
+      onTransaction: () => undefined,
+      onIgnored: () => undefined,
+    },
+  );
+  const socket = new Socket(createBench().table, 1);
+  const deliver = (...events: readonly IoEvent[]): void => {
+    // The bytes of an event are good for the call alone.
+    for (const event of events) {
+      connection.io(event);
+      event.bytes.fill(0);
+    }
+  };
+  return { recorder, ledger, connection, socket, deliver };
+}
+
+const framing = (toFrame: number, isInData = false): { toFrame: number; isInData: boolean } => ({ toFrame, isInData });
+
+test('framed I/O is handed on with all that was told of it', () => {
+  const { recorder, ledger, socket, deliver } = setUp('client');
+  const context = { position: 108, end: 300, context: {} as never, record: undefined };
+  deliver(socket.event(true, 'PRI *', { uncopied: 100, framing: framing(24), time: 5, otherPosition: 0 }));
+  deliver({
+    ...socket.event(true, 'head', { uncopied: 50, framing: framing(50, true), isIoStart: false, time: 6, otherPosition: 0 }),
+    context,
+  });
+  deliver(socket.event(false, 'SET', { framing: framing(0), time: 7, pid: 30, missing: 'capture_window' }));
+  const first = 'PRI *'.length;
+  assert.deepEqual(recorder.heard, [
+    ['request', 'PRI *', 0, first + 100, 24, false, true, 0, 'unseen_io', 5, opener.pid],
+    ['context', 'request', 108],
+    ['request', 'head', first + 100, first + 154, 50, true, false, 0, 'unseen_io', 6, opener.pid],
+    ['response', 'SET', 0, 3, 0, false, true, first + 154, 'capture_window', 7, 30],
+  ]);
+  assert.deepEqual([ledger.report().bytes.seen, ledger.report().bytes.parsed], [first + 157, first + 157]);
+});
+
+test('framed I/O that waits for the other direction is handed on later as it was', () => {
+  const { recorder, socket, deliver } = setUp('server');
+  const asked = socket.event(false, 'PRI', { uncopied: 7, framing: framing(24), otherPosition: 0 });
+  const answered = socket.event(true, 'SET', { uncopied: 20, framing: framing(9, true), otherPosition: 10 });
+  deliver(answered);
+  assert.deepEqual(recorder.heard, []);
+  deliver(asked);
+  assert.deepEqual(
+    recorder.heard.map((call) => (call as unknown[]).slice(0, 6)),
+    [
+      ['request', 'PRI', 0, 10, 24, false],
+      ['response', 'SET', 0, 23, 9, true],
+    ],
+  );
+});
+
+test('the role is found by framed first bytes', () => {
+  const { recorder, connection, socket, deliver } = setUp('unknown');
+  deliver(socket.event(false, 'PRI', { framing: framing(24) }), socket.event(true, 'SET', { framing: framing(0) }));
+  assert.equal(connection.info.role, 'server');
+  assert.deepEqual(
+    recorder.heard.map((call) => (call as unknown[])[0]),
+    ['request', 'response'],
+  );
+});
+
+test('a hole in a framed direction is missing, and so is nothing else; plain bytes go on behind it', () => {
+  const { recorder, ledger, socket, deliver } = setUp('client');
+  deliver(socket.event(true, 'PRI', { framing: framing(24), otherPosition: 0 }));
+  socket.position.sent += 40;
+  deliver(
+    socket.event(true, 'x', { framing: framing(3), isResumed: true, otherPosition: 0 }),
+    socket.event(true, 'y', { otherPosition: 0 }),
+  );
+  assert.deepEqual(
+    recorder.heard.map((call) => (call as unknown[]).slice(0, 5)),
+    [
+      ['request', 'PRI', 0, 3, 24],
+      ['missing', 'request', 3, 43, 'ring_full'],
+      ['request', 'x', 43, 44, 3],
+      ['data', 'request', 'y', 44],
+    ],
+  );
+  assert.deepEqual(ledger.report().bytes.lost, { ring_full: 40 });
+});
