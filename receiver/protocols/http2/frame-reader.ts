@@ -4,7 +4,7 @@ import { BoundedBuffer } from '../../bytes/bounded-buffer.ts';
 import type { Side } from '../../model/protocol.ts';
 import type { ProcessId } from '../../model/process.ts';
 import type { Nanoseconds } from '../../model/transaction.ts';
-import { Flag, FRAME_HEADER_SIZE, FrameType, INITIAL_MAX_FRAME_SIZE, isLawful, PREFACE } from './frames.ts';
+import { Flag, FRAME_HEADER_SIZE, FrameType, INITIAL_MAX_FRAME_SIZE, isLawful, isPlausible, PREFACE, uint32 } from './frames.ts';
 
 /** What {@link FrameReader.read} came to. */
 export type FrameEvent =
@@ -163,15 +163,17 @@ export class FrameReader {
   read(bytes: Uint8Array, from: number, to: number): FrameEvent {
     this.at = from;
     for (;;) {
+      // More bytes than moved there are none.
+      const limit = Math.min(to, this.at + this.end - this.position);
       if (this.phase === 'payload') {
-        const event = this.#frameType === FrameType.data ? this.#readData(bytes, to) : this.#readPayload(bytes, to);
+        const event = this.#frameType === FrameType.data ? this.#readData(bytes, limit) : this.#readPayload(bytes, limit);
         if (event !== undefined) return event;
-      } else if (this.at >= to) {
+      } else if (this.at >= limit) {
         return 'more';
       } else if (this.phase === 'preface') {
-        if (!this.#readPreface(bytes, to)) return 'strange';
+        if (!this.#readPreface(bytes, limit)) return 'strange';
       } else {
-        const event = this.#readHeader(bytes, to);
+        const event = this.#readHeader(bytes, limit);
         if (event !== undefined) return event;
       }
     }
@@ -224,11 +226,9 @@ export class FrameReader {
     const length = ((bytes[at] as number) << 16) | ((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number);
     const type = bytes[at + 3] as number;
     const flags = bytes[at + 4] as number;
-    const stream =
-      (((bytes[at + 5] as number) & 0x7f) << 24) |
-      ((bytes[at + 6] as number) << 16) |
-      ((bytes[at + 7] as number) << 8) |
-      (bytes[at + 8] as number);
+    const word = uint32(bytes, at + 5);
+    const stream = word & 0x7fffffff;
+    if (this.isGuess && !isPlausible(this.#side, type, flags, length, word)) return 'malformed';
     if (length > this.maxFrameSize || !isLawful(type, flags, length, stream)) return 'malformed';
     if (this.#isFirst) {
       if (type !== FrameType.settings || (flags & Flag.ack) !== 0) return 'malformed';

@@ -1,5 +1,7 @@
 // Frames and what is lawful of them: types, flags, sizes, streams, names of error codes. RFC 9113, 4, 6 and 7.
 
+import type { Side } from '../../model/protocol.ts';
+
 export const FrameType = {
   data: 0,
   headers: 1,
@@ -81,4 +83,30 @@ export function isLawful(type: number, flags: number, length: number, stream: nu
     default:
       return true;
   }
+}
+
+/** By type: the flags that it may have. */
+const FLAGS: readonly number[] = [
+  Flag.endStream | Flag.padded,
+  Flag.endStream | Flag.endHeaders | Flag.padded | Flag.priority,
+  0,
+  0,
+  Flag.ack,
+  Flag.endHeaders | Flag.padded,
+  Flag.ack,
+  0,
+  0,
+  Flag.endHeaders,
+];
+
+/** Is this what the header of a frame looks like? Stricter than the law: bytes that are none shall not pass. `stream`: with the reserved bit. */
+export function isPlausible(side: Side, type: number, flags: number, length: number, stream: number): boolean {
+  if (type > FrameType.continuation || length > INITIAL_MAX_FRAME_SIZE) return false;
+  if ((flags & ~(FLAGS[type] as number)) !== 0 || stream >= 2 ** 31) return false;
+  if (type === FrameType.priority && length !== 5) return false;
+  if (side === 'request') {
+    if (type === FrameType.pushPromise) return false;
+    if ((type === FrameType.headers || type === FrameType.data) && stream % 2 === 0) return false;
+  }
+  return isLawful(type, flags, length, stream);
 }

@@ -4,8 +4,7 @@ import {
   Flag,
   FRAME_HEADER_SIZE,
   FrameType,
-  INITIAL_MAX_FRAME_SIZE,
-  isLawful,
+  isPlausible,
   MAX_FIRST_SETTINGS_SIZE,
   PREFACE,
   SETTING_SIZE,
@@ -42,20 +41,6 @@ function recogniseSettings(bytes: Uint8Array, from: number, to: number): Verdict
   return length % SETTING_SIZE === 0 && length <= MAX_FIRST_SETTINGS_SIZE ? 'yes' : 'no';
 }
 
-/** By type: the flags that it may have. */
-const FLAGS: readonly number[] = [
-  Flag.endStream | Flag.padded,
-  Flag.endStream | Flag.endHeaders | Flag.padded | Flag.priority,
-  0,
-  0,
-  Flag.ack,
-  Flag.endHeaders | Flag.padded,
-  Flag.ack,
-  0,
-  0,
-  Flag.endHeaders,
-];
-
 /**
  * Do the bytes [from, to), with which an I/O begins, show that it begins with a frame? They do with two whole frames and nothing behind
  * them that cannot be a third, or with one of HEADERS or DATA that is all.
@@ -69,7 +54,7 @@ export function beginsWithFrames(side: Side, bytes: Uint8Array, from: number, to
     const type = bytes[at + 3] as number;
     const flags = bytes[at + 4] as number;
     const stream = uint32(bytes, at + 5);
-    if (length > INITIAL_MAX_FRAME_SIZE || !isPlausible(side, type, flags, length, stream)) return false;
+    if (!isPlausible(side, type, flags, length, stream)) return false;
     if (type === FrameType.continuation ? stream !== isContinued : isContinued !== 0) return false;
     const isBlock = type === FrameType.headers || type === FrameType.pushPromise || type === FrameType.continuation;
     isContinued = isBlock && (flags & Flag.endHeaders) === 0 ? stream : 0;
@@ -79,14 +64,4 @@ export function beginsWithFrames(side: Side, bytes: Uint8Array, from: number, to
     if (count === 1 && at === to) return type === FrameType.headers || type === FrameType.data;
   }
   return count >= 2;
-}
-
-function isPlausible(side: Side, type: number, flags: number, length: number, stream: number): boolean {
-  if (type > FrameType.continuation || (flags & ~(FLAGS[type] as number)) !== 0 || stream >= 2 ** 31) return false;
-  if (type === FrameType.priority && length !== 5) return false;
-  if (side === 'request') {
-    if (type === FrameType.pushPromise) return false;
-    if ((type === FrameType.headers || type === FrameType.data) && stream % 2 === 0) return false;
-  }
-  return isLawful(type, flags, length, stream);
 }
