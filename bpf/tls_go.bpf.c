@@ -97,14 +97,21 @@ static __always_inline u64 find_descriptor(const struct tls_target *target, u64 
 	return 0;
 }
 
-static __always_inline int tell(const struct tls_target *target, u64 bias, u64 object, u32 direction, u64 address,
-				u64 size, u32 index)
+/* What is told of a call. */
+struct plaintext {
+	u64 object; /* the crypto/tls.Conn */
+	u64 address;
+	u64 size;
+	u64 bias; /* of the program's code */
+};
+
+static __always_inline int tell(const struct tls_target *target, const struct plaintext *plaintext, u32 what)
 {
 	struct go_descriptor descriptor = {};
 	struct tls_session *session;
 	u64 at, cookie;
 
-	at = find_descriptor(target, bias, object);
+	at = find_descriptor(target, plaintext->bias, plaintext->object);
 	if (!at)
 		return 0;
 	if (!read_user(&descriptor, sizeof(descriptor), at)) {
@@ -121,49 +128,50 @@ static __always_inline int tell(const struct tls_target *target, u64 bias, u64 o
 		count(COUNTER_TLS_CLOSED, 1);
 		return 0;
 	}
-	session = tls_socket_session(cookie, TLS_GO << 8 | index << 16);
-	return tls_tell(session, direction, address, size, 0);
-}
-
-/*
- * Nothing before both probes are there, when user space sets the entry: else a
- * request would be seen whose answer is not, and be paired with the next one.
- */
-static __always_inline const struct tls_target *target_of(struct pt_regs *ctx)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-	u32 index = bpf_get_attach_cookie(ctx);
-	const struct tls_target *target = bpf_map_lookup_elem(&tls_targets, &index);
-
-	return target && target->active && task->tgid != self_tgid ? target : 0;
+	session = tls_socket_session(cookie, what);
+	return tls_tell(session, what & PROBE_SENT ? SENT : RECEIVED, plaintext->address, plaintext->size, 0);
 }
 
 /* crypto/tls.(*Conn).writeRecordLocked(c, type, data): whoever is here has the lock, and the handshake is done. */
-SEC("uprobe.s")
-int go_tls_write(struct pt_regs *ctx)
+static __always_inline bool find_written(struct plaintext *plaintext, const struct tls_target *target,
+					 struct pt_regs *ctx)
 {
-	const struct tls_target *target = target_of(ctx);
-
-	if (!target || (u8)go_argument2(ctx) != TLS_APPLICATION_DATA ||
+	if ((u8)go_argument2(ctx) != TLS_APPLICATION_DATA ||
 	    (target->flags & GO_WRITE_BRANCH && is_below_or_equal(ctx)))
-		return 0;
-	return tell(target, instruction_pointer(ctx) - target->write_site, go_argument1(ctx), SENT, go_argument3(ctx),
-		    go_argument4(ctx), bpf_get_attach_cookie(ctx));
+		return false;
+	plaintext->object = go_argument1(ctx);
+	plaintext->address = go_argument3(ctx);
+	plaintext->size = go_argument4(ctx);
+	plaintext->bias = instruction_pointer(ctx) - target->write_site;
+	return true;
 }
 
 /* runtime.memmove(to, from, size), called by crypto/tls.(*Conn).Read: what was decrypted goes to the caller. */
-SEC("uprobe.s")
-int go_tls_read(struct pt_regs *ctx)
+static __always_inline bool find_read(struct plaintext *plaintext, const struct tls_target *target, struct pt_regs *ctx)
 {
-	const struct tls_target *target = target_of(ctx);
-	u64 object;
+	plaintext->address = go_argument2(ctx);
+	plaintext->size = go_argument3(ctx);
+	plaintext->bias = instruction_pointer(ctx) - target->read_site;
+	if (read_user(&plaintext->object, sizeof(plaintext->object), stack_pointer(ctx) + target->conn_slot))
+		return true;
+	count(COUNTER_TLS_UNREADABLE, 1);
+	return false;
+}
 
-	if (!target)
+/* One program for both: what tells is verified once. */
+SEC("uprobe.s")
+int tls_go(struct pt_regs *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	u32 what = bpf_get_attach_cookie(ctx);
+	struct plaintext plaintext = {};
+	u32 index = target_index(what);
+	const struct tls_target *target = bpf_map_lookup_elem(&tls_targets, &index);
+
+	/* Nothing before both probes are there: else a request would be seen whose answer is not. */
+	if (!target || !target->active || task->tgid == self_tgid)
 		return 0;
-	if (!read_user(&object, sizeof(object), stack_pointer(ctx) + target->conn_slot)) {
-		count(COUNTER_TLS_UNREADABLE, 1);
+	if (what & PROBE_SENT ? !find_written(&plaintext, target, ctx) : !find_read(&plaintext, target, ctx))
 		return 0;
-	}
-	return tell(target, instruction_pointer(ctx) - target->read_site, object, RECEIVED, go_argument2(ctx),
-		    go_argument3(ctx), bpf_get_attach_cookie(ctx));
+	return tell(target, &plaintext, what);
 }

@@ -179,7 +179,7 @@ static __always_inline u32 room_for(u64 size)
 }
 
 /* `is_whole`: all of the I/O comes here, not only what a walk has left of it. A constant: the verifier looks at the
- * usual ways but once. Probes of user code, beside whose own cost it is little, have one way for all. */
+ * usual ways but once. */
 static __always_inline int send(struct moved *moved, struct buffers *buffers, u64 limit, bool is_whole)
 {
 	moved->to = moved->end;
@@ -307,7 +307,7 @@ static __always_inline int tell_io(struct moved *moved, struct buffers *buffers,
 		walk_from = guess_chunks(buffers, start, size, is_turn);
 	if (unlikely(walk_from))
 		return send_walked(moved, buffers, limit, walk_from);
-	return send(moved, buffers, limit, IS_USUAL);
+	return send(moved, buffers, limit, true);
 }
 
 #endif

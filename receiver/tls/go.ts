@@ -1,7 +1,7 @@
 // An executable written in Go, stripped or not → the two probes that see the plaintext of its crypto/tls, and what they need to know of it to find the
 // socket of a connection (bpf/tls_go.bpf.c), or why there are none.
 import { type ElfFile, fileOffsetOf, type ReadAt, viewOf } from '../../otel-thread-context/reader/index.ts';
-import { goFlag, tlsTarget } from '../kernel/layout.ts';
+import { goFlag, probeFlag, tlsLibrary, tlsTarget } from '../kernel/layout.ts';
 import { goArchitectures } from './go-architectures.ts';
 import { type GoVersion, readGoVersion } from './go-build-info.ts';
 import { findGoFunctions, type GoFunction, type GoFunctions, searchTable } from './go-functions.ts';
@@ -61,8 +61,8 @@ export function* examineGo({ read }: { readonly read: ReadAt }, elf: ElfFile): G
   if (writing.kind === 'unreadable') return refuse('no probe site', `${WRITE}: ${writing.reason}`);
   const wrappers = WRAPPERS.flatMap((name) => functions.byName.get(name)?.[0] ?? []).map(({ offset }) => text + offset);
   const sites = [
-    siteOf(elf, 'go_tls_read', READ, text + readFunction.offset, reading),
-    siteOf(elf, 'go_tls_write', WRITE, text + writeFunction.offset, writing),
+    siteOf(elf, READ, text + readFunction.offset, reading, 0),
+    siteOf(elf, WRITE, text + writeFunction.offset, writing, probeFlag.sent),
   ];
   const target = encodeTarget(reading, writing, text + close.offset, wrappers);
   return [{ kind: 'probes', library: 'go', version: version?.text ?? '', sites, target }];
@@ -136,9 +136,10 @@ function isGoStart({ machine }: ElfFile, code: Uint8Array, at: number): boolean 
   return word === 0x10663b49 || word === 0x24648d4c || word === 0x24a48d4c;
 }
 
-function siteOf(elf: ElfFile, program: string, name: string, start: number, { address, isEmulated }: GoSite): ProbeSite {
+function siteOf(elf: ElfFile, name: string, start: number, { address, isEmulated }: GoSite, flags: number): ProbeSite {
   const description = `${name}+0x${(address - start).toString(16)}`;
-  return { program, offset: fileOffsetOf(elf, address, 1) ?? 0, cookie: 0n, description, isEmulated };
+  const cookie = BigInt((tlsLibrary.go << 8) | flags);
+  return { program: 'tls_go', offset: fileOffsetOf(elf, address, 1) ?? 0, cookie, description, isEmulated };
 }
 
 function encodeTarget(reading: ReadSite, writing: WriteSite, close: number, wrappers: readonly number[]): Uint8Array {

@@ -199,7 +199,6 @@ export class ProbedFiles {
   /** What went wrong, if anything did; then nothing of it is left. */
   *#attachFinding(file: ProbedFile, { sites, target }: Probes, kernelPath: string): Generator<void, string | undefined> {
     const { attach, addTarget } = this.#options;
-    const isGo = target !== undefined;
     const links: { close(): void }[] = [];
     try {
       const entry = addTarget(target);
@@ -207,7 +206,7 @@ export class ProbedFiles {
       const byProgram = new Map<string, ProbeSite[]>();
       for (const site of sites) {
         const index = BigInt(entry.index);
-        const given = { ...site, cookie: isGo ? index : site.cookie | (index << TARGET_SHIFT) };
+        const given = { ...site, cookie: site.cookie | (index << TARGET_SHIFT) };
         const known = byProgram.get(site.program);
         if (known === undefined) byProgram.set(site.program, [given]);
         else known.push(given);

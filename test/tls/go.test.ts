@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { type ElfFile, type ReadAt, readElf } from '../../otel-thread-context/reader/index.ts';
-import { tlsTarget } from '../../receiver/kernel/layout.ts';
+import { probeFlag, tlsTarget } from '../../receiver/kernel/layout.ts';
 import { examineGo } from '../../receiver/tls/go.ts';
 import type { Finding, Probes } from '../../receiver/tls/probes.ts';
 import { disassemble } from './objdump.ts';
@@ -66,10 +66,10 @@ function addressOf(elf: ElfFile, offset: number): number {
 function judge(binary: string, { sites }: Probes): string[] {
   const elf = readElf(readsOf(readFileSync(binary)));
   assert.equal(elf.kind, 'elf');
-  return sites.map(({ offset, program }) => {
+  return sites.map(({ offset, cookie }) => {
     const address = addressOf(elf, offset);
     const range = [`--start-address=${String(address)}`, `--stop-address=${String(address + 16)}`];
-    return `${program}: ${
+    return `${Number(cookie) & probeFlag.sent ? 'write' : 'read'}: ${
       disassemble(binary, range)[0]
         ?.text.replace(/\s+/g, ' ')
         .replace(/[0-9a-f]{5,} /, '') ?? ''
@@ -84,8 +84,8 @@ for (const version of versions) {
   test(`${name}: the copy to the caller of Read, and the entry of the function that writes records`, { skip }, () => {
     const binary = build('plain', [], env);
     const [reads, writes] = judge(binary, probesOf(binary));
-    assert.equal(reads, 'go_tls_read: call <runtime.memmove>');
-    assert.match(writes ?? '', /^go_tls_write: (push %rbp|jbe .*writeRecordLocked.*)$/);
+    assert.equal(reads, 'read: call <runtime.memmove>');
+    assert.match(writes ?? '', /^write: (push %rbp|jbe .*writeRecordLocked.*)$/);
   });
 
   test(`${name}: a stripped program has its probes where the same program has them that is not`, { skip }, () => {
@@ -105,7 +105,7 @@ for (const version of versions) {
       const cgo = variant.includes('C') ? { CGO_ENABLED: '1' } : {};
       const binary = build('variant', args, { ...env, ...cgo });
       const probes = probesOf(binary);
-      assert.equal(judge(binary, probes)[0], 'go_tls_read: call <runtime.memmove>');
+      assert.equal(judge(binary, probes)[0], 'read: call <runtime.memmove>');
       const copy = `${binary}-stripped`;
       if (!existsSync(copy)) execFileSync('strip', ['-o', copy, binary]);
       assert.deepEqual(probesOf(copy).sites, probes.sites);
@@ -116,10 +116,10 @@ for (const version of versions) {
 test('aarch64: the call of the copy, and a place before anything is changed', { skip }, () => {
   const probes = probesOf(build('arm64', [], { GOARCH: 'arm64' }));
   assert.deepEqual(
-    probes.sites.map(({ program, isEmulated }) => [program, isEmulated]),
+    probes.sites.map(({ program, cookie, isEmulated }) => [program, Number(cookie) & probeFlag.sent, isEmulated]),
     [
-      ['go_tls_read', true],
-      ['go_tls_write', true],
+      ['tls_go', 0, true],
+      ['tls_go', probeFlag.sent, true],
     ],
   );
 });

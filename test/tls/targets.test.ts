@@ -94,7 +94,7 @@ class Host {
     });
     if (content === 'refused') return [{ kind: 'refused', library: 'gnutls', version: '', reason: 'no probe site', detail: '' }];
     if (content === 'go') {
-      return [{ kind: 'probes', library: 'go', version: '1.25', sites: [site('go_tls_write', 1)], target: new Uint8Array(8) }];
+      return [{ kind: 'probes', library: 'go', version: '1.25', sites: [site('tls_go', 1)], target: new Uint8Array(8) }];
     }
     if (content !== 'openssl') return [];
     return [
@@ -355,7 +355,7 @@ test('a Go program keeps its entry for as long as it is probed, which tells noth
   host.processes.set(8, ['/bin/second']);
   host.targetsOf.start(() => undefined);
   host.run();
-  assert.deepEqual(host.attached, ['go_tls_write /bin/first 1:0', 'active 0', 'go_tls_write /bin/second 1:1', 'active 1']);
+  assert.deepEqual(host.attached, ['tls_go /bin/first 1:0', 'active 0', 'tls_go /bin/second 1:65536', 'active 1']);
   host.processes.delete(7);
   host.targetsOf.exited({ pid: 7, startTime: 1 });
   host.run();
