@@ -30,7 +30,8 @@ export interface Bound {
 
 const MAX_UNBOUND = 4096;
 const MAX_EVENTS = 64;
-const MAX_BYTES = 128 * 1024;
+/** Chunks are followed in their bytes: so many of them may be in a request whose answer tells whose it is. */
+const MAX_BYTES = 512 * 1024;
 const MAX_TOTAL_BYTES = 16 * 1024 * 1024;
 
 export class TlsSessions {
@@ -71,14 +72,18 @@ export class TlsSessions {
       this.#unbound.set(event.connection, unbound);
       if (this.#unbound.size > MAX_UNBOUND) this.#dropOldest();
     }
-    if (unbound.events.length >= MAX_EVENTS || unbound.bytes + event.captured > MAX_BYTES) {
+    if (unbound.events.length >= MAX_EVENTS) {
       this.#count(event.size);
       this.drop(event.connection);
       return false;
     }
-    unbound.events.push({ ...event, bytes: event.bytes.slice(event.from, event.from + event.captured), from: 0 });
-    unbound.bytes += event.captured;
-    this.#unboundBytes += event.captured;
+    // Of what is long most is a body, of which only the size matters.
+    const isRoom = unbound.bytes + event.captured <= MAX_BYTES;
+    const captured = isRoom ? event.captured : 0;
+    const missing = isRoom ? event.missing : 'capture_window';
+    unbound.events.push({ ...event, bytes: event.bytes.slice(event.from, event.from + captured), from: 0, captured, missing });
+    unbound.bytes += captured;
+    this.#unboundBytes += captured;
     while (this.#unboundBytes > MAX_TOTAL_BYTES) this.#dropOldest();
     return this.#unbound.has(event.connection);
   }

@@ -97,6 +97,21 @@ describe('plaintext of a TLS session', () => {
     assert.equal(bench.ledger.report().connections.unattributed['tls_unbound'], 1);
   });
 
+  test('with a long body waits, too: only its size matters', () => {
+    const { bench, session } = setUp();
+    session.received('POST /a HTTP/1.1\r\nHost: shop\r\nContent-Length: 800000\r\n\r\n');
+    for (let i = 0; i < 50; i++) session.received('x'.repeat(16_000));
+    session.sent(response);
+    bench.table.secured(binding({ evidence: 'ciphertext' }));
+    session.received(request).sent(response);
+    bench.table.tick(MINUTE_NS);
+    const sizes = bench.transactions.map(({ request: { bodySize } }) => bodySize);
+    assert.deepEqual(new Set(sizes), new Set([800_000, 0]));
+    assert.equal(sizes.length, 2);
+    assert.deepEqual(bench.ledger.report().bytes.lost, {});
+    assert.ok(bench.ledger.report().balanced);
+  });
+
   test('ends with the connection that carries it', () => {
     const { bench, session } = setUp();
     bench.table.secured(binding());
