@@ -304,7 +304,7 @@ export class Connection implements ConversationSink {
     if (event.isSent !== this.#isLastSent) flow.windowStart = event.position;
     this.#isLastSent = event.isSent;
     if (this.#isStrange) this.#countStrangeTurn(event, side);
-    const conversation = this.#isIgnored ? undefined : (this.#conversation ?? this.#decide(event, side));
+    const conversation = this.#isIgnored ? undefined : this.#conversationOf(event, side);
     if (conversation === undefined) {
       this.#context.books.bytesSkipped(event.size);
       return;
@@ -452,6 +452,26 @@ export class Connection implements ConversationSink {
   }
 
   // Protocol and role
+
+  #conversationOf(event: IoEvent, side: Side): Conversation | undefined {
+    return event.isFramed && this.#isStrange ? this.#meetFrames(event) : (this.#conversation ?? this.#decide(event, side));
+  }
+
+  /** Nothing was proven so far, but now the kernel has. */
+  #meetFrames(event: IoEvent): Conversation | undefined {
+    this.#conversation?.abandon('bytes_lost');
+    this.#conversation = undefined;
+    this.#isStrange = false;
+    const protocol = this.#context.protocols.find(({ hasFrames }) => hasFrames === true);
+    if (protocol === undefined) {
+      this.giveUp('http2');
+      return undefined;
+    }
+    // The plaintext of a session may be complete although that was not known.
+    const isFirst = event.position === 0 && (event.isSent ? this.#received : this.#sent).position === 0;
+    this.#start = isFirst ? 'beginning' : 'middle';
+    return (this.#conversation = protocol.open(this.#info, this.#start, this));
+  }
 
   /** Chooses a protocol at the first bytes. Undefined: none, the connection is not ours to read. */
   #decide(event: IoEvent, side: Side): Conversation | undefined {

@@ -15,6 +15,8 @@ export type Verdict = 'yes' | 'no' | 'more';
 
 export interface Protocol {
   readonly name: string;
+  /** The frames that the kernel follows are those of this protocol: where they are told of, it is this one, wherever it is joined. */
+  readonly hasFrames?: boolean;
   /** Looks at the first bytes that one side sent: bytes[from, to). Never throws. */
   recognise(side: Side, bytes: Uint8Array, from: number, to: number): Verdict;
   open(connection: ConnectionInfo, start: ConversationStart, sink: ConversationSink): Conversation;

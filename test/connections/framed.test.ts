@@ -4,14 +4,17 @@ import { test } from 'node:test';
 import { Connection } from '../../receiver/connections/connection.ts';
 import { Controls } from '../../receiver/connections/controls.ts';
 import { controlLayout } from '../../receiver/kernel/session.ts';
-import type { Conversation, ConversationSink, Protocol } from '../../receiver/model/protocol.ts';
+import type { ConnectionInfo } from '../../receiver/model/connection.ts';
+import type { Conversation, ConversationSink, ConversationStart, Protocol } from '../../receiver/model/protocol.ts';
 import type { IoEvent } from '../../receiver/model/stream-event.ts';
 import { Ledger } from '../../receiver/telemetry/ledger.ts';
+import { createHttp1 } from '../../receiver/protocols/http1/protocol.ts';
 import { createBench, opener, Socket, WINDOW_SIZE } from './socket.ts';
 
 /** Recognises text that begins with "PRI" or "SET", notes what it is told, and takes all of it for parsed. */
 class Recorder implements Protocol {
   readonly name = 'recorder';
+  readonly hasFrames = true;
   readonly heard: unknown[] = [];
 
   recognise(side: 'request' | 'response', bytes: Uint8Array, from: number, to: number): 'yes' | 'no' {
@@ -19,8 +22,9 @@ class Recorder implements Protocol {
     return text.startsWith(side === 'request' ? 'PRI' : 'SET') ? 'yes' : 'no';
   }
 
-  open(_connection: unknown, _start: unknown, sink: ConversationSink): Conversation {
+  open(_connection: unknown, start: ConversationStart, sink: ConversationSink): Conversation {
     const { heard } = this;
+    if (start !== 'beginning') heard.push(['joined', start]);
     const nothing = (): undefined => undefined;
     return {
       data: (side, bytes, from, to, position) => {
@@ -59,10 +63,14 @@ interface SetUp {
   readonly deliver: (...events: readonly IoEvent[]) => void;
 }
 
-function setUp(role: 'client' | 'server' | 'unknown'): SetUp {
+function setUp(
+  role: 'client' | 'server' | 'unknown',
+  more: Partial<ConnectionInfo> = {},
+  others: readonly Protocol[] = [],
+): SetUp {
   const recorder = new Recorder();
   const ledger = new Ledger();
-  const info = {
+  const info: ConnectionInfo = {
     id: 1,
     transport: 'tcp',
     ipVersion: 4,
@@ -74,11 +82,12 @@ function setUp(role: 'client' | 'server' | 'unknown'): SetUp {
     pair: '',
     isFromStart: true,
     openedBy: opener,
-  } as const;
+    ...more,
+  };
   const connection = new Connection(
     { info, sentPosition: 0, receivedPosition: 0, lastFlow: 'unknown', isSecure: false, time: 0 },
     {
-      protocols: [recorder],
+      protocols: [...others, recorder],
       controls: new Controls(new ArrayBuffer(controlLayout.words * 8), controlLayout),
       books: ledger,
       windowSize: WINDOW_SIZE,
@@ -163,4 +172,40 @@ test('a hole in a framed direction is missing, and so is nothing else; plain byt
     ],
   );
   assert.deepEqual(ledger.report().bytes.lost, { ring_full: 40 });
+});
+
+test('frames prove what it is where the first bytes are unknown', () => {
+  const { recorder, ledger, connection, socket, deliver } = setUp('client', {}, [createHttp1()]);
+  socket.position.sent = 100;
+  deliver(socket.event(true, 'head', { framing: framing(0), isResumed: true, otherPosition: 0 }));
+  assert.deepEqual(
+    recorder.heard.map((call) => (call as unknown[]).slice(0, 4)),
+    [
+      ['joined', 'middle'],
+      ['request', 'head', 100, 104],
+    ],
+  );
+  connection.abandon();
+  assert.equal(ledger.report().bytes.lost['ring_full'], 100);
+});
+
+test('an older session whose first frames are seen is complete all the same', () => {
+  const { recorder, socket, deliver } = setUp('client', { isFromStart: false }, [createHttp1()]);
+  deliver(socket.event(true, 'PRI', { framing: framing(24), otherPosition: 0 }));
+  deliver(socket.event(false, 'SET', { framing: framing(0) }));
+  assert.deepEqual(
+    recorder.heard.map((call) => (call as unknown[]).slice(0, 2)),
+    [
+      ['request', 'PRI'],
+      ['response', 'SET'],
+    ],
+  );
+});
+
+test('frames of an older connection, and nobody to read them: it is given up', () => {
+  const { recorder, ledger, socket, deliver } = setUp('client', { isFromStart: false }, [createHttp1()]);
+  Object.assign(recorder, { hasFrames: false });
+  deliver(socket.event(true, 'head', { framing: framing(0), otherPosition: 0 }));
+  assert.deepEqual(recorder.heard, []);
+  assert.deepEqual(ledger.report().connections.unattributed, { http2: 1 });
 });

@@ -41,6 +41,16 @@ export function buildGoLabels(flags = ''): string {
   });
 }
 
+/** Both ends of TLS connections. */
+export function buildGoPairs(): string {
+  return built('go-pairs', ['go-pairs/go.mod', 'go-pairs/main.go'], (output) => {
+    execFileSync('go', ['build', '-trimpath', '-o', output, '.'], {
+      cwd: path.join(here, 'go-pairs'),
+      env: { ...process.env, CGO_ENABLED: '0' },
+    });
+  });
+}
+
 function buildC(name: string, source: string): string {
   return built(name, [source], (output) => {
     const flags = ['-O2', '-g', '-Wall', '-Wextra', '-Werror', '-pthread'];

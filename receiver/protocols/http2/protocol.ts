@@ -12,6 +12,7 @@ export function createHttp2(options: Partial<Http2Options> = {}): Protocol {
   const shared: Shared = { decoder: new BlockDecoder(), list: new HeaderList(complete.maxHeadSize) };
   return {
     name: 'http2',
+    hasFrames: true,
     recognise: recogniseFirst,
     open: (connection, start, sink) => new Http2Conversation(connection, start, sink, complete, shared),
   };

@@ -1,0 +1,3 @@
+module go-pairs
+
+go 1.24
