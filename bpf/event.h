@@ -421,7 +421,8 @@ enum counter {
 	COUNTER_TLS_NO_SOCKET = 22, /* Go: calls on connections that are over no TCP socket of their own */
 	COUNTER_TLS_CLOSED = 23, /* Go: calls on connections whose socket is being closed */
 	COUNTER_TLS_UNREADABLE = 24, /* Go: calls on connections whose memory could not be read */
-	COUNTER_COUNT = 25,
+	COUNTER_FRAMES_LOST = 25, /* directions whose frames are no longer followed */
+	COUNTER_COUNT = 26,
 };
 
 _Static_assert(sizeof(struct event_header) == 16, "event_header");

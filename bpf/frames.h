@@ -354,6 +354,7 @@ __noinline int VARIANT(find_first_frame)(u64 address, u32 vectors, u32 size)
 static __noinline __attribute__((unused)) void stop_frames(struct conn *conn, u32 direction)
 {
 	__sync_fetch_and_and(&conn->flags, ~frames_flag(direction));
+	count(COUNTER_FRAMES_LOST, 1);
 	/* A walk may begin in its place. */
 	__builtin_memset(&conn->framing[direction & 1], 0, sizeof(conn->framing[0]));
 }

@@ -395,5 +395,6 @@ export const counter = {
   tlsNoSocket: 22,
   tlsClosed: 23,
   tlsUnreadable: 24,
-  count: 25,
+  framesLost: 25,
+  count: 26,
 } as const;

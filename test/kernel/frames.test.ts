@@ -189,6 +189,7 @@ for (const [title, bad] of [
       assert.equal(told.at(-1)!.isFramed, false);
       assert.equal(faultOf(takeApart(stream), told.at(-1)!), undefined);
     }
+    assert.equal(bench.observer.session.counters().framesLost, 2);
     // The other direction is another one.
     assertFollowed(takeApart(answer), server.sent);
     assertFollowed(takeApart(answer), client.received);
