@@ -62,6 +62,8 @@ export class Connection implements ConversationSink {
   #waiting: WaitingEvents | undefined;
   /** Older than the receiver, or its first bytes are unknown; and nothing proven yet. */
   #isStrange: boolean;
+  /** The protocol that it has proven to be of, though it was not seen to begin with it. */
+  #proven: Protocol | undefined;
   #strangeTurns = 0;
   #lastSide: Side | undefined;
   #isLastSent: boolean | undefined;
@@ -303,7 +305,10 @@ export class Connection implements ConversationSink {
     flow.position = end;
     if (event.isSent !== this.#isLastSent) flow.windowStart = event.position;
     this.#isLastSent = event.isSent;
-    if (this.#isStrange) this.#countStrangeTurn(event, side);
+    if (this.#isStrange && !this.#isIgnored) {
+      this.#countStrangeTurn(event, side);
+      this.#reconsider(event, side);
+    }
     const conversation = this.#isIgnored ? undefined : this.#conversationOf(event, side);
     if (conversation === undefined) {
       this.#context.books.bytesSkipped(event.size);
@@ -475,29 +480,36 @@ export class Connection implements ConversationSink {
 
   /** Chooses a protocol at the first bytes. Undefined: none, the connection is not ours to read. */
   #decide(event: IoEvent, side: Side): Conversation | undefined {
-    if (this.#start === 'beginning' && event.captured === 0) return (this.#conversation = this.#openInMiddle());
+    if (this.#start !== 'beginning' || event.captured === 0) return (this.#conversation = this.#openInMiddle());
     for (const protocol of this.#context.protocols) {
-      // In the middle of a connection anything may come first: the protocol finds its way.
-      if (
-        this.#start === 'beginning' &&
-        protocol.recognise(side, event.bytes, event.from, event.from + event.captured) === 'no'
-      ) {
-        continue;
-      }
+      if (protocol.recognise(side, event.bytes, event.from, event.from + event.captured) === 'no') continue;
       this.#conversation = protocol.open(this.#info, this.#start, this);
       return this.#conversation;
     }
-    const isHttp2 =
-      this.#start === 'beginning' && beginsHttp2(side, event.bytes.subarray(event.from, event.from + event.captured));
+    const isHttp2 = beginsHttp2(side, event.bytes.subarray(event.from, event.from + event.captured));
     this.giveUp(isHttp2 ? 'http2' : 'not_http');
     return undefined;
+  }
+
+  /** What was opened unasked may prove by its bytes to be of another protocol. */
+  #reconsider(event: IoEvent, side: Side): void {
+    const { bytes, from, captured, isIoStart, isFramed } = event;
+    if (this.#isIgnored || !isIoStart || isFramed || captured === 0) return;
+    for (const protocol of this.#context.protocols) {
+      if (protocol === this.#proven || protocol.proves?.(side, bytes, from, from + captured) !== true) continue;
+      this.#proven = protocol;
+      this.#conversation?.abandon('bytes_lost');
+      this.#conversation = protocol.open(this.#info, 'middle', this);
+      return;
+    }
   }
 
   /** The first bytes are unknown. */
   #openInMiddle(): Conversation | undefined {
     if (this.#start === 'beginning') this.#start = 'middle';
     this.#isStrange = true;
-    return this.#context.protocols[0]?.open(this.#info, this.#start, this);
+    // Anything may come first: one finds its way by itself.
+    return this.#context.protocols.find((protocol) => protocol.proves === undefined)?.open(this.#info, this.#start, this);
   }
 
   /** A turn of an old connection that does not begin like a request: after some of them it is not HTTP. */

@@ -19,6 +19,11 @@ export interface Protocol {
   readonly hasFrames?: boolean;
   /** Looks at the first bytes that one side sent: bytes[from, to). Never throws. */
   recognise(side: Side, bytes: Uint8Array, from: number, to: number): Verdict;
+  /**
+   * Of an older connection, or one whose beginning was lost: do bytes[from, to), with which an I/O begins, prove that it is of this protocol?
+   * One that cannot tell is opened unasked, and finds its own way. Never throws.
+   */
+  proves?(side: Side, bytes: Uint8Array, from: number, to: number): boolean;
   open(connection: ConnectionInfo, start: ConversationStart, sink: ConversationSink): Conversation;
 }
 

@@ -163,6 +163,8 @@ export class Http2Conversation implements Conversation {
     const reader = this.#readerOf(side);
     this.#time = time;
     reader.arrive(position, end, true, otherPosition, time, process);
+    // It has seen the preface.
+    this.#isProven = true;
     if (this.#isContradicted(reader, toFrame)) this.#lose(side);
     let at = from;
     if (reader.phase === 'lost') {
@@ -553,7 +555,9 @@ export class Http2Conversation implements Conversation {
   /** A request was read where it was only hoped for. */
   #prove(reader: FrameReader): void {
     reader.isGuess = false;
+    if (this.#isProven) return;
     this.#isProven = true;
+    this.#sink.count('resynchronised');
   }
 
   #readerOf(side: Side): FrameReader {
@@ -563,7 +567,8 @@ export class Http2Conversation implements Conversation {
   /** A frame begins at `position`. */
   #resume(reader: FrameReader, position: number, isGuess: boolean): void {
     reader.resume(position, isGuess);
-    this.#sink.count('resynchronised');
+    // Where that is all the proof there is, it is too little.
+    if (this.#isProven) this.#sink.count('resynchronised');
   }
 
   /** The kernel sees a frame begin where this is not one. */
