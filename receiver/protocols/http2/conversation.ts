@@ -22,6 +22,7 @@ import {
   Doubt,
   judgeRequest,
   markLossy,
+  noteLastData,
   noteLastFields,
   noteResponseType,
   openExchange,
@@ -329,7 +330,9 @@ export class Http2Conversation implements Conversation {
     }
     if (exchange.isResponseOver) return;
     exchange.responseSize = sumOf(exchange.responseSize, size);
-    if (isLast) this.#responseOver(exchange);
+    if (!isLast) return;
+    noteLastData(exchange);
+    this.#responseOver(exchange);
   }
 
   #block(side: Side, reader: FrameReader): void {
@@ -420,7 +423,7 @@ export class Http2Conversation implements Conversation {
     const isHead = this.#responseHead(reader, list, exchange, isLast);
     this.#contexts?.headers('response', stream, reader.startPosition, isHead ? exchange : undefined);
     if (exchange.isOver || exchange.isResponseOver || !isLast) return;
-    noteLastFields(exchange, list);
+    noteLastFields(exchange, list, isHead);
     this.#responseOver(exchange);
   }
 

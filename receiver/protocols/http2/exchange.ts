@@ -92,8 +92,9 @@ export function openExchange(
     contentType,
     bodySize: undefined,
   };
-  const isTypeUnknown = contentType === undefined && list.hasUnknown && method === 'POST';
-  const grpc = isTypeUnknown ? 'unknown' : isGrpcType(contentType) ? 'yes' : 'no';
+  const isTypeUnknown = contentType === undefined && list.hasUnknown;
+  const mayBeCall = isTypeUnknown && method === 'POST' && isCallPath(request.target);
+  const grpc = mayBeCall ? 'unknown' : isGrpcType(contentType) ? 'yes' : 'no';
   return exchangeOf(connection, stream, position, start, process, request, grpc);
 }
 
@@ -152,6 +153,11 @@ function isGrpcType(type: string | undefined): boolean {
   return next === '' || next === '+' || next === ';' || next === ' ';
 }
 
+/** `/service/method`, which is the path of every call. */
+function isCallPath(path: string): boolean {
+  return path.indexOf('/', 1) > 1 && !path.includes('?');
+}
+
 /** Bytes of `side` were lost: the stream may have ended in them, and what was being counted cannot be. */
 export function markLossy(exchange: StreamExchange, side: Side, time: Nanoseconds): void {
   exchange.doubtSince = time;
@@ -173,10 +179,19 @@ export function noteResponseType(exchange: StreamExchange, list: HeaderList): vo
   else if (!list.hasUnknown) exchange.grpc = 'no';
 }
 
-/** The status of a call comes with the fields that end its answer. */
-export function noteLastFields(exchange: StreamExchange, list: HeaderList): void {
+/** The status of a call comes with the fields that end its answer. `isHead`: they are its head, too. */
+export function noteLastFields(exchange: StreamExchange, list: HeaderList, isHead: boolean): void {
   exchange.grpcStatus = list.get(Field.grpcStatus);
   exchange.isGrpcStatusUnknown = exchange.grpcStatus === undefined && list.hasUnknown;
+  // Behind a body only gRPC has them; gRPC-Web may have them in a head.
+  if (exchange.grpc === 'unknown' && !isHead && !exchange.isGrpcStatusUnknown) {
+    exchange.grpc = exchange.grpcStatus === undefined ? 'no' : 'yes';
+  }
+}
+
+/** The answer ends with its body, as that of a call never does: its status comes behind. */
+export function noteLastData(exchange: StreamExchange): void {
+  if (exchange.grpc === 'unknown') exchange.grpc = 'no';
 }
 
 /** What it came to cannot be told, because fields that decide it are not known. */

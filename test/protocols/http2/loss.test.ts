@@ -187,12 +187,63 @@ describe('gRPC with fields that are not known', () => {
     }
   });
 
-  test('where that does not tell, nothing is told', () => {
-    const player = begin();
-    ask(player, unknown);
-    player.close();
-    assert.deepEqual(told(player), []);
-    assert.equal(player.figure('dropped header_unknown'), 1);
+  const endings: readonly (readonly [string, readonly Buffer[], string | undefined])[] = [
+    ['a body', [h2.frame(TYPES.headers, h2.END_HEADERS, 1, Buffer.concat([h2.indexed(8), unknown])), h2.data(1, 5)], undefined],
+    [
+      'fields behind a body, without a status',
+      [
+        h2.frame(TYPES.headers, h2.END_HEADERS, 1, Buffer.concat([h2.indexed(8), unknown])),
+        h2.frame(TYPES.headers, whole, 1, h2.literals({ 'x-sum': '1' })),
+      ],
+      undefined,
+    ],
+    [
+      'a status behind a body',
+      [
+        h2.frame(TYPES.headers, h2.END_HEADERS, 1, Buffer.concat([h2.indexed(8), unknown])),
+        h2.frame(TYPES.headers, whole, 1, h2.literals({ 'grpc-status': '0' })),
+      ],
+      'grpc',
+    ],
+  ];
+  for (const [name, frames, system] of endings) {
+    test(`or with what it ends: ${name}`, () => {
+      const player = begin();
+      ask(player, unknown);
+      player.missing('response', 10);
+      framed(player, 'response', Buffer.concat(frames));
+      assert.equal(player.imbalance(), undefined);
+      assert.deepEqual(
+        player.transactions.map(({ rpc }) => rpc?.system),
+        [system],
+      );
+    });
+  }
+
+  test('where neither tells, nothing is told', () => {
+    const heads = [
+      Buffer.concat([h2.indexed(8), unknown]),
+      Buffer.concat([h2.literals({ ':status': '200', 'grpc-status': '0' }), unknown]),
+    ];
+    for (const head of heads) {
+      const player = begin();
+      ask(player, unknown);
+      player.missing('response', 10);
+      framed(player, 'response', h2.frame(TYPES.headers, whole, 1, head));
+      assert.deepEqual(told(player), []);
+      assert.equal(player.figure('dropped header_unknown'), 1);
+    }
+  });
+
+  test('a path that no call has is none', () => {
+    for (const path of ['/', '/x', '/a/b?c=d', '/x/']) {
+      const player = begin();
+      player.missing('request', 10);
+      const block = Buffer.concat([h2.literals({ ...h2.GET, ':method': 'POST', ':path': path }), unknown]);
+      framed(player, 'request', h2.frame(TYPES.headers, whole, 1, block));
+      player.close();
+      assert.equal(told(player).length, path === '/x/' ? 0 : 1, path);
+    }
   });
 
   test('a status that may be in a lost entry is not told as missing', () => {
