@@ -464,9 +464,10 @@ export class Connection implements ConversationSink {
 
   /** Nothing was proven so far, but now the kernel has. */
   #meetFrames(event: IoEvent): Conversation | undefined {
+    this.#isStrange = false;
+    if (this.#proven?.hasFrames === true) return this.#conversation;
     this.#conversation?.abandon('bytes_lost');
     this.#conversation = undefined;
-    this.#isStrange = false;
     const protocol = this.#context.protocols.find(({ hasFrames }) => hasFrames === true);
     if (protocol === undefined) {
       this.giveUp('http2');

@@ -189,6 +189,20 @@ test('frames prove what it is where the first bytes are unknown', () => {
   assert.equal(ledger.report().bytes.lost['ring_full'], 100);
 });
 
+test('frames of one side change nothing where the bytes of the other have proven the same', () => {
+  const { recorder, socket, deliver } = setUp('client', { isFromStart: false }, [createHttp1()]);
+  Object.assign(recorder, { proves: () => true });
+  deliver(socket.event(true, 'head', { otherPosition: 0 }), socket.event(false, 'SET', { framing: framing(0) }));
+  assert.deepEqual(
+    recorder.heard.map((call) => (call as unknown[]).slice(0, 2)),
+    [
+      ['joined', 'middle'],
+      ['data', 'request'],
+      ['response', 'SET'],
+    ],
+  );
+});
+
 test('an older session whose first frames are seen is complete all the same', () => {
   const { recorder, socket, deliver } = setUp('client', { isFromStart: false }, [createHttp1()]);
   deliver(socket.event(true, 'PRI', { framing: framing(24), otherPosition: 0 }));
