@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { kernelTest } from '../support/kernel.ts';
+import { Random } from '../support/random.ts';
 import { type Program, startProgram } from '../traffic/program.ts';
 import { filler, frame, frameType, preface, takeApart } from './frames.ts';
 import { assertFollowed, faultOf, observe, type Observer, type Told, type ToldConnection } from './told-streams.ts';
@@ -21,13 +22,15 @@ interface Move {
 
 interface Bench {
   readonly program: Program;
+  /** Where its thread has its context, from the thread pointer on. */
+  readonly variable: number;
   readonly observer: Observer;
 }
 
 async function start(t: TestContext, ringBufferSizeBytes?: number): Promise<Bench> {
   const program = startProgram(t, 'python3', [script]);
-  await program.next('ready');
-  return { program, observer: observe(t, [program.pid], ringBufferSizeBytes) };
+  const { variable } = await program.next('ready');
+  return { program, variable: Number(variable), observer: observe(t, [program.pid], ringBufferSizeBytes) };
 }
 
 async function order({ program }: Bench, plan: Readonly<Record<string, unknown>>): Promise<void> {
@@ -93,6 +96,46 @@ for (const family of ['tcp', 'unix'] as const) {
     }
   });
 }
+
+/** Frames of all kinds and lengths. */
+function randomStream(random: Random): Buffer {
+  const frames = [preface, settings];
+  const count = 1 + random.below(60);
+  for (let index = 0; index < count; index++) {
+    const size = random.oneOf([0, 1, random.below(30), random.below(700), random.below(20_000)]);
+    const type = random.oneOf([frameType.data, frameType.data, frameType.headers, frameType.continuation, 2, 0x10, 0xfa]);
+    frames.push(frame(type, 1 + random.below(100), filler(size, index), random.below(256)));
+    if (random.below(4) === 0) frames.push(frame(frameType.ping, 0, filler(8, index)));
+  }
+  return Buffer.concat(frames);
+}
+
+function randomSizes(random: Random): number[] {
+  const least = random.oneOf([1, 5, 100, 3000]);
+  return Array.from({ length: 200 }, () => least + random.below(random.oneOf([3, 20, 500, 40_000])));
+}
+
+test('random frames, cut up at random', kernelTest(), async (t) => {
+  const bench = await start(t);
+  for (let seed = 1; seed <= 150; seed++) {
+    const random = new Random(seed * 7919);
+    const stream = randomStream(random);
+    bench.observer.forget();
+    await order(bench, { do: 'open', family: random.oneOf(['tcp', 'unix']) });
+    const vectors = random.oneOf([1, 1, 2, 3, 4, 5, 30]);
+    const rest = { vectors, pieces: randomSizes(random), reads: randomSizes(random) };
+    await move(bench, { stream: stream.subarray(0, preface.length) });
+    await move(bench, { stream: stream.subarray(preface.length), ...rest });
+    const { client, server } = ends(bench);
+    for (const told of [client.sent, server.received]) {
+      try {
+        assertFollowed(takeApart(stream), told);
+      } catch (cause) {
+        throw new Error(`seed ${seed}`, { cause });
+      }
+    }
+  }
+});
 
 test('both directions, one after the other and in turns', kernelTest(), async (t) => {
   const bench = await start(t);
@@ -300,3 +343,38 @@ test('frames are followed while the ring is full', kernelTest(), async (t) => {
     assert.equal(faultOf(anatomy, last), undefined);
   }
 });
+
+test(
+  "each write that has more than DATA has its thread's context, also in several records and without a turn",
+  process.arch === 'x64' ? kernelTest() : { skip: 'where a thread pointer is, the peer knows on x86-64 alone' },
+  async (t) => {
+    const bench = await start(t);
+    const { observer, program, variable } = bench;
+    await order(bench, { do: 'open', family: 'tcp' });
+    await move(bench, { stream: Buffer.from('hello') });
+    observer.drain();
+    observer.session.contextPlaces.set(observer.instances.get(program.pid)!, { kind: 'static', offset: variable });
+    observer.forget();
+    await order(bench, { do: 'open', family: 'tcp' });
+    const publish = (span: string): Promise<void> =>
+      order(bench, { do: 'publish', context: span === '' ? '' : `${'0a'.repeat(16)}${span.repeat(16)}01010000` });
+    const head = frame(frameType.headers, 1, filler(40, 1));
+    const long = [1, 2, 3].map((seed) => frame(frameType.headers, 1, filler(30_000, seed)));
+    const data = frame(frameType.data, 1, filler(1000, 4));
+    for (const [span, stream] of [
+      ['1', Buffer.concat([preface, settings, head])],
+      ['2', Buffer.concat(long)],
+      ['3', Buffer.concat([head, data.subarray(0, 100)])],
+      ['4', data.subarray(100, 500)],
+      ['5', Buffer.concat([data.subarray(500), head])],
+      ['', head],
+    ] as const) {
+      await publish(span);
+      await move(bench, { stream });
+    }
+    const { client, server } = ends(bench);
+    const spans = (told: readonly Told[]): unknown[] => told.map(({ context }) => context?.context.spanId[0]);
+    assert.deepEqual(spans(client.sent), ['1', '2', '2', '2', '3', undefined, '5', undefined]);
+    assert.ok(spans(server.received).every((span) => span === undefined));
+  },
+);

@@ -4,6 +4,7 @@ import { Decoder } from '../../receiver/kernel/decode.ts';
 import { type KernelSession, openKernelSession } from '../../receiver/kernel/session.ts';
 import type { ConnectionInfo } from '../../receiver/model/connection.ts';
 import { INSIDE_HEADER, type IoEvent } from '../../receiver/model/stream-event.ts';
+import type { ProcessInstance } from '../../receiver/model/thread-context.ts';
 import type { Cleanup } from '../traffic/program.ts';
 import type { Anatomy } from './frames.ts';
 
@@ -24,6 +25,8 @@ export interface Observer {
   readonly session: KernelSession;
   /** All connections so far, by id. A session of TLS has no info of its own. */
   drain(): Map<number, ToldConnection>;
+  /** Processes that were told of, by pid. */
+  readonly instances: ReadonlyMap<number, ProcessInstance>;
   /** Forgets what was told. */
   forget(): void;
 }
@@ -33,6 +36,7 @@ export function observe(cleanup: Cleanup, pids: readonly number[], ringBufferSiz
   const session = openKernelSession({ filter: { include: [rule], exclude: [], loopback: true }, ringBufferSizeBytes });
   cleanup.after(() => session.close());
   const told = new Map<number, ToldConnection>();
+  const instances = new Map<number, ProcessInstance>();
   const buffer = new Uint8Array(1024 * 1024);
   const of = (id: number): ToldConnection => {
     const known = told.get(id) ?? { info: { id } as ConnectionInfo, sent: [], received: [] };
@@ -49,7 +53,7 @@ export function observe(cleanup: Cleanup, pids: readonly number[], ringBufferSiz
     walked: () => assert.fail('chunks were followed'),
     secured: () => {},
     resumed: () => {},
-    processStarted: () => {},
+    processStarted: (_image, instance) => void instances.set(instance.pid, instance),
     processExited: () => {},
     executed: () => {},
     vitals: () => {},
@@ -58,6 +62,7 @@ export function observe(cleanup: Cleanup, pids: readonly number[], ringBufferSiz
   });
   return {
     session,
+    instances,
     drain: () => {
       for (let size = session.drain(buffer); size > 0; size = session.drain(buffer)) decoder.decode(size);
       return told;
