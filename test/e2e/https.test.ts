@@ -213,6 +213,37 @@ test(
   },
 );
 
+test('two sessions on one connection have exchanges of their own', { skip }, async (t) => {
+  const { certificate, key } = serverCertificate();
+  const script = path.join(import.meta.dirname, '../traffic/python/two_sessions.py');
+  const both = startProgram(t, 'python3', [script], { env: { TLS_CERTIFICATE: certificate, TLS_KEY: key } });
+  await both.next('ready');
+  const receiver = await startReceiver(t);
+  both.send('');
+  await both.next('done');
+  const stopped = await receiver.stop();
+  assertBooks(stopped);
+  const spans = stopped.spans.filter(({ resource }) => resource['process.pid'] === both.pid);
+  assert.deepEqual(spans.map((span) => `${span.kind} ${targetOf(span)}`).sort(), [
+    'CLIENT /first_',
+    'CLIENT /second',
+    'SERVER /first_',
+    'SERVER /second',
+  ]);
+  const idsOf = (target: string): Set<unknown> =>
+    new Set(
+      spans
+        .filter((span) => targetOf(span) === target)
+        .flatMap(({ traceId, attributes }) => [traceId, attributes['usm.exchange.id']]),
+    );
+  // Both ends of the first one are one trace and one exchange.
+  assert.equal(idsOf('/first_').size, 2);
+  assert.deepEqual(
+    [...idsOf('/first_')].filter((id) => idsOf('/second').has(id)),
+    [],
+  );
+});
+
 test('each worker of a Node.js cluster has its own exchanges', { skip }, async (t) => {
   const port = await freePort();
   const { certificate, key } = serverCertificate();
