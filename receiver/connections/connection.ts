@@ -21,7 +21,7 @@ import type { Abort, Nanoseconds, Transaction } from '../model/transaction.ts';
 import type { Controls } from './controls.ts';
 import type { IoEvent, OpenEvent, WalkEvent } from '../model/stream-event.ts';
 import { type Flow, flowAt, holeOf } from './flow.ts';
-import { beginsHttp2, recogniseRole, startOf } from './recognition.ts';
+import { beginsHttp2, proveRole, recogniseRole, startOf } from './recognition.ts';
 import { WaitingEvents } from './waiting.ts';
 
 export interface ConnectionContext {
@@ -529,6 +529,11 @@ export class Connection implements ConversationSink {
   /** For sockets whose role the kernel could not tell: the side that speaks HTTP requests is the client's. False: wait for more. */
   #resolveRole(event: IoEvent): boolean {
     const waiting = (this.#waiting ??= new WaitingEvents());
+    if (this.#start !== 'beginning' && event.isIoStart && event.captured > 0) {
+      const own = event.bytes.subarray(event.from, event.from + event.captured);
+      const proven = proveRole(this.#context.protocols, event.isSent, own);
+      if (proven !== undefined) return this.#adoptRole(proven);
+    }
     const bytes = waiting.bytesBefore(event);
     const role = event.captured === 0 ? 'undecided' : recogniseRole(this.#context.protocols, event.isSent, bytes);
     if (role === 'client' || role === 'server') return this.#adoptRole(role);

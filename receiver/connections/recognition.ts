@@ -20,6 +20,19 @@ export function recogniseRole(
   return isUndecided ? 'undecided' : 'neither';
 }
 
+/** The same of a connection whose beginning was not seen, by the first bytes of an I/O, which may prove whose they are. */
+export function proveRole(
+  protocols: readonly Protocol[],
+  isSent: boolean,
+  bytes: Uint8Array,
+): Exclude<Role, 'unknown'> | undefined {
+  for (const protocol of protocols) {
+    if (protocol.proves?.('request', bytes, 0, bytes.length) === true) return isSent ? 'client' : 'server';
+    if (protocol.proves?.('response', bytes, 0, bytes.length) === true) return isSent ? 'server' : 'client';
+  }
+  return undefined;
+}
+
 /** The client's preface, or the SETTINGS frame that a server begins with (RFC 9113, 3.4). */
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 const SETTINGS = 4;

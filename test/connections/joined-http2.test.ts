@@ -115,6 +115,19 @@ describe('an older connection', () => {
     });
   }
 
+  test('of HTTP/2 has its role from the head of a request or of a response', () => {
+    for (const first of ['request', 'response']) {
+      const joined = new Joined('unknown');
+      joined.received('the rest of something');
+      joined.sent(h2.data(7, 100));
+      if (first === 'response') joined.sent(h2.response(7, {}, whole));
+      joined.received(h2.request(9, { ':path': '/9' }));
+      joined.sent(h2.response(9, {}, whole));
+      assert.deepEqual(joined.end(), ['2 /9 200'], first);
+      assert.equal(joined.transactions[0]?.role, 'server');
+    }
+  });
+
   test('that looks like frames and has no request in them is not taken for HTTP/2', () => {
     const joined = new Joined();
     const ping = h2.frame(h2.TYPES.ping, 0, 0, '12345678');
