@@ -31,6 +31,33 @@ export function buildGoPeer(): string {
   });
 }
 
+/** The gRPC server and client in Go. */
+export function buildGrpcPeer(): string {
+  return built('grpc-peer', ['go-grpc/go.mod', 'go-grpc/go.sum', 'go-grpc/main.go'], (output) => {
+    execFileSync('go', ['build', '-mod=readonly', '-trimpath', '-o', output, '.'], {
+      cwd: path.join(here, 'go-grpc'),
+      env: { ...process.env, CGO_ENABLED: '0' },
+      stdio: 'pipe',
+    });
+  });
+}
+
+/** A folder for PYTHONPATH, with grpcio. */
+export function fetchPythonGrpc(): string {
+  return built('python-grpc', ['python/grpc-requirements.txt'], (output) => {
+    const options = [
+      '--quiet',
+      '--disable-pip-version-check',
+      '--no-deps',
+      '--only-binary',
+      ':all:',
+      '--root-user-action=ignore',
+    ];
+    const requirements = path.join(here, 'python/grpc-requirements.txt');
+    execFileSync('python3', ['-m', 'pip', 'install', ...options, '--target', output, '-r', requirements], { stdio: 'pipe' });
+  });
+}
+
 /** A server whose goroutines have labels. `flags` of the linker. */
 export function buildGoLabels(flags = ''): string {
   return built(`go-labels${flags === '' ? '' : '-stripped'}`, ['go-labels/go.mod', 'go-labels/main.go'], (output) => {

@@ -18,6 +18,8 @@ export interface NginxOptions {
   readonly workers?: number;
   /** HTTPS. */
   readonly isSecure?: boolean;
+  /** HTTP/2, without TLS by prior knowledge. */
+  readonly isHttp2?: boolean;
   /** `upstream` speaks HTTPS. */
   readonly isUpstreamSecure?: boolean;
   /** Name and size of files under `/files/`. */
@@ -25,7 +27,7 @@ export interface NginxOptions {
 }
 
 function configuration(folder: string, port: number, options: NginxOptions): string {
-  const { upstream, workers = 1, isSecure = false, isUpstreamSecure = false } = options;
+  const { upstream, workers = 1, isSecure = false, isHttp2 = false, isUpstreamSecure = false } = options;
   const { certificate, key } = isSecure ? serverCertificate() : { certificate: '', key: '' };
   return `daemon off;
 user root;
@@ -45,9 +47,11 @@ http {
   uwsgi_temp_path ${folder}/uwsgi;
   scgi_temp_path ${folder}/scgi;
   client_max_body_size 0;
+  large_client_header_buffers 4 16k;
+  ${isHttp2 ? 'http2_max_concurrent_streams 512;' : ''}
   ${upstream === undefined ? '' : `upstream backend { server ${upstream}; keepalive 16; }`}
   server {
-    listen 127.0.0.1:${port}${isSecure ? ' ssl' : ''};
+    listen 127.0.0.1:${port}${isSecure ? ' ssl' : ''}${isHttp2 ? ' http2' : ''};
     ${isSecure ? `ssl_certificate ${certificate}; ssl_certificate_key ${key};` : ''}
     # Names the worker that answers; the upstream's own server-pid passes through.
     add_header Nginx-Pid $pid always;

@@ -39,6 +39,7 @@ export interface EchoServer {
   readonly port: number;
   /** Its clients use TLS. */
   readonly isSecure: boolean;
+  readonly isHttp2: boolean;
   readonly program: Program;
   stop(): Promise<void>;
 }
@@ -54,6 +55,8 @@ export interface ServerOptions extends StartOptions {
   readonly ways?: IoWays;
   /** HTTPS; not with `io`. */
   readonly isSecure?: boolean;
+  /** HTTP/2, without TLS by prior knowledge; only `node` and `go`. */
+  readonly isHttp2?: boolean;
 }
 
 function ioArguments(role: 'server' | 'client', address: string, ways: IoWays): string[] {
@@ -68,7 +71,8 @@ function serverCommand(kind: ServerKind, options: ServerOptions): { command: str
   switch (kind) {
     case 'node': {
       const where = family === 'unix' ? [address] : [String(port), host];
-      return { command: process.execPath, args: [path.join(here, 'node/echo-server.mjs'), ...where], service: 'echo-server' };
+      const script = options.isHttp2 === true ? 'http2-server' : 'echo-server';
+      return { command: process.execPath, args: [path.join(here, `node/${script}.mjs`), ...where], service: script };
     }
     case 'go':
       return { command: buildGoPeer(), args: ['server', address], service: 'go-peer' };
@@ -86,31 +90,47 @@ function serverCommand(kind: ServerKind, options: ServerOptions): { command: str
 }
 
 export async function startServer(cleanup: Cleanup, kind: ServerKind, options: ServerOptions = {}): Promise<EchoServer> {
-  const { family = 'ipv4', isSecure = false } = options;
+  const { family = 'ipv4', isSecure = false, isHttp2 = false } = options;
   const { command, args, service } = serverCommand(kind, options);
-  const { certificate, key } = isSecure ? serverCertificate() : { certificate: '', key: '' };
-  const env = isSecure ? { ...options.env, TLS_CERTIFICATE: certificate, TLS_KEY: key } : options.env;
-  const program = startProgram(cleanup, command, args, { ...options, ...(env === undefined ? {} : { env }) });
+  const env = { ...options.env, ...(isSecure ? certificateEnv() : {}), ...(isHttp2 ? { HTTP2: '1' } : {}) };
+  const program = startProgram(cleanup, command, args, { ...options, env });
   const line = await program.next('listening');
   const port = Number(line['port'] ?? 0);
   const host = options.host ?? (family === 'ipv6' ? '[::1]' : '127.0.0.1');
   const target = family === 'unix' ? String(line['path']) : `${host}:${port}`;
-  return { kind, pid: Number(line['pid']), service, family, target, port, isSecure, program, stop: () => program.stop() };
+  const pid = Number(line['pid']);
+  return { kind, pid, service, family, target, port, isSecure, isHttp2, program, stop: () => program.stop() };
+}
+
+/** What makes the servers here speak TLS. */
+export function certificateEnv(): Readonly<Record<string, string>> {
+  const { certificate, key } = serverCertificate();
+  return { TLS_CERTIFICATE: certificate, TLS_KEY: key };
+}
+
+export interface RunOptions {
+  readonly connections?: number;
+  /** Requests in one write, over HTTP/1.1 from the Node.js client. */
+  readonly pipeline?: number;
+  /** Requests at a time on each connection, over HTTP/2. */
+  readonly streams?: number;
 }
 
 export interface EchoClient {
   readonly pid: number;
   readonly service: string;
   /** Makes the requests and returns what happened; throws when an answer is not the one that was asked for. */
-  run(requests: readonly PlannedRequest[], options?: { connections?: number; pipeline?: number }): Promise<Exchange[]>;
+  run(requests: readonly PlannedRequest[], options?: RunOptions): Promise<Exchange[]>;
   stop(): Promise<void>;
 }
 
 function clientCommand(kind: ClientKind, server: EchoServer, ways: IoWays): { command: string; args: string[]; service: string } {
   const { target } = server;
   switch (kind) {
-    case 'node':
-      return { command: process.execPath, args: [path.join(here, 'node/echo-client.mjs'), target], service: 'echo-client' };
+    case 'node': {
+      const script = server.isHttp2 ? 'http2-client' : 'echo-client';
+      return { command: process.execPath, args: [path.join(here, `node/${script}.mjs`), target], service: script };
+    }
     case 'go':
       return { command: buildGoPeer(), args: ['client', target], service: 'go-peer' };
     case 'python': {
@@ -136,28 +156,30 @@ export async function startClient(
   options: StartOptions & { readonly ways?: IoWays } = {},
 ): Promise<EchoClient> {
   const { command, args, service } = clientCommand(kind, server, options.ways ?? plainWays);
-  const env = server.isSecure ? { ...options.env, TLS: '1' } : options.env;
-  const program = startProgram(cleanup, command, args, { ...options, ...(env === undefined ? {} : { env }) });
+  const env = { ...options.env, ...(server.isSecure ? { TLS: '1' } : {}), ...(server.isHttp2 ? { HTTP2: '1' } : {}) };
+  const program = startProgram(cleanup, command, args, { ...options, env });
   const pid = Number((await program.next('ready'))['pid']);
   return {
     pid,
     service,
     stop: () => program.stop(),
-    async run(requests, { connections = 1, pipeline = 1 } = {}) {
+    async run(requests, { connections = 1, pipeline = 1, streams = 1 } = {}) {
       if (kind === 'io') {
         for (const { id, method, target, bodySize } of requests) program.send(`${id} ${method} ${target} ${bodySize}`);
         program.send('done');
       } else {
-        program.send(JSON.stringify({ requests, connections, pipeline }));
+        program.send(JSON.stringify({ requests, connections, pipeline, streams }));
       }
       const planned = new Map(requests.map((request) => [request.id, request]));
       const exchanges: Exchange[] = [];
       for (let i = 0; i < requests.length; i++) {
         const line = await program.next('exchange', 60_000);
         const request = planned.get(String(line['id']))!;
-        const server_ = { pid: Number(line['serverPid']), service: server.service };
+        const server_ = { pid: Number(line['serverPid'] ?? server.pid), service: server.service };
         const client = { pid: Number(line['clientPid'] ?? pid), service };
-        exchanges.push(asExpected(request, line, server.family === 'unix' ? 'unix' : 'tcp', server_, client));
+        const transport = server.family === 'unix' ? 'unix' : 'tcp';
+        const exchange = (server.isHttp2 ? asExpectedOfStream : asExpected)(request, line, transport, server_, client);
+        exchanges.push(exchange);
       }
       await program.next('done');
       return exchanges;
@@ -179,6 +201,29 @@ export function asExpected(
     throw new Error(`the traffic did not go as planned: ${JSON.stringify({ request, result })}`);
   }
   return { id, method, target, status, requestBodySize: bodySize, responseBodySize, transport, server, client };
+}
+
+/** The same over HTTP/2, where the plan may be that an end resets the stream. */
+function asExpectedOfStream(
+  request: PlannedRequest,
+  result: Readonly<Record<string, unknown>>,
+  transport: 'tcp' | 'unix',
+  server: Party,
+  client: Party,
+): Exchange {
+  const { id, method, target, reset } = request;
+  if (reset === undefined) return { ...asExpected(request, result, transport, server, client), version: '2' };
+  // The head of an answer comes before a reset only if the plan says so.
+  const status = reset.isWithin ? request.status : undefined;
+  if (result['error'] === undefined || result['status'] !== status)
+    throw new Error(`the traffic did not go as planned: ${JSON.stringify({ request, result })}`);
+  const abort = [reset.error];
+  const sizes = { requestBodySize: undefined, responseBodySize: undefined };
+  return {
+    ...{ id, method, target, status, ...sizes, transport, version: '2' },
+    server: { ...server, abort },
+    client: { ...client, abort },
+  };
 }
 
 /** Whether c/io.c can use this feature (`uring`, `zerocopy`) on this kernel. */

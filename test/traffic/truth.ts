@@ -26,9 +26,29 @@ export interface Exchange {
   readonly requestBodySize: number | undefined;
   readonly responseBodySize: number | undefined;
   readonly transport: 'tcp' | 'unix';
+  /** Undefined: not compared. */
+  readonly version?: '2';
+  /** The call of a remote procedure that it carries. */
+  readonly call?: Call;
   /** Undefined: this end makes no span (another host, out of sight, or bytes that no one can read). */
   readonly server: Party | undefined;
   readonly client: Party | undefined;
+}
+
+/** Of an exchange that carries a gRPC call, which tells this instead of what HTTP says. */
+export interface Call {
+  /** As on the wire: `package.Service/Method`. */
+  readonly method: string;
+  /** Name of the status on the wire; undefined: there was none. More than one where a race leaves it open. */
+  readonly statuses: readonly (string | undefined)[];
+}
+
+/** How an HTTP/2 stream ends before its answer does. */
+export interface PlannedReset {
+  /** The error code, as RFC 9113 writes it. */
+  readonly error: string;
+  /** Behind the head of the answer. */
+  readonly isWithin: boolean;
 }
 
 /** A request to make; the programs' plan lines hold these (README.md). */
@@ -43,6 +63,14 @@ export interface PlannedRequest {
   readonly chunked?: boolean;
   readonly expectContinue?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Over HTTP/2: a trailer section behind the body. */
+  readonly trailers?: boolean;
+  /** Over HTTP/2: `:protocol` of an extended CONNECT. */
+  readonly protocol?: string;
+  /** Over HTTP/2: when the client resets the stream. */
+  readonly cancel?: 'request' | 'head' | 'body';
+  /** Over HTTP/2: what comes of that, or of what the target asks the server for. */
+  readonly reset?: PlannedReset;
 }
 
 /** Whether a response has no body whatever its header fields say (RFC 9110, 6.4.1). */
@@ -79,6 +107,25 @@ const mixes = {
     { method: 'DELETE', status: 204, size: 0 },
     { method: 'GET', status: 500, size: 5 },
   ],
+  /** Everything that an HTTP/2 stream may carry but resets: trailers both ways, 103, heads of 4 KiB, bodies of many frames. */
+  http2: [
+    { method: 'GET', status: 200, size: 0 },
+    { method: 'GET', status: 200, size: 200 },
+    { method: 'POST', status: 201, size: 10, bodySize: 100, trailers: true },
+    { method: 'GET', status: 200, size: 1000, query: '&trailers=1' },
+    { method: 'HEAD', status: 200, size: 500 },
+    { method: 'PUT', status: 200, size: 3000, bodySize: 5000, chunked: true, query: '&chunks=3' },
+    { method: 'GET', status: 200, size: 1, fill: 4000 },
+    { method: 'DELETE', status: 204, size: 0 },
+    { method: 'PATCH', status: 200, size: 200_000, bodySize: 200_000, trailers: true, query: '&trailers=1' },
+    { method: 'GET', status: 304, size: 0, query: '&hints=1' },
+    { method: 'GET', status: 404, size: 50, fill: 2000 },
+    { method: 'GET', status: 503, size: 5, query: '&hints=1&trailers=1' },
+    { method: 'PURGE', status: 200, size: 2 },
+    { method: 'GET', status: 200, size: 300_000, query: '&chunks=40' },
+    { method: 'POST', status: 302, size: 0, bodySize: 70_000, query: '&delay=20' },
+    { method: 'POST', status: 200, size: 16_384, bodySize: 16_384 },
+  ],
   /** No request bodies: for pipelines. */
   bodiless: [
     { method: 'GET', status: 200, size: 0 },
@@ -92,16 +139,37 @@ const mixes = {
 
 export type Mix = keyof typeof mixes;
 
+interface Kind {
+  readonly method: string;
+  readonly status: number;
+  readonly size: number;
+  readonly bodySize?: number;
+  readonly chunked?: boolean;
+  readonly trailers?: boolean;
+  readonly query?: string;
+  /** Length of one more path segment. */
+  readonly fill?: number;
+}
+
 /** `count` requests with ids `<run>-0`, `<run>-1`, …, going round the mix. */
 export function planRequests(run: string, count: number, mix: Mix): PlannedRequest[] {
-  const kinds: readonly { method: string; status: number; size: number; bodySize?: number; chunked?: boolean; query?: string }[] =
-    mixes[mix];
+  const kinds: readonly Kind[] = mixes[mix];
   const requests: PlannedRequest[] = [];
   for (let i = 0; i < count; i++) {
-    const { method, status, size, bodySize = 0, chunked = false, query = '' } = kinds[i % kinds.length]!;
+    const {
+      method,
+      status,
+      size,
+      bodySize = 0,
+      chunked = false,
+      trailers = false,
+      query = '',
+      fill = 0,
+    } = kinds[i % kinds.length]!;
     const id = `${run}-${i}`;
-    const target = `/echo/${i % 7}?id=${id}&status=${status}&size=${size}${query}`;
-    requests.push({ id, method, target, status, size, bodySize, chunked });
+    const path = fill === 0 ? '' : `/${id.repeat(Math.ceil(fill / id.length)).slice(0, fill)}`;
+    const target = `/echo/${i % 7}${path}?id=${id}&status=${status}&size=${size}${query}`;
+    requests.push({ id, method, target, status, size, bodySize, chunked, ...(trailers ? { trailers } : {}) });
   }
   return requests;
 }
@@ -113,4 +181,20 @@ export function planRequest(
 ): PlannedRequest {
   const { method = 'GET', status = 200, size = 0, bodySize = 0, query = '' } = options;
   return { id, method, target: `/echo?id=${id}&status=${status}&size=${size}${query}`, status, size, bodySize };
+}
+
+/** `count` streams that end early, in turn by either end, before the head of the answer and behind it, with ids `<run>-0`, … */
+export function planResets(run: string, count: number): PlannedRequest[] {
+  const kinds = [
+    { query: '&delay=5000', cancel: 'request', error: 'CANCEL', isWithin: false },
+    { query: '&hold=1', cancel: 'head', error: 'CANCEL', isWithin: true },
+    { query: '&hold=1', cancel: 'body', error: 'CANCEL', isWithin: true },
+    { query: '&reset=2', cancel: undefined, error: 'INTERNAL_ERROR', isWithin: false },
+    { query: '&reset=2&when=within', cancel: undefined, error: 'INTERNAL_ERROR', isWithin: true },
+  ] as const;
+  return Array.from({ length: count }, (_, i) => {
+    const { query, cancel, error, isWithin } = kinds[i % kinds.length]!;
+    const request = planRequest(`${run}-${i}`, { size: 1000, query });
+    return { ...request, ...(cancel === undefined ? {} : { cancel }), reset: { error, isWithin } };
+  });
 }

@@ -22,8 +22,26 @@ import (
 
 const decoy = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nGET /decoy HTTP/1.1\r\nHost: decoy\r\n\r\n"
 
+// Whole frames, before the same.
+const http2Decoy = "\x00\x00\x03\x01\x05\x00\x00\x00\x01\x82\x86\x84\x00\x00\x01\x01\x05\x00\x00\x00\x01\x88" + decoy
+
+var isHTTP2 = os.Getenv("HTTP2") != ""
+
 func filler(size int) string {
-	return strings.Repeat(decoy, size/len(decoy)+1)[:size]
+	text := decoy
+	if isHTTP2 {
+		text = http2Decoy
+	}
+	return strings.Repeat(text, size/len(text)+1)[:size]
+}
+
+// Of the server and of the client; without TLS by prior knowledge.
+func protocols() *http.Protocols {
+	var chosen http.Protocols
+	chosen.SetHTTP1(!isHTTP2)
+	chosen.SetHTTP2(isHTTP2)
+	chosen.SetUnencryptedHTTP2(isHTTP2)
+	return &chosen
 }
 
 var stdout sync.Mutex
@@ -51,12 +69,34 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	io.Copy(io.Discard, r.Body)
 	time.Sleep(time.Duration(number("delay")) * time.Millisecond)
 
+	if query.Get("reset") != "" && query.Get("when") != "within" {
+		panic(http.ErrAbortHandler)
+	}
+	if query.Get("hints") != "" && r.ProtoMajor == 2 {
+		w.Header().Set("Link", "</style.css>; rel=preload; as=style")
+		w.WriteHeader(http.StatusEarlyHints)
+	}
 	w.Header().Set("Server-Pid", strconv.Itoa(os.Getpid()))
 	status := number("status")
 	if status == 0 {
 		status = 200
 	}
 	body := filler(number("size"))
+	if query.Get("hold") != "" || query.Get("reset") != "" {
+		// Half of the body is on its way before the stream is reset, by this end or by the other.
+		w.WriteHeader(status)
+		io.WriteString(w, body[:len(body)/2])
+		w.(http.Flusher).Flush()
+		if query.Get("reset") != "" {
+			panic(http.ErrAbortHandler)
+		}
+		<-r.Context().Done()
+		return
+	}
+	if query.Get("trailers") != "" {
+		w.Header().Set("Trailer", "Server-Took")
+		defer w.Header().Set("Server-Took", "1")
+	}
 	if query.Get("close") != "" {
 		// net/http has no body until close for HTTP/1.1 clients: taken over and written by hand.
 		conn, _, err := http.NewResponseController(w).Hijack()
@@ -98,9 +138,9 @@ func serve(where string) {
 		line["path"] = where
 	}
 	say(line)
-	server := &http.Server{Handler: http.HandlerFunc(echo), TLSConfig: &tls.Config{NextProtos: []string{"http/1.1"}}}
+	server := &http.Server{Handler: http.HandlerFunc(echo), Protocols: protocols()}
+	server.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 1000}
 	if certificate := os.Getenv("TLS_CERTIFICATE"); certificate != "" {
-		server.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){} // no HTTP/2
 		go server.ServeTLS(listener, certificate, os.Getenv("TLS_KEY"))
 	} else {
 		go server.Serve(listener)
@@ -115,12 +155,15 @@ type planned struct {
 	BodySize       int               `json:"bodySize"`
 	Chunked        bool              `json:"chunked"`
 	ExpectContinue bool              `json:"expectContinue"`
+	Trailers       bool              `json:"trailers"`
+	Cancel         string            `json:"cancel"`
 	Headers        map[string]string `json:"headers"`
 }
 
 type plan struct {
 	Requests    []planned `json:"requests"`
 	Connections int       `json:"connections"`
+	Streams     int       `json:"streams"`
 }
 
 func scheme() string {
@@ -139,9 +182,17 @@ func exchange(client *http.Client, authority string, p planned) {
 		}
 	}
 	line := map[string]any{"kind": "exchange", "id": p.ID}
-	request, err := http.NewRequest(p.Method, scheme()+authority+p.Target, body)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if p.Cancel == "request" {
+		time.AfterFunc(20*time.Millisecond, cancel)
+	}
+	request, err := http.NewRequestWithContext(ctx, p.Method, scheme()+authority+p.Target, body)
 	if err != nil {
 		panic(err)
+	}
+	if p.Trailers {
+		request.Trailer = http.Header{"Client-Took": {"2"}}
 	}
 	for name, value := range p.Headers {
 		request.Header.Set(name, value)
@@ -156,7 +207,14 @@ func exchange(client *http.Client, authority string, p planned) {
 		return
 	}
 	defer response.Body.Close()
-	size, err := io.Copy(io.Discard, response.Body)
+	var size int64
+	if p.Cancel == "body" {
+		io.ReadFull(response.Body, make([]byte, 1))
+	}
+	if p.Cancel != "" {
+		cancel()
+	}
+	size, err = io.Copy(io.Discard, response.Body)
 	if err != nil {
 		line["error"] = err.Error()
 	}
@@ -170,15 +228,19 @@ func ask(where string) {
 	if network(where) == "unix" {
 		authority = "localhost"
 	}
-	transport := &http.Transport{
-		DisableCompression:    true,
-		ExpectContinueTimeout: 10 * time.Second,
-		TLSClientConfig:       &tls.Config{InsecureSkipVerify: true},
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, network(where), where)
-		},
+	// Connections of one transport are shared by streams as it likes; so over HTTP/2 each connection has its own.
+	newTransport := func() *http.Transport {
+		return &http.Transport{
+			Protocols:             protocols(),
+			DisableCompression:    true,
+			ExpectContinueTimeout: 10 * time.Second,
+			TLSClientConfig:       &tls.Config{InsecureSkipVerify: true},
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return (&net.Dialer{}).DialContext(ctx, network(where), where)
+			},
+		}
 	}
-	client := &http.Client{Transport: transport}
+	transports := []*http.Transport{newTransport()}
 	say(map[string]any{"kind": "ready", "pid": os.Getpid()})
 
 	plans := bufio.NewScanner(os.Stdin)
@@ -189,15 +251,28 @@ func ask(where string) {
 			panic(err)
 		}
 		connections := max(todo.Connections, 1)
-		transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = connections, connections
 		requests := make(chan planned)
 		var workers sync.WaitGroup
-		for range connections {
-			workers.Go(func() {
-				for p := range requests {
-					exchange(client, authority, p)
+		ask := func(transport *http.Transport) {
+			for p := range requests {
+				exchange(&http.Client{Transport: transport}, authority, p)
+			}
+		}
+		if isHTTP2 {
+			for len(transports) < connections {
+				transports = append(transports, newTransport())
+			}
+			for i := range connections {
+				transports[i].MaxConnsPerHost = 1
+				for range max(todo.Streams, 1) {
+					workers.Go(func() { ask(transports[i]) })
 				}
-			})
+			}
+		} else {
+			transports[0].MaxConnsPerHost, transports[0].MaxIdleConnsPerHost = connections, connections
+			for range connections {
+				workers.Go(func() { ask(transports[0]) })
+			}
 		}
 		for _, p := range todo.Requests {
 			requests <- p
