@@ -24,6 +24,7 @@ import {
   markLossy,
   noteLastData,
   noteLastFields,
+  noteResponseLength,
   noteResponseType,
   openExchange,
   type StreamExchange,
@@ -330,6 +331,7 @@ export class Http2Conversation implements Conversation {
     }
     if (exchange.isResponseOver) return;
     exchange.responseSize = sumOf(exchange.responseSize, size);
+    if (exchange.responseSize === exchange.responseLength) exchange.wholeAt ??= this.#time;
     if (!isLast) return;
     noteLastData(exchange);
     this.#responseOver(exchange);
@@ -463,6 +465,7 @@ export class Http2Conversation implements Conversation {
     exchange.statusCode = code;
     exchange.answeredBy = reader.startProcess;
     noteResponseType(exchange, list);
+    noteResponseLength(exchange, list);
     return true;
   }
 
@@ -487,6 +490,7 @@ export class Http2Conversation implements Conversation {
     if (side === 'request') exchange.doubt &= ~Doubt.request;
     // What both ends have said is over, unless the end of a tunnel is an error.
     const isComplete = exchange.isResponseOver && code === 0;
+    if (side === 'request' && this.#streams.finishWhole(exchange)) return;
     this.#streams.finish(exchange, this.#time, undefined, isComplete ? undefined : errorName(code));
   }
 

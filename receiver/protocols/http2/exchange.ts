@@ -40,6 +40,10 @@ export interface StreamExchange extends Exchange {
   responseSize: number;
   isRequestOver: boolean;
   isResponseOver: boolean;
+  /** Of the response body as its head tells it; {@link UNKNOWN_SIZE} if it does not. */
+  responseLength: number;
+  /** When so much of it had come: a client may leave without reading that the stream has ended. */
+  wholeAt: Nanoseconds | undefined;
   /** Response bytes were lost since it was opened. */
   isResponseLossy: boolean;
   /** Sides whose bytes were lost in which it may have ended, and that have said nothing of it since: {@link Doubt}. */
@@ -138,6 +142,8 @@ function exchangeOf(
     responseSize: 0,
     isRequestOver: false,
     isResponseOver: false,
+    responseLength: UNKNOWN_SIZE,
+    wholeAt: undefined,
     isResponseLossy: false,
     doubt: 0,
     doubtSince: start,
@@ -177,6 +183,13 @@ export function noteResponseType(exchange: StreamExchange, list: HeaderList): vo
   const type = list.get(Field.contentType);
   if (type !== undefined) exchange.grpc = isGrpcType(type) ? 'yes' : 'no';
   else if (!list.hasUnknown) exchange.grpc = 'no';
+}
+
+/** How long the body is. A tunnel has none, and a call ends with its status. */
+export function noteResponseLength(exchange: StreamExchange, list: HeaderList): void {
+  const length = list.get(Field.contentLength);
+  if (length === undefined || exchange.isConnect || exchange.grpc !== 'no' || !/^\d{1,15}$/.test(length)) return;
+  exchange.responseLength = Number(length);
 }
 
 /** The status of a call comes with the fields that end its answer. `isHead`: they are its head, too. */

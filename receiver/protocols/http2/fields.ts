@@ -21,11 +21,12 @@ export const Field = {
   xForwardedProto: 14,
   contentType: 15,
   grpcStatus: 16,
+  contentLength: 17,
   /** The name is in an entry of the dynamic table that was lost. */
-  unknown: 17,
+  unknown: 18,
 } as const;
 export type Field = (typeof Field)[keyof typeof Field];
-export const FIELD_COUNT = 18;
+export const FIELD_COUNT = 19;
 
 const NAMES: ReadonlyMap<string, Field> = new Map<string, Field>([
   [':method', Field.method],
@@ -43,6 +44,7 @@ const NAMES: ReadonlyMap<string, Field> = new Map<string, Field>([
   ['x-forwarded-proto', Field.xForwardedProto],
   ['content-type', Field.contentType],
   ['grpc-status', Field.grpcStatus],
+  ['content-length', Field.contentLength],
 ]);
 
 /** By the length of a name: the fields whose names have it. */

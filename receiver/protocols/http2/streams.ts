@@ -82,6 +82,14 @@ export class Streams {
     else this.#sink.transaction(transaction);
   }
 
+  /** Its client leaves it, and had all of the answer: true, if that is so. */
+  finishWhole(exchange: StreamExchange): boolean {
+    if (exchange.wholeAt === undefined || exchange.responseSize !== exchange.responseLength) return false;
+    exchange.isResponseOver = true;
+    this.finish(exchange, exchange.wholeAt, undefined, undefined);
+    return true;
+  }
+
   release(): void {
     this.isHolding = false;
     const held = this.#held;
@@ -106,6 +114,7 @@ export class Streams {
     for (const exchange of this.#open.values()) {
       const isEnded = responseEnd !== undefined && exchange.start <= responseEnd;
       const end = isEnded ? responseEnd : time;
+      if (this.finishWhole(exchange)) continue;
       if (end !== undefined) this.finish(exchange, end, cause, undefined);
     }
   }

@@ -517,3 +517,42 @@ test('what is under way can be asked for, and the last that ended', () => {
   const { protocol, pairing, open, open_exchanges: exchanges } = player.conversation.inspect(1e6 + 3);
   assert.deepEqual([protocol, pairing, open, exchanges[0]?.age_ms], ['http/2', 'by stream', 1, 1]);
 });
+
+test('an answer that came as long as its head had told is whole, though its client leaves before the end of the stream', () => {
+  const ends: Readonly<Record<string, (player: Player) => void>> = {
+    closed: (player) => player.close(),
+    'reset by the client': (player) => player.request(h2.frame(TYPES.rstStream, 0, 1, h2.uint32(8))),
+  };
+  for (const [name, leave] of Object.entries(ends)) {
+    const player = begin({ role: 'client' });
+    player.request(h2.request(1));
+    player.response(h2.response(1, { 'content-length': '100' }));
+    player.response(h2.data(1, 60, 0));
+    player.response(h2.data(1, 40, 0));
+    leave(player);
+    const { abort, reset, response, end } = only(player);
+    assert.deepEqual([abort, reset, response, end], [undefined, undefined, { statusCode: 200, bodySize: 100 }, 6], name);
+  }
+});
+
+test('what ends otherwise than as long as told is not whole', () => {
+  const outcomes = ['99', '101', 'x', undefined].map((length) => {
+    const player = begin({ role: 'client' });
+    player.request(h2.request(1));
+    player.response(h2.response(1, length === undefined ? {} : { 'content-length': length }));
+    player.response(h2.data(1, 100, 0));
+    player.close();
+    const { abort, response } = only(player);
+    return [abort, response?.bodySize];
+  });
+  assert.deepEqual(
+    outcomes,
+    Array.from({ length: 4 }, () => ['connection_closed', undefined]),
+  );
+  const player = begin();
+  player.request(h2.request(1));
+  player.response(h2.response(1, { 'content-length': '100' }));
+  player.response(h2.data(1, 100, 0));
+  player.response(h2.frame(TYPES.rstStream, 0, 1, h2.uint32(2)));
+  assert.equal(only(player).reset, 'INTERNAL_ERROR');
+});
