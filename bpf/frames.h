@@ -335,6 +335,7 @@ __noinline int VARIANT(find_first_frame)(u64 address, u32 vectors, u32 size)
 	struct buffers buffers = { .address = address, .vectors = vectors };
 	struct scratch *scratch = get_scratch();
 	const u64 *words;
+	u64 here = ~0ULL;
 	const u8 *header;
 	u32 fill;
 
@@ -343,8 +344,11 @@ __noinline int VARIANT(find_first_frame)(u64 address, u32 vectors, u32 size)
 	header = scratch->framer.header;
 	words = (const u64 *)header;
 	fill = read_first_bytes(&scratch->framer, &buffers, size);
-	/* "PRI * HTTP/2.0\r\n", and "\r\nSM\r\n\r\n" if it is there already. */
-	if (fill >= 2 * sizeof(words[0]) && words[0] == 0x5448202a20495250 && words[1] == 0x0a0d302e322f5054)
+	/* "PRI * HT", as much of "TP/2.0\r\n" as is there (Go reads no line end at first), and "\r\nSM\r\n\r\n"
+	 * if all is. */
+	if (fill > 8 && fill < 16)
+		here >>= 8 * (16 - fill);
+	if (fill > 8 && words[0] == 0x5448202a20495250 && ((words[1] ^ 0x0a0d302e322f5054) & here) == 0)
 		return fill < FRAME_PREFACE || words[2] == 0x0a0d0a0d4d530a0d ? FRAME_PREFACE : -1;
 	if (fill < FRAME_HEADER || header[3] != FRAME_SETTINGS || header[4])
 		return -1;

@@ -137,6 +137,28 @@ test('random frames, cut up at random', kernelTest(), async (t) => {
   }
 });
 
+test('a preface of which nine bytes are there at first is one', kernelTest(), async (t) => {
+  const bench = await start(t);
+  const stream = requests([0, 100, 20_000]);
+  const anatomy = takeApart(stream);
+  for (const first of [9, 13, 14, 15, 16, 23]) {
+    bench.observer.forget();
+    await order(bench, { do: 'open', family: 'tcp' });
+    await move(bench, { stream, pieces: [first, 1000], reads: [first, 9, 1000] });
+    const { client, server } = ends(bench);
+    assertFollowed(anatomy, client.sent);
+    assertFollowed(anatomy, server.received);
+  }
+  for (const first of ['PRI * HTTP/1', 'PRI * HTTP/2.1', 'PRI * HTTP/2.0\n\n']) {
+    bench.observer.forget();
+    await order(bench, { do: 'open', family: 'tcp' });
+    await move(bench, { stream: Buffer.concat([Buffer.from(first), stream]), pieces: [first.length, 1000] });
+    for (const { sent, received } of bench.observer.drain().values()) {
+      assert.ok([...sent, ...received].every(({ isFramed }) => !isFramed));
+    }
+  }
+});
+
 test('both directions, one after the other and in turns', kernelTest(), async (t) => {
   const bench = await start(t);
   const asked = requests([0, 100, 70_000]);
