@@ -30,6 +30,7 @@ import { createHttpDescriber } from './protocols/http/describe.ts';
 import { createHttpDimensions } from './protocols/http/dimensions.ts';
 import { isOtlpExport } from './protocols/http/otlp-export.ts';
 import { createHttp1 } from './protocols/http1/protocol.ts';
+import { createHttp2 } from './protocols/http2/protocol.ts';
 import type { Ledger } from './telemetry/ledger.ts';
 import { ConnectionMetrics } from './telemetry/metrics/connection-metrics.ts';
 import { HttpMetrics } from './telemetry/metrics/http-metrics.ts';
@@ -169,7 +170,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
           maxConnections: capture.maxConnections,
         });
   const connections = new ConnectionTable({
-    protocols: [createHttp1({ maxHeadSize: http.maxHeadSizeBytes })],
+    protocols: [createHttp1({ maxHeadSize: http.maxHeadSizeBytes }), createHttp2({ maxHeadSize: http.maxHeadSizeBytes })],
     controls: new Controls(options.controls, options.controlLayout),
     books: ledger,
     windowSize: options.windowSize,
