@@ -1,6 +1,6 @@
 // The truth of the traffic against the spans that came out: exactly N of N on each side, none extra, none wrong.
-import { type Exchange, type Party } from '../traffic/truth.ts';
-import { pidOf, targetOf, type SpanRecord } from './spans.ts';
+import type { Call, Exchange, Party } from '../traffic/truth.ts';
+import { callOf, pidOf, targetOf, type SpanRecord } from './spans.ts';
 
 export interface CompareOptions {
   /** Processes that were busy with what is no HTTP, or is not ours to report: any span of theirs is one too many. */
@@ -12,7 +12,7 @@ export interface CompareOptions {
 }
 
 /** What a span says, in the terms of an Exchange; both sides of the comparison are brought to this form. */
-type Facts = Readonly<Record<string, string | number | readonly string[] | undefined>>;
+type Facts = Readonly<Record<string, string | number | readonly (string | undefined)[] | undefined>>;
 
 interface Expected {
   readonly key: string;
@@ -31,7 +31,47 @@ function expectedErrorType(
   return isConventional ? [String(status)] : abort;
 }
 
+/** https://opentelemetry.io/docs/specs/semconv/rpc/grpc/: what is an error of a server. To a client, everything but OK is one. */
+const serverErrors = new Set(['UNKNOWN', 'DEADLINE_EXCEEDED', 'UNIMPLEMENTED', 'INTERNAL', 'UNAVAILABLE', 'DATA_LOSS']);
+
+/** Calls without a status were cancelled: to a server that is no error. */
+function expectedCall(exchange: Exchange, { method, statuses }: Call, kind: 'SERVER' | 'CLIENT', party: Party): Expected {
+  const errors = statuses.map((status) => {
+    if (kind === 'SERVER') return status !== undefined && serverErrors.has(status) ? status : undefined;
+    return status === 'OK' ? undefined : (status ?? 'CANCEL');
+  });
+  // Nobody can tell from outside whether a server has such a method.
+  const isOther = kind === 'SERVER' && statuses.includes('UNIMPLEMENTED');
+  return {
+    key: `${kind} pid=${party.pid} gRPC ${method}`,
+    facts: {
+      name: isOther ? 'grpc' : method,
+      'rpc.system.name': 'grpc',
+      'rpc.method': isOther ? '_OTHER' : method,
+      'rpc.status_code': statuses,
+      'error.type': errors,
+      status: errors.map((error) => (error === undefined ? 'unset' : 'error')),
+      'http.request.method': undefined,
+      'http.response.status_code': undefined,
+      'url.path': undefined,
+      'url.full': undefined,
+      ...commonFacts(exchange, party),
+    },
+  };
+}
+
+function commonFacts(exchange: Exchange, party: Party): Facts {
+  return {
+    'http.request.body.size': exchange.requestBodySize,
+    'http.response.body.size': exchange.responseBodySize,
+    'network.protocol.version': exchange.version,
+    'network.transport': exchange.transport,
+    'service.name': party.service,
+  };
+}
+
 function expectedOf(exchange: Exchange, kind: 'SERVER' | 'CLIENT', party: Party): Expected {
+  if (exchange.call !== undefined) return expectedCall(exchange, exchange.call, kind, party);
   const isKnown = knownMethods.has(exchange.method);
   const errorType = expectedErrorType(exchange.status, kind, party.abort);
   return {
@@ -42,15 +82,15 @@ function expectedOf(exchange: Exchange, kind: 'SERVER' | 'CLIENT', party: Party)
       'http.response.status_code': exchange.status,
       'error.type': errorType,
       status: errorType === undefined ? 'unset' : 'error',
-      'http.request.body.size': exchange.requestBodySize,
-      'http.response.body.size': exchange.responseBodySize,
-      'network.transport': exchange.transport,
-      'service.name': party.service,
+      'rpc.system.name': undefined,
+      ...commonFacts(exchange, party),
     },
   };
 }
 
 function keyOf(span: SpanRecord): string {
+  const call = callOf(span);
+  if (call !== undefined) return `${span.kind} pid=${pidOf(span)} gRPC ${call}`;
   const method = span.attributes['http.request.method_original'] ?? span.attributes['http.request.method'];
   return `${span.kind} pid=${pidOf(span)} ${String(method)} ${targetOf(span)}`;
 }
@@ -65,7 +105,7 @@ function actualFact(span: SpanRecord, name: string): string | number | undefined
 }
 
 /** Facts that the truth leaves open (an end that never came, a service that is not of interest) are not compared. */
-const optional = new Set(['http.request.body.size', 'http.response.body.size', 'service.name']);
+const optional = new Set(['http.request.body.size', 'http.response.body.size', 'network.protocol.version', 'service.name']);
 
 function wrongFacts(span: SpanRecord, facts: Facts, areSizesOptional: boolean): string[] {
   const wrong: string[] = [];
@@ -121,7 +161,7 @@ export function compareTruth(
   for (const span of spans) {
     // Of interest by its process, or by its id: what is attributed to some other process is wrong too.
     const target = targetOf(span);
-    const isOurs = pids.has(pidOf(span)) || ids.some((id) => target.includes(`id=${id}&`));
+    const isOurs = pids.has(pidOf(span)) || ids.some((id) => target.includes(`id=${id}&`) || target.endsWith(`/${id}`));
     if (!isOurs) continue;
     count++;
     if (spanIds.has(span.spanId)) wrong.push(`span id ${span.spanId} twice`);
@@ -130,7 +170,9 @@ export function compareTruth(
     const sameKey = expected.get(key);
     const one = sameKey?.shift();
     if (one === undefined) {
-      extra.push(`${key} → ${String(span.attributes['http.response.status_code'] ?? span.attributes['error.type'])}`);
+      extra.push(
+        `${key} → ${String(span.attributes['http.response.status_code'] ?? span.attributes['rpc.status_code'] ?? span.attributes['error.type'])}`,
+      );
       continue;
     }
     const facts = wrongFacts(span, one.facts, options.areSizesOptional ?? false);

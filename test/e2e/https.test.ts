@@ -260,6 +260,7 @@ test('each worker of a Node.js cluster has its own exchanges', { skip }, async (
     target: `127.0.0.1:${port}`,
     port,
     isSecure: true,
+    isHttp2: false,
     program,
     stop: () => program.stop(),
   };

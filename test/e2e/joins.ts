@@ -10,7 +10,13 @@ export interface Joins {
   readonly wrong: readonly string[];
 }
 
-const idIn = /[?&]id=([^&]+)/;
+/** In the query, or the last part of the method of a call. */
+const idIn = /[?&]id=([^&]+)|^\/usm\.test\.Echo\/(.+)$/;
+
+function idOf(span: SpanRecord): string | undefined {
+  const match = idIn.exec(targetOf(span));
+  return match?.[1] ?? match?.[2];
+}
 
 function exchangeIdOf(span: SpanRecord): string {
   return String(span.attributes['usm.exchange.id'] ?? '');
@@ -21,14 +27,14 @@ export function joinsOf(spans: readonly SpanRecord[]): Joins {
   const clients = new Map<string, SpanRecord>();
   const bySpanId = new Map(spans.map((span) => [span.spanId, span]));
   for (const span of spans) {
-    const id = idIn.exec(targetOf(span))?.[1];
+    const id = idOf(span);
     if (span.kind === 'CLIENT' && id !== undefined) clients.set(id, span);
   }
   let joined = 0;
   let apart = 0;
   const wrong: string[] = [];
   for (const server of spans) {
-    const id = idIn.exec(targetOf(server))?.[1];
+    const id = idOf(server);
     if (server.kind !== 'SERVER' || id === undefined) continue;
     const client = clients.get(id);
     const parent = bySpanId.get(server.parentSpanId);

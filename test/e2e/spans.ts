@@ -113,10 +113,19 @@ export function pidOf(span: SpanRecord): number {
   return Number(span.resource['process.pid']);
 }
 
+/** `package.Service/Method` of a gRPC call as it was sent. */
+export function callOf({ attributes }: SpanRecord): string | undefined {
+  const method = attributes['rpc.method_original'] ?? attributes['rpc.method'];
+  return method === undefined ? undefined : String(method);
+}
+
 /** Path and query as on the wire, `host:port` for CONNECT: what an Exchange calls its target. */
 export function targetOf(span: SpanRecord): string {
   const { attributes } = span;
-  if (attributes['http.request.method'] === 'CONNECT')
+  const call = callOf(span);
+  if (call !== undefined) return `/${call}`;
+  const isTunnel = attributes['url.full'] === undefined && attributes['url.path'] === undefined;
+  if (attributes['http.request.method'] === 'CONNECT' && isTunnel)
     return `${String(attributes['server.address'])}:${String(attributes['server.port'])}`;
   const full = attributes['url.full'];
   if (typeof full === 'string') {

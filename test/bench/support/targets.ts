@@ -26,6 +26,8 @@ export const targets = {
   nodeHttpsCpu: { text: 'CPU of a Node.js server per HTTPS request, with ÷ without', unit: '×', most: 1.05 },
   goHttpsCpu: { text: 'CPU of a Go server per HTTPS request, with ÷ without', unit: '×', most: 1.05 },
   pythonHttpsCpu: { text: 'CPU of a Python server per HTTPS request, with ÷ without', unit: '×', most: 1.05 },
+  grpcGoCpu: { text: 'CPU of a Go gRPC server per unary call of 100 bytes, with ÷ without', unit: '×', most: 1.1 },
+  http2Unseen: { text: 'HTTP/2, 50 connections × 100 streams: transactions not seen or not exported', unit: '', most: 0 },
   throughput: { text: 'Closed-loop requests/s of nginx, with ÷ without', unit: '×' },
   captureThroughput: { text: 'The same with our BPF programs alone, nothing parsed or sent', unit: '×' },
   rawThroughput: { text: 'The same with a bare capture by raw sys_enter and sys_exit', unit: '×' },

@@ -1,0 +1,151 @@
+// gRPC of real servers and clients on the real kernel, many calls at a time: N of N on both sides, each with its own method and its own status.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { startCollector } from '../peers/peers.ts';
+import {
+  type CallClient,
+  type CallPeer,
+  planBroken,
+  planCall,
+  planCalls,
+  type PlannedCall,
+  startCallClient,
+  startCallServer,
+  statusNames,
+} from '../traffic/grpc.ts';
+import { newRun } from '../traffic/traffic.ts';
+import type { Exchange } from '../traffic/truth.ts';
+import { compareTruth } from './compare.ts';
+import { assertBooks, assertTruth, kernelTestSkip, startReceiver, type Stopped } from './harness.ts';
+import { joinsOf } from './joins.ts';
+import { callOf, type SpanRecord } from './spans.ts';
+import { waitFor } from './wait.ts';
+
+const skip = kernelTestSkip();
+const kinds = ['go', 'node', 'python'] as const satisfies CallPeer[];
+const ways = { connections: 2, streams: 24 };
+
+/** Both ends of a call that was told at both are in one trace, the server's below the client's. */
+function assertJoined({ spans }: Stopped, exchanges: readonly Exchange[]): void {
+  const { joined, apart, wrong } = joinsOf(spans);
+  assert.deepEqual(wrong, []);
+  assert.equal(apart, 0);
+  assert.equal(joined, exchanges.filter(({ server, client }) => server !== undefined && client !== undefined).length);
+}
+
+/** Every status was told at both ends. */
+function assertStatuses(spans: readonly SpanRecord[]): void {
+  for (const kind of ['SERVER', 'CLIENT']) {
+    const told = new Set(spans.filter((span) => span.kind === kind).map(({ attributes }) => attributes['rpc.status_code']));
+    for (const name of statusNames) assert.ok(told.has(name), `${name} at a ${kind}`);
+  }
+}
+
+test('every call between Go, Node.js and Python makes its two spans', { skip }, async (t) => {
+  const clients: CallClient[] = [];
+  for (const serverKind of kinds) {
+    const server = await startCallServer(t, serverKind);
+    for (const clientKind of kinds) clients.push(await startCallClient(t, clientKind, server));
+  }
+  const receiver = await startReceiver(t);
+  const truth: Exchange[] = [];
+  const slow: PlannedCall[] = [];
+  for (const [i, client] of clients.entries()) {
+    const calls = planCalls(newRun(), 288);
+    if (i % 4 === 0) {
+      // Goes on while the others come and go.
+      const longest = { ...planCall(newRun(), { shape: 'server', responses: 2 }), plan: 'delay=1000&messages=2&size=100' };
+      slow.push(longest);
+      calls.unshift(longest);
+    }
+    truth.push(...(await client.run(calls, ways)));
+    truth.push(...(await client.run(planBroken(newRun(), 16), ways)));
+    truth.push(...(await client.run(planCalls(newRun(), 48), ways)));
+  }
+  const stopped = await receiver.stop();
+  assertTruth(stopped, truth);
+  assertJoined(stopped, truth);
+  assertStatuses(stopped.spans);
+  for (const { method } of slow) {
+    const seconds = stopped.spans.filter((span) => callOf(span) === method).map(({ start, end }) => Number(end - start) / 1e9);
+    assert.equal(seconds.length, 2);
+    for (const took of seconds) assert.ok(took >= 0.99 && took < 3, `${method} took ${took} s`);
+  }
+});
+
+test('every call between Go and Node.js by TLS makes its two spans; the ends in Python cannot be read', { skip }, async (t) => {
+  const clients: { readonly client: CallClient; readonly unreadable: readonly ('server' | 'client')[] }[] = [];
+  const silentPids: number[] = [];
+  for (const serverKind of kinds) {
+    const server = await startCallServer(t, serverKind, { isSecure: true });
+    if (serverKind === 'python') silentPids.push(server.pid);
+    for (const clientKind of kinds) {
+      if (serverKind === 'python' && clientKind === 'python') continue;
+      const client = await startCallClient(t, clientKind, server);
+      if (clientKind === 'python') silentPids.push(client.pid);
+      clients.push({ client, unreadable: serverKind === 'python' ? ['server'] : clientKind === 'python' ? ['client'] : [] });
+    }
+  }
+  const receiver = await startReceiver(t);
+  const truth: Exchange[] = [];
+  for (const { client, unreadable } of clients) {
+    const exchanges = [
+      ...(await client.run(planBroken(newRun(), 8), ways)),
+      ...(await client.run(planCalls(newRun(), 144), ways)),
+    ];
+    const [hidden] = unreadable;
+    truth.push(...(hidden === undefined ? exchanges : exchanges.map((exchange) => ({ ...exchange, [hidden]: undefined }))));
+  }
+  const stopped = await receiver.stop();
+  assertTruth(stopped, truth, { silentPids });
+  assertJoined(stopped, truth);
+});
+
+test('of calls on connections that are older than the receiver nothing wrong is told', { skip }, async (t) => {
+  const pairs = [
+    ['go', 'node'],
+    ['node', 'python'],
+    ['python', 'go'],
+  ] as const;
+  const clients = await Promise.all(
+    pairs.map(async ([serverKind, clientKind]) => startCallClient(t, clientKind, await startCallServer(t, serverKind))),
+  );
+  const truth: Exchange[] = [];
+  const stopping = new AbortController();
+  const traffic = clients.map(async (client) => {
+    while (!stopping.signal.aborted) {
+      const calls = planCalls(newRun(), 48).map((call) => ({ ...call, plan: `${call.plan}&delay=20` }));
+      truth.push(...(await client.run(calls, { connections: 2, streams: 4 })));
+    }
+  });
+  const runs: Stopped[] = [];
+  for (let i = 0; i < 2; i++) {
+    await waitFor('traffic before', () => truth.length > 150 * (i + 1));
+    const receiver = await startReceiver(t);
+    const before = truth.length;
+    await waitFor('traffic meanwhile', () => truth.length > before + 400, 20_000);
+    runs.push(await receiver.stop());
+  }
+  stopping.abort();
+  await Promise.all(traffic);
+  for (const stopped of runs) {
+    assertBooks(stopped);
+    assert.equal(compareTruth(truth, stopped.spans, { mayMiss: true, areSizesOptional: true }), undefined);
+  }
+});
+
+test('OTLP/gRPC of other programs to a Collector makes spans only where it is asked for', { skip }, async (t) => {
+  const collector = await startCollector(t);
+  // A request without a span is a whole one, and has no bytes; the answer is an empty `partial_success`.
+  const method = 'opentelemetry.proto.collector.trace.v1.TraceService/Export';
+  const exports = Array.from({ length: 20 }, (_, i) => ({ ...planCall(String(i), { requestSize: 0, size: 2 }), method }));
+  const server = { pid: collector.pid, service: 'collector', target: `127.0.0.1:${collector.grpcPort}`, isSecure: false };
+  for (const isWanted of [false, true]) {
+    const receiver = await startReceiver(t, { usm: { filter: { otlp: isWanted } } });
+    const client = await startCallClient(t, 'node', server);
+    const exchanges = await client.run(exports, { connections: 1, streams: 5 });
+    const stopped = await receiver.stop();
+    const parties = exchanges.map((exchange) => ({ ...exchange, server: { pid: collector.pid, service: undefined } }));
+    assertTruth(stopped, isWanted ? parties : [], { silentPids: [collector.pid, client.pid] });
+  }
+});
