@@ -106,6 +106,16 @@ test("one of which bytes were lost is nobody's", () => {
   assert.deepEqual([...bench.responses], [['/1', undefined]]);
 });
 
+test("one that the kernel sees begin within a frame, where none was under way, is nobody's", () => {
+  const bench = new Bench('server');
+  bench.player.request(h2.request(1, { ':path': '/1' }));
+  const head = h2.response(1, {}, whole);
+  const bytes = Buffer.concat([Buffer.alloc(20, 0xff), head]);
+  bench.player.context('response', bytes.length, 'a');
+  bench.player.framed('response', { size: bytes.length, bytes, toFrame: 20, isInData: false });
+  assert.deepEqual([...bench.responses], [['/1', undefined]]);
+});
+
 test('what waits for the end of its I/O is told when the connection closes before', () => {
   const bench = new Bench('server');
   bench.player.request(h2.request(1, { ':path': '/1' }));

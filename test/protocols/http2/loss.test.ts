@@ -266,6 +266,16 @@ test('what the kernel says of frames counts, where it is not what was read', () 
   assert.equal(player.figure('lost resynchronising'), 20);
 });
 
+test('after a loss nobody knows how long the frames of the other side may be', () => {
+  const player = begin();
+  // It may have been SETTINGS.
+  player.missing('response', 15);
+  player.request(h2.request(1, {}, h2.END_HEADERS), h2.data(1, 100_000));
+  framed(player, 'response', h2.response(1, {}, whole));
+  assert.deepEqual(told(player), [['/', 200, undefined]]);
+  assert.equal(player.transactions[0]?.request.bodySize, 100_000);
+});
+
 test('framed bytes that end early are lost from there on', () => {
   const player = begin();
   const bytes = Buffer.concat([h2.request(1), h2.request(3)]);
