@@ -76,7 +76,7 @@ export const usmSchema = {
       type: 'object',
       additionalProperties: false,
       default: {},
-      description: 'HTTP/1.x.',
+      description: 'HTTP/1.x and HTTP/2.',
       properties: {
         max_head_size: {
           type: ['integer', 'string'],
