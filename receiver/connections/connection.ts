@@ -21,7 +21,7 @@ import type { Abort, Nanoseconds, Transaction } from '../model/transaction.ts';
 import type { Controls } from './controls.ts';
 import type { IoEvent, OpenEvent, WalkEvent } from '../model/stream-event.ts';
 import { type Flow, flowAt, holeOf } from './flow.ts';
-import { beginsHttp2, proveRole, recogniseRole, startOf } from './recognition.ts';
+import { proveRole, recogniseRole, startOf } from './recognition.ts';
 import { WaitingEvents } from './waiting.ts';
 
 export interface ConnectionContext {
@@ -281,7 +281,6 @@ export class Connection implements ConversationSink {
     if (this.#isIgnored) return;
     this.#isIgnored = true;
     if (reason === 'not_http') this.#context.books.connectionNotHttp();
-    if (reason === 'http2') this.#context.books.connectionUnattributed('http2');
     this.#context.onIgnored(this, reason);
   }
 
@@ -470,7 +469,7 @@ export class Connection implements ConversationSink {
     this.#conversation = undefined;
     const protocol = this.#context.protocols.find(({ hasFrames }) => hasFrames === true);
     if (protocol === undefined) {
-      this.giveUp('http2');
+      this.giveUp('not_http');
       return undefined;
     }
     // The plaintext of a session may be complete although that was not known.
@@ -487,8 +486,7 @@ export class Connection implements ConversationSink {
       this.#conversation = protocol.open(this.#info, this.#start, this);
       return this.#conversation;
     }
-    const isHttp2 = beginsHttp2(side, event.bytes.subarray(event.from, event.from + event.captured));
-    this.giveUp(isHttp2 ? 'http2' : 'not_http');
+    this.giveUp('not_http');
     return undefined;
   }
 

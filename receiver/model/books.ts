@@ -8,9 +8,9 @@ export type ShedReason = 'ring_full' | 'too_many_connections';
 
 /**
  * 'role_unknown': it ended before it was known which end asks. 'tls_unread': it carried TLS and no library that is read made its plaintext
- * known. 'http2': it speaks HTTP/2, which is not parsed yet. 'tls_unbound': plaintext of a session of which it was never proven whose it is; 'tls_contradiction': the evidence was against itself.
+ * known. 'tls_unbound': plaintext of a session of which it was never proven whose it is; 'tls_contradiction': the evidence was against itself.
  */
-export type UnattributedReason = 'role_unknown' | 'http2' | 'tls_unread' | 'tls_unbound' | 'tls_contradiction';
+export type UnattributedReason = 'role_unknown' | 'tls_unread' | 'tls_unbound' | 'tls_contradiction';
 
 export interface Books {
   /** A transaction exists; exactly one of {@link exported} and {@link notExported} follows for it. */

@@ -152,7 +152,7 @@ export type NotExportedReason =
   | 'open_at_exit';
 
 /** Why a conversation gives a connection up. */
-export type GiveUpReason = 'not_http' | 'http2' | 'upgraded' | 'tunnel' | 'malformed' | 'too_many_pipelined';
+export type GiveUpReason = 'not_http' | 'upgraded' | 'tunnel' | 'malformed' | 'too_many_pipelined';
 
 export interface ConversationSink {
   /** A complete (or aborted) exchange. */

@@ -651,19 +651,3 @@ test('the process of each event is the one that it names', () => {
   assert.equal(bench.transactions[0]?.process, opener);
 });
 
-test('a connection that begins like HTTP/2 is counted as such, whichever end is heard first', () => {
-  const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
-  const settings = '\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64';
-  for (const role of ['client', 'server'] as const) {
-    for (const first of ['request', 'response'] as const) {
-      const bench = createBench();
-      const socket = new Socket(bench.table, 1).open(role);
-      const isSent = (first === 'request') === (role === 'client');
-      const text = first === 'request' ? preface : settings;
-      if (isSent) socket.sent(text);
-      else socket.received(text);
-      const { connections, transactions } = bench.ledger.report();
-      assert.deepEqual([connections.unattributed, connections.not_http, transactions.seen], [{ http2: 1 }, 0, 0]);
-    }
-  }
-});
