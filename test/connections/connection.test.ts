@@ -650,4 +650,3 @@ test('the process of each event is the one that it names', () => {
   socket.received(get('/a')).sent(ok());
   assert.equal(bench.transactions[0]?.process, opener);
 });
-
