@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { startCollector } from '../peers/peers.ts';
+import { curl } from '../traffic/curl.ts';
 import {
   type CallClient,
   type CallPeer,
@@ -13,6 +14,7 @@ import {
   startCallServer,
   statusNames,
 } from '../traffic/grpc.ts';
+import { startNginx } from '../traffic/nginx.ts';
 import { newRun } from '../traffic/traffic.ts';
 import type { Exchange } from '../traffic/truth.ts';
 import { compareTruth } from './compare.ts';
@@ -99,6 +101,19 @@ test('every call between Go and Node.js by TLS makes its two spans; the ends in 
   const stopped = await receiver.stop();
   assertTruth(stopped, truth, { silentPids });
   assertJoined(stopped, truth);
+});
+
+test('nginx hands calls on: both hops, each with its own processes', { skip }, async (t) => {
+  const upstream = await startCallServer(t, 'node');
+  const nginx = await startNginx(t, { isHttp2: true, callUpstream: upstream.target });
+  const target = `127.0.0.1:${nginx.port}`;
+  const { headers } = await curl(`http://${target}/fixed`, { args: ['--http2-prior-knowledge'] });
+  const worker = { pid: Number(headers.get('nginx-pid')), service: 'nginx' };
+  const client = await startCallClient(t, 'go', { ...upstream, ...worker, target });
+  const receiver = await startReceiver(t);
+  const fronts = await client.run(planCalls(newRun(), 240), ways);
+  const behind = fronts.map((front) => ({ ...front, client: worker, server: { pid: upstream.pid, service: upstream.service } }));
+  assertTruth(await receiver.stop(), [...fronts, ...behind]);
 });
 
 test('of calls on connections that are older than the receiver nothing wrong is told', { skip }, async (t) => {

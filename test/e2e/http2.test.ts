@@ -10,7 +10,7 @@ import { startNginx } from '../traffic/nginx.ts';
 import { asExpected, type EchoClient, newRun, startClient, startServer } from '../traffic/traffic.ts';
 import { type Exchange, planRequest, planRequests, planResets } from '../traffic/truth.ts';
 import { compareTruth } from './compare.ts';
-import { assertBooks, assertTruth, kernelTestSkip, startReceiver, type Stopped } from './harness.ts';
+import { assertBooks, assertTruth, booksOf, kernelTestSkip, startReceiver, type Stopped } from './harness.ts';
 import { joinsOf } from './joins.ts';
 import { waitFor } from './wait.ts';
 
@@ -142,6 +142,38 @@ test('h2load asks nghttpd, a hundred streams at a time on each connection', { sk
   }
   assertTruth(await receiver.stop(), truth);
 });
+
+test(
+  'streams that are open when their server is killed are told at both ends, and no other has ended early',
+  { skip },
+  async (t) => {
+    const server = await startServer(t, 'go', { isHttp2: true });
+    const client = await startClient(t, 'node', server);
+    const receiver = await startReceiver(t);
+    const ways = { connections: 2, streams: 10 };
+    const truth = [...(await client.run(planRequests(newRun(), 32, 'http2'), ways))];
+    const { seen } = (await booksOf(receiver)).transactions;
+    const run = newRun();
+    const open = Array.from({ length: 20 }, (_, i) => ({
+      ...planRequest(`${run}-${i}`, { query: '&delay=60000' }),
+      reset: { error: 'connection_closed', isWithin: false },
+    }));
+    const cut = client.run(open, ways);
+    await waitFor('all requests', async () => (await booksOf(receiver)).transactions.seen >= seen + 2 * open.length);
+    server.program.signal('SIGKILL');
+    const closed = ['connection_closed', 'connection_reset'];
+    for (const exchange of await cut) {
+      const ends = {
+        server: { ...exchange.server!, abort: ['process_exited', ...closed] },
+        client: { ...exchange.client!, abort: closed },
+      };
+      truth.push({ ...exchange, ...ends });
+    }
+    const stopped = await receiver.stop();
+    assertTruth(stopped, truth);
+    assertJoined(stopped, truth);
+  },
+);
 
 test('of connections that are older than the receiver some is told, and nothing wrong', { skip }, async (t) => {
   const servers = [

@@ -15,6 +15,8 @@ export interface Nginx {
 export interface NginxOptions {
   /** `host:port` or `unix:/path` behind `/echo`. */
   readonly upstream?: string;
+  /** `host:port` that gRPC calls go to. */
+  readonly callUpstream?: string;
   readonly workers?: number;
   /** HTTPS. */
   readonly isSecure?: boolean;
@@ -27,7 +29,7 @@ export interface NginxOptions {
 }
 
 function configuration(folder: string, port: number, options: NginxOptions): string {
-  const { upstream, workers = 1, isSecure = false, isHttp2 = false, isUpstreamSecure = false } = options;
+  const { upstream, callUpstream, workers = 1, isSecure = false, isHttp2 = false, isUpstreamSecure = false } = options;
   const { certificate, key } = isSecure ? serverCertificate() : { certificate: '', key: '' };
   return `daemon off;
 user root;
@@ -50,12 +52,14 @@ http {
   large_client_header_buffers 4 16k;
   ${isHttp2 ? 'http2_max_concurrent_streams 512;' : ''}
   ${upstream === undefined ? '' : `upstream backend { server ${upstream}; keepalive 16; }`}
+  ${callUpstream === undefined ? '' : `upstream calls { server ${callUpstream}; keepalive 16; }`}
   server {
     listen 127.0.0.1:${port}${isSecure ? ' ssl' : ''}${isHttp2 ? ' http2' : ''};
     ${isSecure ? `ssl_certificate ${certificate}; ssl_certificate_key ${key};` : ''}
     # Names the worker that answers; the upstream's own server-pid passes through.
     add_header Nginx-Pid $pid always;
     location /files/ { root ${folder}; }
+    ${callUpstream === undefined ? '' : 'location /usm.test.Echo/ { grpc_pass grpc://calls; }'}
     location /fixed { default_type text/plain; return 200 "0123456789"; }
     ${
       upstream === undefined
