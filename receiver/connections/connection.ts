@@ -482,7 +482,10 @@ export class Connection implements ConversationSink {
   #decide(event: IoEvent, side: Side): Conversation | undefined {
     if (this.#start !== 'beginning' || event.captured === 0) return (this.#conversation = this.#openInMiddle());
     for (const protocol of this.#context.protocols) {
-      if (protocol.recognise(side, event.bytes, event.from, event.from + event.captured) === 'no') continue;
+      // Where the kernel follows frames it has decided already; the first bytes may be too few to do it again.
+      const { bytes, from, captured, isFramed } = event;
+      const isIt = isFramed ? protocol.hasFrames === true : protocol.recognise(side, bytes, from, from + captured) !== 'no';
+      if (!isIt) continue;
       this.#conversation = protocol.open(this.#info, this.#start, this);
       return this.#conversation;
     }

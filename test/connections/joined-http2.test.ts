@@ -5,6 +5,7 @@ import { Connection } from '../../receiver/connections/connection.ts';
 import { Controls } from '../../receiver/connections/controls.ts';
 import { controlLayout } from '../../receiver/kernel/session.ts';
 import type { Role } from '../../receiver/model/connection.ts';
+import type { Protocol } from '../../receiver/model/protocol.ts';
 import type { IoEvent } from '../../receiver/model/stream-event.ts';
 import type { Transaction } from '../../receiver/model/transaction.ts';
 import { createHttp1 } from '../../receiver/protocols/http1/protocol.ts';
@@ -21,7 +22,7 @@ class Joined {
   readonly connection: Connection;
   readonly #socket = new Socket(createBench().table, 1);
 
-  constructor(role: Role = 'server', isFromStart = false) {
+  constructor(role: Role = 'server', isFromStart = false, protocols: readonly Protocol[] = [createHttp2(), createHttp1()]) {
     const info = {
       id: 1,
       transport: 'tcp',
@@ -38,7 +39,7 @@ class Joined {
     this.connection = new Connection(
       { info, sentPosition: 0, receivedPosition: 0, lastFlow: 'unknown', isSecure: false, time: 0 },
       {
-        protocols: [createHttp2(), createHttp1()],
+        protocols,
         controls: new Controls(new ArrayBuffer(controlLayout.words * 8), controlLayout),
         books: this.ledger,
         windowSize: WINDOW_SIZE,
@@ -162,6 +163,22 @@ test('where the first bytes were lost, frames that the kernel follows are HTTP/2
   joined.received(request, { framing: { toFrame: 0, isInData: false } });
   joined.sent(h2.response(3, {}, whole), { framing: { toFrame: 0, isInData: false } });
   assert.deepEqual(joined.end(), ['2 /3 200']);
+});
+
+test('a preface that comes in pieces is none of HTTP/1, in whatever order the two are asked', () => {
+  for (const first of [9, 15, 20]) {
+    for (const protocols of [
+      [createHttp1(), createHttp2()],
+      [createHttp2(), createHttp1()],
+    ]) {
+      const joined = new Joined('server', true, protocols);
+      const bytes = Buffer.concat([h2.PREFACE, h2.settings(), h2.request(1)]);
+      joined.received(bytes.subarray(0, first), { framing: { toFrame: 24, isInData: false } });
+      joined.received(bytes.subarray(first), { framing: { toFrame: 24 - first, isInData: false } });
+      joined.sent(Buffer.concat([h2.settings(), h2.response(1, {}, whole)]));
+      assert.deepEqual(joined.end(), ['2 / 200'], String(first));
+    }
+  }
 });
 
 test('a connection that begins with the preface is HTTP/2, and one that begins otherwise is not', () => {
