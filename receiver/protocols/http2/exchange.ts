@@ -58,6 +58,8 @@ export type RequestVerdict = 'good' | 'header_unknown' | 'malformed_message' | '
 export function judgeRequest(list: HeaderList): RequestVerdict {
   if (list.isTooLarge) return 'head_too_large';
   if (list.isMalformed || list.has(Field.status)) return 'malformed_message';
+  // The trace that it may belong to is not known, and nobody else's span may stand beside an SDK's.
+  if (list.hasUnknownTraceparent && !list.has(Field.traceparent)) return 'header_unknown';
   const missing = list.hasUnknown ? 'header_unknown' : 'malformed_message';
   const method = list.get(Field.method);
   if (method === undefined || method === '') return missing;

@@ -24,9 +24,11 @@ export const Field = {
   contentLength: 17,
   /** The name is in an entry of the dynamic table that was lost. */
   unknown: 18,
+  /** The same, and the value reads like a traceparent. */
+  unknownTraceparent: 19,
 } as const;
 export type Field = (typeof Field)[keyof typeof Field];
-export const FIELD_COUNT = 19;
+export const FIELD_COUNT = 20;
 
 const NAMES: ReadonlyMap<string, Field> = new Map<string, Field>([
   [':method', Field.method],

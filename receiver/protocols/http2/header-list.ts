@@ -8,6 +8,8 @@ const SINGLE =
 export class HeaderList {
   /** Some fields are not known, because their entries were lost: any that is absent may be there. */
   hasUnknown = false;
+  /** One of these reads like a traceparent. */
+  hasUnknownTraceparent = false;
   /** There is a field before a pseudo-header, a pseudo-header twice, or one that does not exist (RFC 9113, 8.3). */
   isMalformed = false;
   isTooLarge = false;
@@ -25,6 +27,7 @@ export class HeaderList {
 
   clear(): void {
     this.hasUnknown = false;
+    this.hasUnknownTraceparent = false;
     this.isMalformed = false;
     this.isTooLarge = false;
     this.#present = 0;
@@ -47,8 +50,9 @@ export class HeaderList {
       this.isTooLarge = true;
       return;
     }
-    if (field === Field.unknown) {
+    if (field >= Field.unknown) {
       this.hasUnknown = true;
+      if (field === Field.unknownTraceparent) this.hasUnknownTraceparent = true;
       return;
     }
     if (isPseudo(field)) {

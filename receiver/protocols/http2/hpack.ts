@@ -19,6 +19,9 @@ import { decodedBound, decodeHuffman } from './huffman.ts';
 /** Lengths and indices have at most so many bytes after the first: 28 bits. */
 const MAX_INTEGER_BYTES = 4;
 const BAD = -1;
+const DASH = 0x2d;
+const TRACEPARENT_SIZE = 55;
+const TRACEPARENT_DASHES = [2, 35, 52] as const;
 const FIRST_SCRATCH = 4096;
 
 export class BlockDecoder {
@@ -84,9 +87,10 @@ export class BlockDecoder {
   #literal(bytes: Uint8Array, to: number, isInserted: boolean, table: HeaderTable, list: HeaderList): boolean {
     const index = this.#integer(bytes, to, isInserted ? 0x3f : 0x0f) - 1;
     if (index < BAD || !this.#name(index, bytes, to, table)) return false;
-    const field = this.#field;
+    let field = this.#field;
     const nameLength = this.#nameLength;
     if (!this.#string(bytes, to)) return false;
+    if (field >= Field.unknown) field = this.#isTraceparent() ? Field.unknownTraceparent : Field.unknown;
     const valueLength = this.#textTo - this.#textFrom;
     const size = nameLength + valueLength + ENTRY_OVERHEAD;
     // A list too large keeps nothing more, but what is inserted may be meant later.
@@ -128,6 +132,13 @@ export class BlockDecoder {
     const value = decodeText(this.#text, this.#textFrom, this.#textTo);
     this.#last[field] = value;
     return value;
+  }
+
+  /** Does the string just read have the shape of one? https://www.w3.org/TR/trace-context-2/#traceparent-header */
+  #isTraceparent(): boolean {
+    const from = this.#textFrom;
+    if (this.#textTo - from < TRACEPARENT_SIZE) return false;
+    return TRACEPARENT_DASHES.every((at) => this.#text[from + at] === DASH);
   }
 
   /** Reads a string literal; false: it is none. */

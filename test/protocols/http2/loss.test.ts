@@ -75,6 +75,29 @@ describe('where requests were lost', () => {
     assert.equal(player.figure('dropped header_unknown'), 1);
   });
 
+  test('one that may name a trace, in a field whose name is in a lost entry, is not told', () => {
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    const player = begin();
+    player.request(h2.request(1));
+    player.missing('request', 100);
+    const get = h2.literals(h2.GET);
+    const traced = Buffer.concat([get, h2.insertedAs(62, traceparent)]);
+    const again = Buffer.concat([get, h2.indexed(62)]);
+    const anew = Buffer.concat([get, h2.insertedAs(62, traceparent.replace('0af7', '1bf8'))]);
+    const other = Buffer.concat([get, h2.insertedAs(62, 'v'.repeat(traceparent.length))]);
+    const named = Buffer.concat([get, h2.inserted('traceparent', traceparent), h2.insertedAs(64, traceparent)]);
+    for (const [index, block] of [traced, again, anew, other, named].entries()) {
+      framed(player, 'request', h2.frame(TYPES.headers, whole, 3 + 2 * index, block));
+    }
+    for (const stream of [1, 3, 5, 7, 9, 11]) player.response(h2.response(stream, {}, whole));
+    assert.deepEqual(
+      player.transactions.map(({ request }) => request.traceparent),
+      [undefined, undefined, traceparent],
+    );
+    assert.equal(player.figure('dropped header_unknown'), 3);
+    assert.equal(player.imbalance(), undefined);
+  });
+
   test('one that may have been reset in them is not told as cut', () => {
     const player = begin();
     player.request(h2.request(1), h2.request(3, {}, h2.END_HEADERS));
