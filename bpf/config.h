@@ -61,6 +61,8 @@
 #define MAX_LISTENERS 16384
 
 #define MAX_TLS_SESSIONS 65536
+/* Looks at a session that another thread is making, of some nanoseconds each. */
+#define MAX_TLS_WAIT 8192
 #define MAX_TLS_RECORDS 8192
 /* Calls into TLS libraries within one another, on one thread. A power of two. */
 #define MAX_TLS_FRAMES 4

@@ -187,6 +187,25 @@ static __always_inline u64 seen_since(u32 index)
 	return *unseen > target->since ? *unseen : target->since;
 }
 
+struct making {
+	struct tls_session *session;
+};
+
+static long await_cookie(u32 index, struct making *making)
+{
+	return *(volatile u64 *)&making->session->conn.cookie != 0;
+}
+
+/* Another thread may be making it, which takes less than a microsecond: a server that reads and writes at once does. */
+static __always_inline struct tls_session *await_made(struct tls_session *session)
+{
+	struct making making = { .session = session };
+
+	if (unlikely(!session->conn.cookie))
+		bpf_loop(MAX_TLS_WAIT, await_cookie, &making, 0);
+	return session;
+}
+
 /* The session of a key; made if it is not there yet. One without a cookie is being made by another thread. */
 static __noinline __attribute__((unused)) struct tls_session *tls_session_of(const struct tls_key *key, u32 what)
 {
@@ -202,7 +221,7 @@ static __noinline __attribute__((unused)) struct tls_session *tls_session_of(con
 	if (likely(session)) {
 		/* A process id may come back; its start does not. A cookie never does. */
 		if (likely(!key->tgid || session->conn.start_time == start_time || !session->conn.cookie))
-			return session;
+			return await_made(session);
 		bpf_map_delete_elem(&tls_sessions, key);
 	}
 	/* Too large for the stack. */
@@ -225,9 +244,10 @@ static __noinline __attribute__((unused)) struct tls_session *tls_session_of(con
 		return session;
 	}
 	session = bpf_map_lookup_elem(&tls_sessions, key);
-	if (!session)
-		count(COUNTER_TLS_SESSIONS_FULL, 1);
-	return session;
+	if (session)
+		return await_made(session);
+	count(COUNTER_TLS_SESSIONS_FULL, 1);
+	return 0;
 }
 
 /* Of Go, whose connection is asked for its socket at every call. */
