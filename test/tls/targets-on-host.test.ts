@@ -131,8 +131,10 @@ test('a program that begins later is probed, and no longer when it has ended', o
   assert.equal(attached.get(path), undefined);
   const child = await start(path);
   const begun = performance.now();
+  const { probed } = targets.counters();
   targets.executed(child.pid ?? 0);
-  await until(() => (attached.get(path) ?? 0) > 0);
+  // All of its probes: an end that is told meanwhile is only noticed by the next sweep.
+  await until(() => (attached.get(path) ?? 0) > 0 && targets.counters().probed > probed);
   t.diagnostic(`probed ${(performance.now() - begun).toFixed(1)} ms after it was told of`);
   await end(child);
   const ended = performance.now();
