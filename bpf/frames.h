@@ -369,6 +369,27 @@ static __always_inline bool may_have_frames(const struct conn *conn, u32 directi
 	return conn->flags & frames_flag(direction) || !start;
 }
 
+struct recognising {
+	const struct conn *conn;
+	u32 flag;
+};
+
+static long await_flag(u32 index, struct recognising *recognising)
+{
+	return (*(volatile u32 *)&recognising->conn->flags & recognising->flag) != 0;
+}
+
+/* Whether the other direction of a session is followed, or is about to be: a server reads the preface and sends its
+ * SETTINGS on two threads, and the one that reads has moved its position just before it says so. */
+static __always_inline bool is_other_followed(const struct conn *conn, u32 direction)
+{
+	struct recognising recognising = { .conn = conn, .flag = frames_flag(!direction) };
+
+	if (!(conn->flags & recognising.flag))
+		bpf_loop(MAX_TLS_WAIT, await_flag, &recognising, 0);
+	return conn->flags & recognising.flag;
+}
+
 /* Whether the I/O is to be followed. `flags` are those of the event. */
 static __noinline __attribute__((unused)) bool has_frames(struct conn *conn, const struct buffers *buffers, u64 start,
 							  u32 size, u32 flags)
@@ -391,7 +412,7 @@ static __noinline __attribute__((unused)) bool has_frames(struct conn *conn, con
 	first = VARIANT(find_first_frame)(buffers->address, buffers->vectors, size);
 	if (first < 0)
 		return false;
-	if (!IS_USUAL && !first && conn->flow[!direction].position && !(conn->flags & frames_flag(!direction)))
+	if (!IS_USUAL && !first && conn->flow[!direction].position && !is_other_followed(conn, direction))
 		return false;
 	__builtin_memset(&conn->framing[direction], 0, sizeof(conn->framing[0]));
 	frames->next = first;
