@@ -1,27 +1,17 @@
-// One request on its way to an answer, and the Transaction made of the two.
+// One request on its way to an answer, as HTTP/1 has it.
 import type { ConnectionInfo } from '../../model/connection.ts';
-import type { Exchange } from '../../model/exchange.ts';
 import type { ProcessId } from '../../model/process.ts';
-import type { Abort, HttpRequest, Nanoseconds, Transaction } from '../../model/transaction.ts';
+import type { HttpRequest, Nanoseconds } from '../../model/transaction.ts';
+import type { OpenExchange } from '../http/exchange.ts';
 import { BAD_LENGTH, Field, type Head, NO_LENGTH } from './head.ts';
 import type { Body } from './parse.ts';
 
-/** A request whose body size may still become known. */
-type OpenRequest = { -readonly [K in keyof HttpRequest]: HttpRequest[K] };
-
-export interface HttpExchange extends Exchange {
+export interface HttpExchange extends OpenExchange {
   /** Where the response side stood when the request's first byte was told of. */
   readonly otherPosition: number;
-  readonly start: Nanoseconds;
-  readonly request: OpenRequest;
   readonly isHead: boolean;
-  readonly isConnect: boolean;
   /** A CONNECT, or an offer to upgrade: what follows it on the request side depends on the answer. */
   readonly maySwitch: boolean;
-  /** 0 until the final response's head is whole. */
-  statusCode: number;
-  /** Who moved the first byte of the final response. */
-  answeredBy: ProcessId | undefined;
 }
 
 /** Makes the exchange of the request head just read. `last`: a request before it, whose strings may come again. */
@@ -92,34 +82,6 @@ export function pastExchange(connection: ConnectionInfo, request: HttpRequest, p
     maySwitch: false,
     statusCode: 0,
     answeredBy: undefined,
-  };
-}
-
-export function toTransaction(
-  exchange: HttpExchange,
-  end: Nanoseconds,
-  responseBodySize: number | undefined,
-  abort: Abort | undefined,
-): Transaction {
-  const { connection } = exchange;
-  // The role is resolved before a conversation is opened.
-  const role = connection.role === 'client' ? 'client' : 'server';
-  return {
-    kind: 'http',
-    exchange,
-    connection,
-    role,
-    secure: connection.security !== undefined,
-    process: role === 'server' && exchange.answeredBy !== undefined ? exchange.answeredBy : exchange.process,
-    requestPosition: exchange.position,
-    // The call that sent the request may return after the one that read the answer.
-    start: Math.min(exchange.start, end),
-    end,
-    request: exchange.request,
-    response: exchange.statusCode === 0 ? undefined : { statusCode: exchange.statusCode, bodySize: responseBodySize },
-    abort,
-    reset: undefined,
-    rpc: undefined,
   };
 }
 

@@ -6,7 +6,8 @@ import type { ConnectionInfo } from '../../model/connection.ts';
 import type { ProcessId } from '../../model/process.ts';
 import type { ConversationSink, NotExportedReason, Present } from '../../model/protocol.ts';
 import type { Abort, HttpRequest, Nanoseconds, Transaction } from '../../model/transaction.ts';
-import { type HttpExchange, pastExchange, toTransaction } from './exchange.ts';
+import { transactionOf } from '../http/exchange.ts';
+import { type HttpExchange, pastExchange } from './exchange.ts';
 
 /** In doubt, silence of this length after the last answer tells as much as the next request does, unless an answer takes as long. */
 const SETTLE_NS = 5e9;
@@ -90,8 +91,8 @@ export class Matcher {
         ? this.#last
         : pastExchange(connection, this.#pastRequest, this.#pastProcess);
     return {
-      open: this.#waiting.map((exchange) => toTransaction(exchange, now, undefined, undefined)),
-      last: last && toTransaction(last, now, undefined, undefined),
+      open: this.#waiting.map((exchange) => present(exchange, now)),
+      last: last && present(last, now),
     };
   }
 
@@ -173,7 +174,7 @@ export class Matcher {
     this.#last = exchange;
     this.#lastEnd = end;
     this.#pastRequest = this.#pastProcess = undefined;
-    const transaction = toTransaction(exchange, end, responseBodySize, abort);
+    const transaction = transactionOf(exchange, end, responseBodySize, abort, undefined, undefined);
     if (!this.#isInDoubt) {
       this.#sink.transaction(transaction);
       return;
@@ -220,4 +221,8 @@ export class Matcher {
     this.#isConfirmed = false;
     this.#cleanTurns = 0;
   }
+}
+
+function present(exchange: HttpExchange, now: Nanoseconds): Transaction {
+  return transactionOf(exchange, now, undefined, undefined, undefined, undefined);
 }

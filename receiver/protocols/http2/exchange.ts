@@ -1,17 +1,14 @@
 // One stream that a client opened: a request on its way to an answer, and the Transaction made of the two. RFC 9113, 8.
 import type { ConnectionInfo } from '../../model/connection.ts';
-import type { Exchange } from '../../model/exchange.ts';
 import type { ProcessId } from '../../model/process.ts';
 import type { Side } from '../../model/protocol.ts';
 import type { Abort, HttpRequest, Nanoseconds, RpcCall, Transaction } from '../../model/transaction.ts';
+import { type OpenExchange, type OpenRequest, transactionOf } from '../http/exchange.ts';
 import { Field } from './fields.ts';
 import type { HeaderList } from './header-list.ts';
 
 /** A size that is not known, because bytes were lost or the padding was not seen. */
 export const UNKNOWN_SIZE = -1;
-
-/** A request whose body size may still become known. */
-type OpenRequest = { -readonly [K in keyof HttpRequest]: HttpRequest[K] };
 
 /** Bits of {@link StreamExchange.doubt}. */
 export const Doubt = { request: 1, response: 2 } as const;
@@ -19,22 +16,15 @@ export const Doubt = { request: 1, response: 2 } as const;
 /** 'unknown': the content type was not known. */
 type GrpcVerdict = 'yes' | 'no' | 'unknown';
 
-export interface StreamExchange extends Exchange {
+export interface StreamExchange extends OpenExchange {
   readonly stream: number;
-  readonly start: Nanoseconds;
-  readonly request: OpenRequest;
-  readonly isConnect: boolean;
   grpc: GrpcVerdict;
-  /** 0 until the final response's head is whole, or its status is not known. */
-  statusCode: number;
   /** A response head has come whose status is not known: it may have been the final one. */
   isStatusUnknown: boolean;
   /** Text of `grpc-status`. */
   grpcStatus: string | undefined;
   /** It may have been in a field that is not known. */
   isGrpcStatusUnknown: boolean;
-  /** Who moved the first byte of the final response. */
-  answeredBy: ProcessId | undefined;
   /** Payload so far. */
   requestSize: number;
   responseSize: number;
@@ -230,25 +220,7 @@ export function toTransaction(
   abort: Abort | undefined,
   reset: string | undefined,
 ): Transaction {
-  const { connection, responseSize } = exchange;
-  // The role is resolved before a conversation is opened.
-  const role = connection.role === 'client' ? 'client' : 'server';
+  const { responseSize } = exchange;
   const bodySize = exchange.isResponseOver && responseSize !== UNKNOWN_SIZE ? responseSize : undefined;
-  return {
-    kind: 'http',
-    exchange,
-    connection,
-    role,
-    secure: connection.security !== undefined,
-    process: role === 'server' && exchange.answeredBy !== undefined ? exchange.answeredBy : exchange.process,
-    requestPosition: exchange.position,
-    // The call that sent the request may return after the one that read the answer.
-    start: Math.min(exchange.start, end),
-    end,
-    request: exchange.request,
-    response: exchange.statusCode === 0 ? undefined : { statusCode: exchange.statusCode, bodySize },
-    abort,
-    reset,
-    rpc: rpcOf(exchange),
-  };
+  return transactionOf(exchange, end, bodySize, abort, reset, rpcOf(exchange));
 }
