@@ -126,7 +126,43 @@ int identify_self(struct bpf_iter__task *ctx)
 	return 0;
 }
 
-/* Every open socket of the host: connections get their storage, listeners are noted. */
+/* A multipath listener (Go's default) accepts plain connections too. */
+static __always_inline bool is_listener(struct sock *sk)
+{
+	return sk->__sk_common.skc_state == TCP_LISTEN && (is_tcp(sk) || sk->sk_protocol == IPPROTO_MPTCP);
+}
+
+static __always_inline void note_listener(struct sock *sk)
+{
+	struct listener_key key = {
+		.netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum),
+		.port = sk->__sk_common.skc_num,
+	};
+	u8 one = 1;
+
+	bpf_map_update_elem(&listeners, &key, &one, BPF_ANY);
+}
+
+/* The sockets of the host that listen, before anything is attached: the first I/O that is seen of a connection asks for them. */
+SEC("iter/task_file")
+int seed_listeners(struct bpf_iter__task_file *ctx)
+{
+	struct file *file = ctx->file;
+	struct socket *socket;
+	struct sock *sk;
+
+	if (!file)
+		return 0;
+	socket = bpf_sock_from_file(file);
+	if (!socket)
+		return 0;
+	sk = socket->sk;
+	if (sk && is_listener(sk))
+		note_listener(sk);
+	return 0;
+}
+
+/* Every open socket of the host: connections get their storage; listeners that came before we were attached are noted. */
 SEC("iter/task_file")
 int seed_sockets(struct bpf_iter__task_file *ctx)
 {
@@ -151,15 +187,8 @@ int seed_sockets(struct bpf_iter__task_file *ctx)
 			count(COUNTER_SEEDED, 1);
 		return 0;
 	}
-	/* A multipath listener (Go's default) accepts plain connections too. */
-	if (sk->__sk_common.skc_state == TCP_LISTEN && (is_tcp(sk) || sk->sk_protocol == IPPROTO_MPTCP)) {
-		struct listener_key key = {
-			.netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum),
-			.port = sk->__sk_common.skc_num,
-		};
-		u8 one = 1;
-
-		bpf_map_update_elem(&listeners, &key, &one, BPF_ANY);
+	if (is_listener(sk)) {
+		note_listener(sk);
 		return 0;
 	}
 	if (!is_tcp(sk))

@@ -21,7 +21,7 @@ import type { Abort, Nanoseconds, Transaction } from '../model/transaction.ts';
 import type { Controls } from './controls.ts';
 import type { IoEvent, OpenEvent, WalkEvent } from '../model/stream-event.ts';
 import { type Flow, flowAt, holeOf } from './flow.ts';
-import { proveRole, recogniseRole, startOf } from './recognition.ts';
+import { proveRole, recogniseRole, recogniseTurn, type RoleVerdict, startOf } from './recognition.ts';
 import { WaitingEvents } from './waiting.ts';
 
 export interface ConnectionContext {
@@ -41,6 +41,8 @@ function formatEndpoint({ address, port }: Endpoint): string {
   if (port === 0) return address;
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
+
+const NO_BYTES = new Uint8Array();
 
 /** An old connection that shows nothing like HTTP at so many turns is not HTTP. */
 const MAX_STRANGE_TURNS = 16;
@@ -530,13 +532,7 @@ export class Connection implements ConversationSink {
   /** For sockets whose role the kernel could not tell: the side that speaks HTTP requests is the client's. False: wait for more. */
   #resolveRole(event: IoEvent): boolean {
     const waiting = (this.#waiting ??= new WaitingEvents());
-    if (this.#start !== 'beginning' && event.isIoStart && event.captured > 0) {
-      const own = event.bytes.subarray(event.from, event.from + event.captured);
-      const proven = proveRole(this.#context.protocols, event.isSent, own);
-      if (proven !== undefined) return this.#adoptRole(proven);
-    }
-    const bytes = waiting.bytesBefore(event);
-    const role = event.captured === 0 ? 'undecided' : recogniseRole(this.#context.protocols, event.isSent, bytes);
+    const role = this.#start === 'beginning' ? this.#roleByBeginning(event, waiting) : this.#roleByTurn(event, waiting);
     if (role === 'client' || role === 'server') return this.#adoptRole(role);
     if (role === 'undecided' && waiting.add(event)) return false;
     // Neither: it stays unknown which end asks, but also that anything is asked.
@@ -547,11 +543,42 @@ export class Connection implements ConversationSink {
     return false;
   }
 
+  #roleByBeginning(event: IoEvent, waiting: WaitingEvents): RoleVerdict {
+    if (event.captured === 0) return 'neither';
+    return recogniseRole(this.#context.protocols, event.isSent, waiting.bytesBefore(event));
+  }
+
+  #roleByTurn(event: IoEvent, waiting: WaitingEvents): RoleVerdict {
+    const { protocols } = this.#context;
+    const { isSent } = event;
+    const isStart = event.isIoStart && event.captured > 0;
+    if (isStart) {
+      const own = event.bytes.subarray(event.from, event.from + event.captured);
+      const proven = proveRole(protocols, isSent, own);
+      if (proven !== undefined) return proven;
+    }
+    const asker = waiting.firstSpeaker;
+    if (asker !== undefined && (isStart || waiting.first(isSent) !== undefined)) {
+      const bytes = waiting.bytesBefore(event);
+      const isAnswering = asker !== isSent;
+      const verdict = isAnswering
+        ? recogniseTurn(protocols, waiting.bytesOf(asker), bytes)
+        : recogniseTurn(protocols, bytes, waiting.bytesOf(!asker));
+      if (verdict === 'yes') return asker ? 'client' : 'server';
+      if (verdict === 'more') return 'undecided';
+    }
+    // What waits was no request; this may be one.
+    this.#passOverWaiting();
+    return isStart && recogniseTurn(protocols, waiting.bytesBefore(event), NO_BYTES) === 'more' ? 'undecided' : 'neither';
+  }
+
   #adoptRole(role: Role): boolean {
     const roleEvidence: RoleEvidence = 'grammar';
     this.#info = { ...this.#info, role, roleEvidence };
     this.#isRequestSent = role === 'client';
-    this.#start = startOf(this.#info, this.#lastFlow);
+    // What was passed over came after what the kernel knows to have been last.
+    const lastSeen = this.#isLastSent === true ? 'sent' : 'received';
+    this.#start = startOf(this.#info, this.#isLastSent === undefined ? this.#lastFlow : lastSeen);
     this.#releaseReady();
     return true;
   }

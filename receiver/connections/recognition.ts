@@ -1,14 +1,17 @@
 // What the first bytes of a connection, and what the kernel knows of its past, tell: who asks, and where its conversation is joined.
 import type { ConnectionInfo, Role } from '../model/connection.ts';
-import type { ConversationStart, Protocol } from '../model/protocol.ts';
+import type { ConversationStart, Protocol, Verdict } from '../model/protocol.ts';
 import type { OpenEvent } from '../model/stream-event.ts';
+
+/** 'undecided': more bytes may tell. */
+export type RoleVerdict = Exclude<Role, 'unknown'> | 'undecided' | 'neither';
 
 /** The role of this end by the grammar of the first bytes of one direction: the side that speaks requests is the client's. */
 export function recogniseRole(
   protocols: readonly Protocol[],
   isSent: boolean,
   bytes: Uint8Array,
-): Exclude<Role, 'unknown'> | 'undecided' | 'neither' {
+): RoleVerdict {
   let isUndecided = false;
   for (const protocol of protocols) {
     const asRequest = protocol.recognise('request', bytes, 0, bytes.length);
@@ -31,6 +34,23 @@ export function proveRole(
     if (protocol.proves?.('response', bytes, 0, bytes.length) === true) return isSent ? 'server' : 'client';
   }
   return undefined;
+}
+
+/**
+ * Where the beginning was not seen a body may look like anything: only a request and the answer behind it tell who asks.
+ * `asked`, `answered`: what one direction said, and the other after it; nothing so far, if empty. 'yes': they are a request and a response.
+ */
+export function recogniseTurn(protocols: readonly Protocol[], asked: Uint8Array, answered: Uint8Array): Verdict {
+  let verdict: Verdict = 'no';
+  for (const protocol of protocols) {
+    const asRequest = protocol.recognise('request', asked, 0, asked.length);
+    if (asRequest === 'no') continue;
+    const asResponse = answered.length === 0 ? 'more' : protocol.recognise('response', answered, 0, answered.length);
+    if (asResponse === 'no') continue;
+    if (asRequest === 'yes' && asResponse === 'yes') return 'yes';
+    verdict = 'more';
+  }
+  return verdict;
 }
 
 /** Where the conversation is joined. An old connection whose last bytes were the server's, as far as is known, has answered. */

@@ -14,6 +14,7 @@ export interface WaitingEnd {
 export class WaitingEvents {
   readonly #sent: IoEvent[] = [];
   readonly #received: IoEvent[] = [];
+  #isSentFirst = false;
   #bytes = 0;
   /** Ends of directions that came meanwhile, at most one of each. */
   readonly #ends: WaitingEnd[] = [];
@@ -39,6 +40,11 @@ export class WaitingEvents {
     return this.isEmpty && this.#ends.length === 0;
   }
 
+  /** Which direction the first came in (true: sent), of those that wait since nothing waited. */
+  get firstSpeaker(): boolean | undefined {
+    return this.isEmpty ? undefined : this.#isSentFirst;
+  }
+
   /** The first of a direction. */
   first(isSent: boolean): IoEvent | undefined {
     return isSent ? this.#sent[0] : this.#received[0];
@@ -48,6 +54,7 @@ export class WaitingEvents {
   add(event: IoEvent): boolean {
     if (this.#sent.length + this.#received.length >= MAX_EVENTS || this.#bytes + event.captured > MAX_BYTES) return false;
     const copy = { ...event, bytes: event.bytes.slice(event.from, event.from + event.captured), from: 0 };
+    if (this.isEmpty) this.#isSentFirst = event.isSent;
     (event.isSent ? this.#sent : this.#received).push(copy);
     this.#bytes += event.captured;
     return true;
@@ -67,10 +74,14 @@ export class WaitingEvents {
     return this.#ends.shift();
   }
 
+  /** What waits of a direction. */
+  bytesOf(isSent: boolean): Uint8Array {
+    return Buffer.concat((isSent ? this.#sent : this.#received).map(({ bytes }) => bytes));
+  }
+
   /** The bytes of `event` behind those of its direction that wait. */
   bytesBefore(event: IoEvent): Uint8Array {
     const own = event.bytes.subarray(event.from, event.from + event.captured);
-    const earlier = event.isSent ? this.#sent : this.#received;
-    return earlier.length === 0 ? own : Buffer.concat([...earlier.map(({ bytes }) => bytes), own]);
+    return this.first(event.isSent) === undefined ? own : Buffer.concat([this.bytesOf(event.isSent), own]);
   }
 }

@@ -215,8 +215,9 @@ export function openKernelSession(options: KernelOptions): KernelSession {
   );
   try {
     fillFilter(object, filter);
-    // Who we are, before anything is attached; then the hooks; then what is older than they are: nothing falls between.
+    // Who we are and who listens, before anything is attached; then the hooks; then what is older than they are: nothing falls between.
     attempt('USM_SEED_FAILED', 'identify the receiver to its BPF programs', () => object.iterate('identify_self'));
+    attempt('USM_SEED_FAILED', 'enumerate the listening sockets', () => object.iterate('seed_listeners'));
     attempt('USM_BPF_ATTACH', 'attach the BPF programs', () => {
       object.attach();
     });
