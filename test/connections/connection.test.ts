@@ -498,6 +498,31 @@ describe('a connection that is older than the receiver', () => {
     assert.equal(bench.transactions[0]?.role, 'client');
   });
 
+  test('whose role is unknown is not taken in by a body that looks like a request or a response', () => {
+    for (const body of [get('/fake'), ok()]) {
+      const { bench, socket } = old('unknown');
+      socket.sent(body).sent(body);
+      for (const path of ['/a', '/b', '/c']) socket.received(get(path)).sent(ok());
+      bench.table.tick(socket.time + 10 * SECOND);
+      assert.deepEqual(summary(bench), ['/a 200', '/b 200', '/c 200']);
+      for (const { role, connection } of bench.transactions)
+        assert.deepEqual([role, connection.roleEvidence], ['server', 'grammar']);
+      lostAtEnd(bench);
+    }
+  });
+
+  test('whose role is unknown waits for an answer in pieces, and for one behind a long request', () => {
+    const { bench, socket } = old('unknown', 'received');
+    socket.sent('POST /a HTTP/1.1\r\nContent-Length: 40\r\n\r\n');
+    for (let i = 0; i < 4; i++) socket.sent('0123456789');
+    for (const c of ok()) socket.received(c);
+    socket.sent(get('/b')).received(ok());
+    bench.table.tick(socket.time + 10 * SECOND);
+    assert.deepEqual(summary(bench), ['/a 200', '/b 200']);
+    assert.equal(bench.transactions[0]?.role, 'client');
+    assert.deepEqual(lostAtEnd(bench), {});
+  });
+
   for (const role of ['server', 'unknown'] as const) {
     test(`and speaks something else is given up after some turns, its books balanced (${role})`, () => {
       const { bench, socket } = old(role);
