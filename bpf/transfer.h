@@ -251,6 +251,12 @@ static __noinline int send_walked(struct moved *moved, struct buffers *buffers, 
 	return send(moved, buffers, limit, false);
 }
 
+/* A walk cannot begin where the last one broke off within a line. */
+static __always_inline bool is_barred(const struct walk *walk, u64 start)
+{
+	return start && start == walk->barred;
+}
+
 /* Where chunks may begin in an I/O, 0: nowhere. */
 static __always_inline u64 guess_chunks(struct buffers *buffers, u64 start, u32 size, bool is_turn)
 {
@@ -303,7 +309,7 @@ static __always_inline int tell_io(struct moved *moved, struct buffers *buffers,
 		walk_from = start;
 	else if (unlikely(wishes->walk && wishes->walk >= start && wishes->walk < end))
 		walk_from = wishes->walk;
-	else if (unlikely(size >= MIN_GUESS_SIZE && !buffers->missing && moved->from == start && start != walk->barred))
+	else if (unlikely(size >= MIN_GUESS_SIZE && !buffers->missing && moved->from == start && !is_barred(walk, start)))
 		walk_from = guess_chunks(buffers, start, size, is_turn);
 	if (unlikely(walk_from))
 		return send_walked(moved, buffers, limit, walk_from);

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { curl } from '../traffic/curl.ts';
 import { startNginx } from '../traffic/nginx.ts';
 import { asExpected, newRun, startClient, startServer, type EchoServer } from '../traffic/traffic.ts';
-import { planRequests, type Exchange } from '../traffic/truth.ts';
+import { planRequest, planRequests, type Exchange } from '../traffic/truth.ts';
 import { assertTruth, kernelTestSkip, startReceiver } from './harness.ts';
 
 const skip = kernelTestSkip();
@@ -59,6 +59,33 @@ for (const upstreamKind of ['node', 'go'] as const) {
     assertTruth(await receiver.stop(), truth);
   });
 }
+
+test(
+  'chunks are followed in the kernel, from the first message of a connection on, whatever the receiver does meanwhile',
+  { skip },
+  async (t) => {
+    const upstream = await startServer(t, 'go');
+    const nginx = await startNginx(t, { upstream: upstream.target });
+    const worker = Number((await curl(`http://127.0.0.1:${nginx.port}/fixed`)).headers.get('nginx-pid'));
+    const receiver = await startReceiver(t);
+    const front: EchoServer = { ...upstream, service: 'nginx', target: `127.0.0.1:${nginx.port}`, port: nginx.port };
+    const client = await startClient(t, 'go', front);
+    const run = newRun();
+    const requests = Array.from({ length: 12 }, (_, i) => planRequest(`${run}-${i}`, { size: 1_000_000, query: '&chunks=40' }));
+    process.kill(receiver.pid, 'SIGSTOP');
+    const seen = await client.run(requests, { connections: 3 });
+    process.kill(receiver.pid, 'SIGCONT');
+    const inFront = { pid: worker, service: 'nginx' };
+    const stopped = await receiver.stop();
+    assertTruth(
+      stopped,
+      seen.flatMap((exchange) => [
+        { ...exchange, server: inFront },
+        { ...exchange, client: inFront, server: { pid: upstream.pid, service: upstream.service } },
+      ]),
+    );
+  },
+);
 
 test('curl over a UNIX socket', { skip }, async (t) => {
   const receiver = await startReceiver(t);
