@@ -45,6 +45,9 @@
 /* The longest tick. */
 #define MAX_TICK_US 10000
 
+/* How often it is tried to see an old connection stand still. */
+#define MAX_LOOKS 8
+
 #define MAX_PATH 512
 #define MAX_PATH_DEPTH 32
 #define MAX_ARGS 4096

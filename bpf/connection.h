@@ -172,28 +172,6 @@ static __always_inline u64 advance(struct sock *sk, struct tcp_sock *tcp, struct
 }
 
 /*
- * Positions of a connection that we did not see being established. The kernel
- * counts acknowledged and received bytes in 64 bits; what is in its queues is
- * added or taken off. An opener's own count includes its SYN.
- */
-static __always_inline void read_positions(struct sock *sk, struct tcp_sock *tcp, struct conn *conn)
-{
-	u64 sent = tcp->bytes_acked + (u32)(tcp->write_seq - tcp->snd_una);
-	u64 received = tcp->bytes_received - (u32)(tcp->rcv_nxt - tcp->copied_seq);
-
-	conn->flow[SENT].isn = tcp->snd_una - (u32)tcp->bytes_acked;
-	conn->flow[RECEIVED].isn = tcp->rcv_nxt - (u32)tcp->bytes_received;
-	if (conn->role == ROLE_CLIENT && sent) {
-		sent--;
-		conn->flow[SENT].isn++;
-	}
-	conn->flow[SENT].position = sent;
-	conn->flow[SENT].seq = tcp->write_seq;
-	conn->flow[RECEIVED].position = received;
-	conn->flow[RECEIVED].seq = tcp->copied_seq;
-}
-
-/*
  * Which way the last bytes went, if the kernel's tick does not tell: by when
  * the program's last read was and when the last segment with data left. The
  * kernel dates a read for its receive window, once it knows a round trip, and
@@ -259,40 +237,107 @@ static __always_inline u8 last_flow_of(struct tcp_sock *tcp)
 	return last != LAST_UNKNOWN ? last : last_by_acknowledgement(tcp);
 }
 
+/* Where a connection stands, by counts of which packets and other threads may move any while the next is read. */
+struct standing {
+	u64 acknowledged;
+	u64 received;
+	u32 una;
+	u32 next;
+	u32 written;
+	u32 copied;
+};
+
+#define read_once(field) (*(volatile typeof(field) *)&(field))
+
+static __always_inline void read_standing(struct tcp_sock *tcp, struct standing *standing)
+{
+	standing->acknowledged = read_once(tcp->bytes_acked);
+	standing->una = read_once(tcp->snd_una);
+	standing->written = read_once(tcp->write_seq);
+	standing->received = read_once(tcp->bytes_received);
+	standing->next = read_once(tcp->rcv_nxt);
+	standing->copied = read_once(tcp->copied_seq);
+}
+
+static __always_inline bool is_same_standing(const struct standing *a, const struct standing *b)
+{
+	return a->acknowledged == b->acknowledged && a->una == b->una && a->written == b->written &&
+	       a->received == b->received && a->next == b->next && a->copied == b->copied;
+}
+
+/*
+ * Positions of a connection that we did not see being established. The kernel
+ * counts acknowledged and received bytes in 64 bits; what is in its queues is
+ * added or taken off. An opener's own count includes its SYN.
+ */
+static __always_inline void set_positions(struct conn *conn, const struct standing *standing)
+{
+	u64 sent = standing->acknowledged + (u32)(standing->written - standing->una);
+	u64 received = standing->received - (u32)(standing->next - standing->copied);
+
+	conn->flow[SENT].isn = standing->una - (u32)standing->acknowledged;
+	conn->flow[RECEIVED].isn = standing->next - (u32)standing->received;
+	if (conn->role == ROLE_CLIENT && sent) {
+		sent--;
+		conn->flow[SENT].isn++;
+	}
+	conn->flow[SENT].position = sent;
+	conn->flow[SENT].seq = standing->written;
+	conn->flow[RECEIVED].position = received;
+	conn->flow[RECEIVED].seq = standing->copied;
+}
+
+/* Where an old connection stands; false if it does not stand still for as long as a look takes. */
+static __always_inline bool read_old(struct sock *sk, struct tcp_sock *tcp, struct conn *conn)
+{
+	u8 state = sk->__sk_common.skc_state;
+	struct standing before, after;
+
+	if (state == TCP_SYN_SENT || state == TCP_SYN_RECV) {
+		conn->role = state == TCP_SYN_SENT ? ROLE_CLIENT : ROLE_SERVER;
+		conn->evidence = EVIDENCE_TCP_STATE;
+	}
+	for (int attempt = 0; attempt < MAX_LOOKS; attempt++) {
+		read_standing(tcp, &before);
+		conn->last = last_flow_of(tcp);
+		read_standing(tcp, &after);
+		if (is_same_standing(&before, &after)) {
+			set_positions(conn, &after);
+			return true;
+		}
+	}
+	return false;
+}
+
 /*
  * Storage for a socket that is older than us (seeding), or that the state
- * tracepoint did not show us. `pending` bytes of `direction` were moved by
- * the I/O that brings it to our notice. A UNIX socket has no counts: it is
- * new if it turns up after the seeding.
+ * tracepoint did not show us, composed in `fresh`: who else comes to the socket
+ * meanwhile finds nothing, or all of it. `pending` bytes of `direction` were
+ * moved by the I/O that brings it to our notice. A UNIX socket has no counts:
+ * it is new if it turns up after the seeding.
  */
-static __noinline __attribute__((unused)) struct conn *adopt(struct sock *sk, struct tcp_sock *tcp, u32 direction,
-							     u32 pending, bool is_new)
+static __noinline __attribute__((unused)) struct conn *adopt(struct sock *sk, struct tcp_sock *tcp, struct conn *fresh,
+							     u32 direction, u32 pending)
 {
-	struct conn *conn = bpf_sk_storage_get(&conns, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	struct conn *conn;
 
-	if (!conn) {
-		count(COUNTER_STORAGE_FULL, 1);
+	if (!fresh)
 		return 0;
-	}
-	if (conn->cookie)
-		return conn;
-	conn->cookie = bpf_get_socket_cookie(sk);
-	if (!tcp && is_new)
-		conn->flags |= CONN_FROM_START;
+	__builtin_memset(fresh, 0, sizeof(*fresh));
+	fresh->cookie = bpf_get_socket_cookie(sk);
+	if (!tcp && is_seeded)
+		fresh->flags |= CONN_FROM_START;
 	if (tcp) {
-		u8 state = sk->__sk_common.skc_state;
-
-		if (state == TCP_SYN_SENT || state == TCP_SYN_RECV) {
-			conn->role = state == TCP_SYN_SENT ? ROLE_CLIENT : ROLE_SERVER;
-			conn->evidence = EVIDENCE_TCP_STATE;
-		}
-		read_positions(sk, tcp, conn);
-		conn->last = last_flow_of(tcp);
-		conn->flow[direction & 1].position -= pending;
-		conn->flow[direction & 1].seq -= pending;
-		if (conn->flow[SENT].position == 0 && conn->flow[RECEIVED].position == 0)
-			conn->flags |= CONN_FROM_START;
+		if (!read_old(sk, tcp, fresh))
+			return 0;
+		fresh->flow[direction & 1].position -= pending;
+		fresh->flow[direction & 1].seq -= pending;
+		if (fresh->flow[SENT].position == 0 && fresh->flow[RECEIVED].position == 0)
+			fresh->flags |= CONN_FROM_START;
 	}
+	conn = bpf_sk_storage_get(&conns, sk, fresh, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!conn)
+		count(COUNTER_STORAGE_FULL, 1);
 	return conn;
 }
 

@@ -407,12 +407,12 @@ static __noinline __attribute__((unused)) bool has_frames(struct conn *conn, con
 	if (start || flags & IO_UNORDERED || buffers->missing || size < FRAME_HEADER)
 		return false;
 	/* A session may have said something before it was read: the preface is proof, and so is what answers it. */
-	if (IS_USUAL && !(conn->flags & CONN_FROM_START))
+	if (!IS_PREEMPTIBLE && !(conn->flags & CONN_FROM_START))
 		return false;
 	first = VARIANT(find_first_frame)(buffers->address, buffers->vectors, size);
 	if (first < 0)
 		return false;
-	if (!IS_USUAL && !first && conn->flow[!direction].position && !is_other_followed(conn, direction))
+	if (IS_PREEMPTIBLE && !first && conn->flow[!direction].position && !is_other_followed(conn, direction))
 		return false;
 	__builtin_memset(&conn->framing[direction], 0, sizeof(conn->framing[0]));
 	frames->next = first;

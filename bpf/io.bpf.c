@@ -116,8 +116,10 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 		return 0;
 	if (unlikely(result <= 0))
 		return conn ? io_failed(sk, conn, result, direction) : 0;
-	if (unlikely(!conn || !conn->cookie)) {
-		conn = adopt(sk, tcp, direction, size, is_seeded);
+	if (unlikely(!conn)) {
+		struct scratch *scratch = get_scratch();
+
+		conn = adopt(sk, tcp, scratch ? &scratch->conn : 0, direction, size);
 		if (!conn)
 			return 0;
 	}

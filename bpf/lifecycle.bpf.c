@@ -162,6 +162,16 @@ int seed_listeners(struct bpf_iter__task_file *ctx)
 	return 0;
 }
 
+/* Being composed, by the one iterator that seeds. */
+static struct conn seedling;
+
+/* An I/O that comes meanwhile may be first. */
+static __always_inline void seed(struct sock *sk, struct tcp_sock *tcp)
+{
+	if (!bpf_sk_storage_get(&conns, sk, 0, 0) && adopt(sk, tcp, &seedling, RECEIVED, 0))
+		count(COUNTER_SEEDED, 1);
+}
+
 /* Every open socket of the host: connections get their storage; listeners that came before we were attached are noted. */
 SEC("iter/task_file")
 int seed_sockets(struct bpf_iter__task_file *ctx)
@@ -169,7 +179,6 @@ int seed_sockets(struct bpf_iter__task_file *ctx)
 	struct file *file = ctx->file;
 	struct socket *socket;
 	struct sock *sk;
-	struct conn *conn;
 
 	if (!file) { /* the end */
 		is_seeded = true;
@@ -182,9 +191,7 @@ int seed_sockets(struct bpf_iter__task_file *ctx)
 	if (!sk)
 		return 0;
 	if (is_unix_stream(sk)) {
-		conn = adopt(sk, 0, RECEIVED, 0, false);
-		if (conn)
-			count(COUNTER_SEEDED, 1);
+		seed(sk, 0);
 		return 0;
 	}
 	if (is_listener(sk)) {
@@ -195,9 +202,7 @@ int seed_sockets(struct bpf_iter__task_file *ctx)
 		return 0;
 	if (sk->__sk_common.skc_state == TCP_CLOSE || sk->__sk_common.skc_state == TCP_SYN_SENT)
 		return 0;
-	conn = adopt(sk, bpf_skc_to_tcp_sock(sk), RECEIVED, 0, false);
-	if (conn)
-		count(COUNTER_SEEDED, 1);
+	seed(sk, bpf_skc_to_tcp_sock(sk));
 	return 0;
 }
 

@@ -226,6 +226,7 @@ struct scratch {
 			u8 data[2 * SEGMENT_SIZE];
 		} process;
 		struct connection_event connection;
+		struct conn conn;
 	};
 };
 
@@ -451,11 +452,11 @@ extern volatile u32 open_claims;
  * The functions that are verified by themselves exist in both variants.
  */
 #ifdef PREEMPTIBLE
-#define IS_USUAL false
+#define IS_PREEMPTIBLE true
 #define VARIANT(name) preemptible_##name
 #define raise_by(value, amount) __sync_fetch_and_add(value, amount)
 #else
-#define IS_USUAL true
+#define IS_PREEMPTIBLE false
 #define VARIANT(name) name
 #define raise_by(value, amount) ((*(value) += (amount)) - (amount))
 #endif
