@@ -576,9 +576,8 @@ export class Connection implements ConversationSink {
     const roleEvidence: RoleEvidence = 'grammar';
     this.#info = { ...this.#info, role, roleEvidence };
     this.#isRequestSent = role === 'client';
-    // What was passed over came after what the kernel knows to have been last.
-    const lastSeen = this.#isLastSent === true ? 'sent' : 'received';
-    this.#start = startOf(this.#info, this.#isLastSent === undefined ? this.#lastFlow : lastSeen);
+    // Where the last bytes went before we came tells nothing behind what was passed over since.
+    this.#start = startOf(this.#info, this.#isLastSent === undefined ? this.#lastFlow : 'unknown');
     this.#releaseReady();
     return true;
   }
