@@ -7,11 +7,7 @@ import type { OpenEvent } from '../model/stream-event.ts';
 export type RoleVerdict = Exclude<Role, 'unknown'> | 'undecided' | 'neither';
 
 /** The role of this end by the grammar of the first bytes of one direction: the side that speaks requests is the client's. */
-export function recogniseRole(
-  protocols: readonly Protocol[],
-  isSent: boolean,
-  bytes: Uint8Array,
-): RoleVerdict {
+export function recogniseRole(protocols: readonly Protocol[], isSent: boolean, bytes: Uint8Array): RoleVerdict {
   let isUndecided = false;
   for (const protocol of protocols) {
     const asRequest = protocol.recognise('request', bytes, 0, bytes.length);
