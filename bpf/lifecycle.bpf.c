@@ -143,7 +143,8 @@ static __always_inline void note_listener(struct sock *sk)
 	bpf_map_update_elem(&listeners, &key, &one, BPF_ANY);
 }
 
-/* The sockets of the host that listen, before anything is attached: the first I/O that is seen of a connection asks for them. */
+/* The sockets of the host that listen, before anything is attached: the first I/O that is seen of a connection asks for
+ * them. */
 SEC("iter/task_file")
 int seed_listeners(struct bpf_iter__task_file *ctx)
 {
@@ -172,7 +173,8 @@ static __always_inline void seed(struct sock *sk, struct tcp_sock *tcp)
 		count(COUNTER_SEEDED, 1);
 }
 
-/* Every open socket of the host: connections get their storage; listeners that came before we were attached are noted. */
+/* Every open socket of the host: connections get their storage; listeners that came before we were attached are noted.
+ */
 SEC("iter/task_file")
 int seed_sockets(struct bpf_iter__task_file *ctx)
 {

@@ -309,7 +309,8 @@ static __always_inline int tell_io(struct moved *moved, struct buffers *buffers,
 		walk_from = start;
 	else if (unlikely(wishes->walk && wishes->walk >= start && wishes->walk < end))
 		walk_from = wishes->walk;
-	else if (unlikely(size >= MIN_GUESS_SIZE && !buffers->missing && moved->from == start && !is_barred(walk, start)))
+	else if (unlikely(size >= MIN_GUESS_SIZE && !buffers->missing && moved->from == start &&
+			  !is_barred(walk, start)))
 		walk_from = guess_chunks(buffers, start, size, is_turn);
 	if (unlikely(walk_from))
 		return send_walked(moved, buffers, limit, walk_from);

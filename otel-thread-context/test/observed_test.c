@@ -198,15 +198,20 @@ static void begin_samples(void)
 		0;
 }
 
+/* Not vacuously so: each way of seeing was there. */
+static int has_seen_all(void)
+{
+	return samples_in_changes > 0 && samples_valid > 0 && samples_invalid > 0 && samples_none > 0 &&
+	       saw_before > 0 && saw_after > 0;
+}
+
 static void expect_samples(const char *what, unsigned long wanted)
 {
 	printf("# %s: %lu samples, %lu within a call; %lu valid, %lu not valid, %lu without a record; %lu torn\n", what,
 	       samples, samples_in_changes, samples_valid, samples_invalid, samples_none, torn);
 	EXPECT(samples >= wanted);
 	EXPECT_EQUAL(torn, 0);
-	/* Not vacuously so: each way of seeing was there. */
-	EXPECT(samples_in_changes > 0 && samples_valid > 0 && samples_invalid > 0 && samples_none > 0);
-	EXPECT(saw_before > 0 && saw_after > 0);
+	EXPECT(has_seen_all());
 }
 
 /* ---- a timer ---- */
@@ -224,11 +229,17 @@ static void set_timer(void)
 	timer_settime(timer, 0, &after_some_time, NULL);
 }
 
+/* Where a call takes nanoseconds it is a matter of luck when a timer finds one just begun, and one just done. */
+static int is_timer_done(void)
+{
+	return samples >= samples_wanted && (has_seen_all() || samples >= 100 * samples_wanted);
+}
+
 static void on_timer(int number)
 {
 	(void)number;
 	observe();
-	if (samples < samples_wanted)
+	if (!is_timer_done())
 		set_timer();
 }
 
@@ -245,7 +256,7 @@ static void stopped_at_random(void)
 	sigaction(SIGALRM, &action, NULL);
 	REQUIRE(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
 	set_timer();
-	while (samples < samples_wanted)
+	while (!is_timer_done())
 		change_observed(nothing, nothing);
 	timer_delete(timer);
 	expect_samples("timer", samples_wanted);

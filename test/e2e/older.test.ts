@@ -82,7 +82,7 @@ function differenceOf(stopped: Stopped, may: readonly Exchange[], must: readonly
 }
 
 test('receivers that restart under steady keep-alive traffic see everything behind the first turn', { skip }, async (t) => {
-  const restarts = 20;
+  const restarts = 12;
   const clients = await Promise.all((['node', 'go', 'io'] as const).map((kind) => startTraffic(t, kind)));
   const runs: Run[] = [];
   for (let i = 0; i < restarts; i++) {
@@ -294,7 +294,7 @@ for (const isProbed of [false, true]) {
 }
 
 test('whatever begins after the ready message is seen, at every start', { skip }, async (t) => {
-  const starts = 60;
+  const starts = 25;
   const server = await startServer(t, 'go');
   for (let i = 0; i < starts; i++) {
     const receiver = await startReceiver(t, only([process.pid, server.pid]));
