@@ -19,6 +19,7 @@ check lint "$node" node_modules/eslint/bin/eslint.js --cache --cache-location bu
 check format "$node" node_modules/prettier/bin/prettier.cjs --log-level warn --cache --cache-location build/.prettiercache --check .
 check c-format clang-format --dry-run -Werror "${native_sources[@]}"
 check layout "$node" scripts/generate-layout.ts --check
+check collector-schema "$node" scripts/generate-collector-schema.ts --check
 check architecture "$node" --test --test-reporter=dot 'test/architecture/*.test.ts'
 
 if ((${#failed[@]})); then

@@ -1,6 +1,7 @@
-// A tree and the schema of its place → a plain value with defaults filled in, and the list of what is wrong with it.
+// A tree and the schema of its place → a plain value with defaults filled in, and the list of what is wrong with it, by the names of keys.
 // One walk does both because types follow the schema: an expanded value is text for a string setting and typed for any other.
 // Wording follows the Collector's configuration errors: https://github.com/go-viper/mapstructure and confmap.
+import { formats } from './formats.ts';
 import { nearMatch } from './near-match.ts';
 import type { Block, FromSchema, Schema } from './schema.ts';
 import type { Tree } from './tree.ts';
@@ -15,9 +16,32 @@ export function checkBlock<S extends Schema>(
   problems: string[],
 ): FromSchema<S> | undefined {
   const before = problems.length;
+  const related: Related[] = [];
   // A block that is null is a block without settings: all defaults.
-  const value = walk(tree ?? new Map(), block.schema, { path, relative: '', refusals: block.refusals, problems });
+  const value = walk(tree ?? new Map(), block.schema, { path, relative: '', refusals: block.refusals, problems, related });
+  // What two keys say together matters when each is good by itself.
+  if (problems.length === before) for (const one of related) checkRelated(one, value, problems);
   return problems.length === before ? (value as FromSchema<S>) : undefined;
+}
+
+/** A value that is judged by that of another key. */
+interface Related {
+  readonly path: string;
+  readonly schema: Schema;
+  readonly value: unknown;
+}
+
+function checkRelated({ path, schema, value }: Related, block: unknown, problems: string[]): void {
+  const { needs, notLessThan } = schema;
+  if (needs !== undefined && valueAt(block, needs) !== true) problems.push(`${path}: needs ${needs}: true`);
+  if (notLessThan === undefined) return;
+  const least = String(valueAt(block, notLessThan));
+  if (toNumber(String(value), schema) >= toNumber(least, schema)) return;
+  problems.push(`${path}: must not be less than ${notLessThan} (${least}), found ${String(value)}`);
+}
+
+function valueAt(block: unknown, path: string): unknown {
+  return path.split('::').reduce((value, key) => (value as Readonly<Record<string, unknown>>)[key], block);
 }
 
 interface Place {
@@ -26,11 +50,18 @@ interface Place {
   readonly relative: string;
   readonly refusals: Readonly<Record<string, string>>;
   readonly problems: string[];
+  readonly related: Related[];
 }
 
 function walk(tree: Tree | undefined, schema: Schema, place: Place): unknown {
-  const value = tree instanceof ExpandedValue ? (schema.type === 'string' ? tree.text : tree.value) : tree;
-  if (value === undefined || value === null) return defaultOf(schema, place);
+  const written = tree instanceof ExpandedValue ? (schema.type === 'string' ? tree.text : tree.value) : tree;
+  const value = written === undefined || written === null ? defaultOf(schema, place) : walkValue(written, schema, place);
+  const isRelated = schema.needs !== undefined || schema.notLessThan !== undefined;
+  if (isRelated && value !== undefined) place.related.push({ path: place.path, schema, value });
+  return value;
+}
+
+function walkValue(value: Tree, schema: Schema, place: Place): unknown {
   switch (schema.type) {
     case 'object':
       return walkObject(value, schema, place);
@@ -61,18 +92,24 @@ function walkObject(value: Tree, schema: Schema, place: Place): unknown {
     }
     return Object.fromEntries(entries);
   }
-  reportInvalidKeys(map, Object.keys(properties), place);
-  for (const [key, property] of Object.entries(properties)) {
+  const keys = sorted(Object.keys(properties));
+  reportInvalidKeys(map, keys, place);
+  for (const key of keys) {
     const before = place.problems.length;
-    const item = walk(map.get(key), property, below(place, key, key));
+    const item = walk(map.get(key), properties[key] ?? {}, below(place, key, key));
     const isAbsent = (item === undefined || item === '') && place.problems.length === before;
     if (isAbsent && schema.required?.includes(key) === true) place.problems.push(`${place.path}: requires a non-empty "${key}"`);
     entries.push([key, item]);
   }
   if (schema.minProperties !== undefined && isEmptyMap(map)) {
-    place.problems.push(`${place.path}: must have at least one of [${Object.keys(properties).join(' ')}]`);
+    place.problems.push(`${place.path}: must have at least one of [${keys.join(' ')}]`);
   }
   return Object.fromEntries(entries);
+}
+
+/** In the order of their bytes in UTF-8, which is that of code points: the same in every language. */
+function sorted(words: readonly string[]): readonly string[] {
+  return [...words].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
 }
 
 function isEmptyMap(map: ReadonlyMap<string, Tree>): boolean {
@@ -80,9 +117,10 @@ function isEmptyMap(map: ReadonlyMap<string, Tree>): boolean {
   return true;
 }
 
+/** `allowed`: sorted. */
 function reportInvalidKeys(map: ReadonlyMap<string, Tree>, allowed: readonly string[], place: Place): void {
   const invalid: string[] = [];
-  for (const key of [...map.keys()].sort()) {
+  for (const key of sorted([...map.keys()])) {
     if (allowed.includes(key)) continue;
     const refused = below(place, key, key);
     const reason = refusalOf(place.refusals, refused.relative);
@@ -93,9 +131,7 @@ function reportInvalidKeys(map: ReadonlyMap<string, Tree>, allowed: readonly str
     place.problems.push(`${refused.path}: is not supported: ${reason}`);
   }
   if (invalid.length > 0) {
-    place.problems.push(
-      `'${place.path}' has invalid keys: ${invalid.join(', ')}; valid keys are [${[...allowed].sort().join(' ')}]`,
-    );
+    place.problems.push(`'${place.path}' has invalid keys: ${invalid.join(', ')}; valid keys are [${allowed.join(' ')}]`);
   }
 }
 
@@ -124,7 +160,7 @@ function walkArray(value: Tree, schema: Schema, place: Place): unknown {
 }
 
 function splitList(text: string): string[] {
-  return text === '' ? [] : text.split(',').map((item) => item.trim());
+  return text === '' ? [] : text.split(',').map((item) => item.replace(/^[ \t]+|[ \t]+$/g, ''));
 }
 
 function walkScalar(value: Tree, schema: Schema, place: Place): unknown {
@@ -137,16 +173,16 @@ function walkScalar(value: Tree, schema: Schema, place: Place): unknown {
     reportChoice(value, schema.enum, place);
     return;
   }
-  if (schema.format === 'byte-size' && parseSizeBytes(value as string | number) === undefined) {
-    report(place, `expected a size in bytes such as 32768, 32KiB or 8MiB, found ${quote(value, schema)}`);
-    return;
-  }
-  if (typeof value === 'number') return walkNumber(value, schema, place);
   if (schema.minLength !== undefined && value === '') {
     report(place, 'must not be empty');
     return;
   }
-  return value;
+  if (schema.format !== undefined && !formats[schema.format].has(value as string | number)) {
+    report(place, `expected ${formats[schema.format].expected}, found ${quote(value, schema)}`);
+    return;
+  }
+  if (schema.range !== undefined) return walkRange(value as string | number, schema, place);
+  return typeof value === 'number' ? walkNumber(value, schema, place) : value;
 }
 
 function walkNumber(value: number, schema: Schema, place: Place): unknown {
@@ -158,11 +194,28 @@ function walkNumber(value: number, schema: Schema, place: Place): unknown {
 }
 
 function walkDuration(value: Tree, schema: Schema, place: Place): unknown {
-  if (value === 0) return '0';
-  if (typeof value === 'string' && parseDurationMs(value) !== undefined) return value;
+  const duration = value === 0 ? '0' : value;
+  if (typeof duration === 'string' && formats['go-duration'].has(duration)) return walkRange(duration, schema, place);
   const unit = typeof value === 'number' ? ` without a unit (did you mean "${value}s" or "${value}ms"?)` : '';
-  report(place, `expected a duration such as 200ms, 5s or 1m30s, found ${quote(value, schema)}${unit}`);
+  report(place, `expected ${formats['go-duration'].expected}, found ${quote(value, schema)}${unit}`);
   return undefined;
+}
+
+/** Of a duration or a size that has its form. */
+function walkRange(value: string | number, schema: Schema, place: Place): string | number | undefined {
+  if (schema.range === undefined) return value;
+  const [least, greatest] = schema.range;
+  const number = toNumber(value, schema);
+  const isInRange = number >= toNumber(least, schema) && number <= toNumber(greatest, schema);
+  if (isInRange && (schema.powerOfTwo !== true || Number.isInteger(Math.log2(number)))) return value;
+  const form = schema.powerOfTwo === true ? 'a power of two between' : 'between';
+  report(place, `must be ${form} ${least} and ${greatest}, found ${value}`);
+  return undefined;
+}
+
+/** Milliseconds or bytes. */
+function toNumber(value: string | number, { format }: Schema): number {
+  return (format === 'go-duration' ? parseDurationMs(String(value)) : parseSizeBytes(value)) ?? NaN;
 }
 
 function reportChoice(value: Tree, allowed: readonly (string | boolean)[], place: Place): undefined {
@@ -213,13 +266,19 @@ export function withNearMatch(text: string, word: string, allowed: readonly stri
 
 /** Bare where that is clear, as the Collector prints keys. */
 function quoteKey(key: string): string {
-  return /^[\w./-]{1,100}$/.test(key) ? key : JSON.stringify(key.slice(0, 100));
+  return /^[\w./-]{1,100}$/.test(key) ? key : JSON.stringify(clip(key));
 }
 
 function quote(value: Tree, schema: Schema): string {
   if (schema.writeOnly === true) return '[REDACTED]';
   if (typeof value === 'object') return `a ${typeNameOfValue(value)}`;
-  return typeof value === 'string' ? JSON.stringify(value.length <= 100 ? value : `${value.slice(0, 100)}…`) : String(value);
+  return typeof value === 'string' ? JSON.stringify(clip(value)) : String(value);
+}
+
+/** To a hundred characters, not a half one at the end. */
+function clip(text: string): string {
+  const characters = Array.from(text);
+  return characters.length <= 100 ? text : `${characters.slice(0, 100).join('')}…`;
 }
 
 function hasType(value: Tree, schema: Schema): boolean {

@@ -52,7 +52,11 @@ export function loadConfig(sources: readonly string[], sets: readonly string[], 
   return { config: deepFreeze(config), warnings };
 }
 
-function throwProblems(code: 'USM_CONFIG_SOURCE' | 'USM_CONFIG_INVALID', prefix: string, problems: readonly string[]): void {
+function throwProblems(
+  code: 'USM_CONFIG_SOURCE' | 'USM_CONFIG_INVALID',
+  prefix: string,
+  problems: readonly string[],
+): void {
   const [first] = problems;
   if (first === undefined) return;
   const text =
@@ -134,13 +138,12 @@ function refuseEntries(root: ReadonlyMap<string, Tree>, section: keyof typeof ab
 function resolveReceivers(entries: Entries, inputs: ConfigInputs, problems: string[]): ReadonlyMap<string, UsmConfig> {
   const configs = new Map<string, UsmConfig>();
   for (const [id, { type, tree }] of entries) {
-    const path = `receivers::${id}`;
     if (findType(receiverTypes, type) === undefined) {
       problems.push(`receivers: ${formatUnknownType(type, id, Object.keys(receiverTypes))}`);
       continue;
     }
-    const block = checkBlock(tree, path, receiverTypes.usm, problems);
-    if (block !== undefined) configs.set(id, resolveUsm(id, path, block, inputs.env, problems));
+    const block = checkBlock(tree, `receivers::${id}`, receiverTypes.usm, problems);
+    if (block !== undefined) configs.set(id, resolveUsm(id, block, inputs.env));
   }
   return configs;
 }

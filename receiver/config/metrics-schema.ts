@@ -77,9 +77,10 @@ export const aggregationSchema = {
     series_expiry: {
       type: 'string',
       format: 'go-duration',
+      range: ['1s', '168h'],
       default: '5m',
       description:
-        'A series ends when nothing was measured for this time and no process of the service lives, or its room is needed. 1s to 168h.',
+        'A series ends when nothing was measured for this time and no process of the service lives, or its room is needed.',
     },
   },
 } as const satisfies Schema;
@@ -87,6 +88,7 @@ export const aggregationSchema = {
 export const collectionIntervalSchema = {
   type: 'string',
   format: 'go-duration',
+  range: ['100ms', '24h'],
   default: '1m',
-  description: 'How often metrics are collected and sent, 100ms to 24h. A last time at the end.',
+  description: 'How often metrics are collected and sent. A last time at the end.',
 } as const satisfies Schema;

@@ -1,13 +1,13 @@
 // The allowed word that a misspelt one is close to: optimal string alignment distance, where a swap of two neighbours counts once.
 
-/** The closest of `allowed` within a third of the word's length (at least 1, at most 3 edits), or undefined. */
+/** The closest of `allowed`, the first of several, within a third of the word's length (at least 1, at most 3 edits), or undefined. */
 export function nearMatch(word: string, allowed: readonly string[]): string | undefined {
-  if (word.length > 64) return undefined;
-  const folded = word.toLowerCase().replaceAll('-', '_');
+  const folded = fold(word);
+  if (folded.length > 64) return undefined;
   let best: string | undefined;
-  let bestDistance = Math.min(3, Math.max(1, Math.floor(word.length / 3))) + 1;
+  let bestDistance = Math.min(3, Math.max(1, Math.floor(folded.length / 3))) + 1;
   for (const candidate of allowed) {
-    const distance = editDistance(folded, candidate.toLowerCase().replaceAll('-', '_'));
+    const distance = editDistance(folded, fold(candidate));
     if (distance < bestDistance) {
       best = candidate;
       bestDistance = distance;
@@ -16,7 +16,12 @@ export function nearMatch(word: string, allowed: readonly string[]): string | un
   return best;
 }
 
-function editDistance(a: string, b: string): number {
+/** Characters (code points), without the difference between upper and lower case (of ASCII), and between `-` and `_`. */
+function fold(word: string): readonly string[] {
+  return Array.from(word.replace(/[A-Z]/g, (letter) => letter.toLowerCase()).replaceAll('-', '_'));
+}
+
+function editDistance(a: readonly string[], b: readonly string[]): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, at) => at);
   for (let i = 1; i <= a.length; i++) {

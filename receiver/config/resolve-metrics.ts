@@ -3,6 +3,7 @@ import { metrics } from '../model/metrics.ts';
 import type { FromSchema } from './schema.ts';
 import type { usmSchema } from './usm-schema.ts';
 import type { AggregationConfig, MetricConfig } from './types.ts';
+import { parseDurationMs } from './values.ts';
 
 type UsmBlock = FromSchema<typeof usmSchema>;
 
@@ -19,17 +20,13 @@ export function resolveMetrics(block: UsmBlock['metrics']): readonly MetricConfi
   return enabled;
 }
 
-/** `toDuration`: checks the bounds of one, in milliseconds. */
-export function resolveAggregation(
-  block: UsmBlock['aggregation'],
-  toDuration: (written: string, key: string, minimumMs: number, maximumMs: number) => number,
-): AggregationConfig {
+export function resolveAggregation(block: UsmBlock['aggregation']): AggregationConfig {
   return {
     temporality: block.temporality,
     histogram: block.histogram,
     maxSize: block.max_size,
     cardinalityLimit: block.cardinality_limit,
     exemplars: block.exemplars,
-    seriesExpiryMs: toDuration(block.series_expiry, 'aggregation::series_expiry', 1_000, 7 * 86_400_000),
+    seriesExpiryMs: parseDurationMs(block.series_expiry) ?? NaN,
   };
 }

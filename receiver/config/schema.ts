@@ -1,13 +1,22 @@
-// The vocabulary in which a block of the configuration is described: JSON Schema (draft 2020-12), a subset, with two formats of our own.
-// The same description gives the checks (check.ts), the defaults, the types (FromSchema) and docs/configuration.md.
+// The vocabulary in which a block of the configuration is described: JSON Schema (draft 2020-12), a subset, with formats and keywords of our own.
+// The same description gives the checks (check.ts), the defaults, the types (FromSchema), docs/configuration.md, and to the Collector's component
+// all that it knows of the `usm` block (scripts/generate-collector-schema.ts).
+import type { Format } from './formats.ts';
 
 export interface Schema {
   readonly description?: string;
   readonly default?: unknown;
   readonly type?: 'object' | 'array' | 'string' | 'integer' | 'number' | 'boolean' | readonly ['integer', 'string'];
   readonly enum?: readonly (string | boolean)[];
-  /** `go-duration`: 200ms, 1m30s, 0. `byte-size`: 32768, 32KiB, 8MiB. */
-  readonly format?: 'go-duration' | 'byte-size';
+  readonly format?: Format;
+  /** Of a duration or a size: the least and the greatest, both allowed, written as a user would. */
+  readonly range?: readonly [least: string, greatest: string];
+  /** Of a size. */
+  readonly powerOfTwo?: true;
+  /** Path of a boolean key, from the block down: this key makes sense only where that one is true. */
+  readonly needs?: string;
+  /** Path of another duration, from the block down: this one must not be shorter. */
+  readonly notLessThan?: string;
   readonly properties?: Readonly<Record<string, Schema>>;
   /** False: only `properties`. A schema: a map with keys of the user's choice. True: anything. */
   readonly additionalProperties?: boolean | Schema;

@@ -1,5 +1,5 @@
 // The configuration as everything behind it sees it: resolved, defaults filled in, durations in milliseconds, sizes in bytes, frozen.
-// What a user writes is described once, in schema.ts, and in docs/configuration.md, which is made from it.
+// What a user writes is described once, in the schemas, and in docs/configuration.md, which is made from them.
 import type { MetricName } from '../model/metrics.ts';
 
 export interface ReceiverConfig {
@@ -40,6 +40,13 @@ export interface UsmConfig {
   readonly aggregation: AggregationConfig;
   readonly collectionIntervalMs: number;
   readonly shutdownTimeoutMs: number;
+  readonly collector: CollectorConfig;
+}
+
+/** What of the block's `collector` concerns us; the rest is for the Collector's side. */
+export interface CollectorConfig {
+  /** Of a UNIX socket, absolute. */
+  readonly socketPath: string;
 }
 
 export interface TlsCaptureConfig {

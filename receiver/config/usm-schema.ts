@@ -1,15 +1,30 @@
-// The `usm` block under `receivers:`. The Collector component takes the same block.
+// The `usm` block under `receivers:`. The Collector's component takes the same block, and checks it by this schema.
+import { collectorSchema } from './collector-schema.ts';
 import { aggregationSchema, collectionIntervalSchema, metricsSchema } from './metrics-schema.ts';
 import type { Schema } from './schema.ts';
 
 const ports = {
   type: 'array',
-  items: { type: ['integer', 'string'] },
+  items: { type: ['integer', 'string'], format: 'port-range' },
   minItems: 1,
   maxItems: 256,
 } as const satisfies Schema;
 
-const strings = { type: 'array', items: { type: 'string', minLength: 1 }, minItems: 1, maxItems: 256 } as const satisfies Schema;
+const cidrs = { type: 'array', items: { type: 'string', format: 'cidr' }, minItems: 1, maxItems: 256 } as const satisfies Schema;
+
+const paths = {
+  type: 'array',
+  items: { type: 'string', format: 'absolute-path' },
+  minItems: 1,
+  maxItems: 256,
+} as const satisfies Schema;
+
+const cgroups = {
+  type: 'array',
+  items: { type: 'string', format: 'cgroup-path' },
+  minItems: 1,
+  maxItems: 256,
+} as const satisfies Schema;
 
 const filterRule = {
   type: 'object',
@@ -19,7 +34,7 @@ const filterRule = {
     local_ports: { ...ports, description: 'Ports of this end of the connection: numbers or ranges such as `"8000-8999"`.' },
     remote_ports: { ...ports, description: 'Ports of the other end.' },
     cidrs: {
-      ...strings,
+      ...cidrs,
       description:
         'Prefixes such as `10.0.0.0/8` or `fd00::/8`, or single addresses. The remote or the local address must be inside one.',
     },
@@ -30,9 +45,9 @@ const filterRule = {
       maxItems: 256,
       description: 'Process ids as the host counts them (initial pid namespace).',
     },
-    executables: { ...strings, description: 'Absolute paths of executables, in the mount namespace of the process.' },
+    executables: { ...paths, description: 'Absolute paths of executables, in the mount namespace of the process.' },
     cgroups: {
-      ...strings,
+      ...cgroups,
       description: 'Paths below the cgroup v2 root, such as `/system.slice/nginx.service`; groups below them match too.',
     },
   },
@@ -81,10 +96,10 @@ export const usmSchema = {
         max_head_size: {
           type: ['integer', 'string'],
           format: 'byte-size',
-          minimum: 0,
+          range: ['1KiB', '32KiB'],
           default: '32KiB',
           description:
-            'The longest message head (start line and fields) that is followed, 1KiB to 32KiB. A longer one is counted and its transaction not reported.',
+            'The longest message head (start line and fields) that is followed. A longer one is counted and its transaction not reported.',
         },
         known_methods: {
           type: 'array',
@@ -105,10 +120,10 @@ export const usmSchema = {
         ring_buffer_size: {
           type: ['integer', 'string'],
           format: 'byte-size',
-          minimum: 0,
+          range: ['1MiB', '256MiB'],
+          powerOfTwo: true,
           default: '8MiB',
-          description:
-            'Memory between kernel and receiver, a power of two, 1MiB to 256MiB. When it is full, events are dropped and counted.',
+          description: 'Memory between kernel and receiver. When it is full, events are dropped and counted.',
         },
         max_connections: {
           type: 'integer',
@@ -120,8 +135,9 @@ export const usmSchema = {
         drain_interval: {
           type: 'string',
           format: 'go-duration',
+          range: ['1ms', '1s'],
           default: '5ms',
-          description: 'How often the ring is emptied, 1ms to 1s. Longer costs less and reports later.',
+          description: 'How often the ring is emptied. Longer costs less and reports later.',
         },
       },
     },
@@ -163,6 +179,8 @@ export const usmSchema = {
         keep_errors: { type: 'boolean', default: false, description: 'Every span with the status Error is kept.' },
         keep_slower_than: {
           type: 'string',
+          format: 'go-duration',
+          range: ['1ms', '24h'],
           description: 'Every span that took this long or longer is kept. Not present: none for that reason.',
         },
       },
@@ -229,12 +247,14 @@ export const usmSchema = {
           properties: {
             endpoint: {
               type: 'string',
-              minLength: 1,
+              format: 'socket-path',
+              needs: 'thread_context::enabled',
               description:
                 'Absolute path of a UNIX stream socket on which programs register. Its folder must exist. Default: none, and nobody can.',
             },
             mode: {
               type: 'string',
+              format: 'octal-mode',
               default: '0600',
               description: 'Octal mode of the socket: who may write to it may register, and only itself.',
             },
@@ -292,8 +312,10 @@ export const usmSchema = {
     shutdown_timeout: {
       type: 'string',
       format: 'go-duration',
+      range: ['100ms', '10m'],
       default: '5s',
-      description: 'After SIGTERM or SIGINT: how long exporters may take to send what is queued. 100ms to 10m.',
+      description: 'After SIGTERM or SIGINT: how long exporters may take to send what is queued.',
     },
+    collector: collectorSchema,
   },
 } as const satisfies Schema;

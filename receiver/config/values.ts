@@ -1,4 +1,4 @@
-// Texts of the configuration → numbers: Go durations → milliseconds, sizes → bytes, port ranges, CIDR prefixes.
+// Texts of the configuration → values: Go durations → milliseconds, sizes → bytes, port ranges, CIDR prefixes, paths, modes.
 // Each returns undefined when the text is not of its form. Durations: https://pkg.go.dev/time#ParseDuration
 import { isIPv4, isIPv6 } from 'node:net';
 import type { Cidr, PortRange } from './types.ts';
@@ -63,7 +63,7 @@ export function parsePortRange(value: string | number): PortRange | undefined {
 
 /** `10.0.0.0/8`, `fd00::/8`, or one address. An IPv4-mapped prefix is given as IPv4, as the addresses it is compared with are. */
 export function parseCidr(text: string): Cidr | undefined {
-  const match = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text);
+  const match = /^([^/]+)(?:\/(0|[1-9]\d{0,2}))?$/.exec(text);
   const address = match?.[1];
   if (match === null || address === undefined) return undefined;
   const isVersion4 = isIPv4(address);
@@ -101,4 +101,24 @@ function maskBytes(bytes: readonly number[], prefixLength: number): number[] {
     const kept = Math.min(8, Math.max(0, prefixLength - at * 8));
     return byte & (0xff << (8 - kept)) & 0xff;
   });
+}
+
+/** `/usr/sbin/nginx`: not `/`, no empty part, no `.` and no `..`. */
+export function parseAbsolutePath(path: string): string | undefined {
+  return path.startsWith('/') && !hasOddPart(path.slice(1)) ? path : undefined;
+}
+
+/** With one slash in front and none behind; the mount point is not part of it. */
+export function parseCgroup(path: string): string | undefined {
+  const inner = path.replace(/^\//, '').replace(/\/$/, '');
+  return inner === '' || hasOddPart(inner) || inner.startsWith('sys/fs/cgroup') ? undefined : `/${inner}`;
+}
+
+function hasOddPart(path: string): boolean {
+  return path.includes('\0') || path.split('/').some((part) => part === '' || part === '.' || part === '..');
+}
+
+/** `0660`, `660`: permission bits. */
+export function parseMode(text: string): number | undefined {
+  return /^0?[0-7]{3}$/.test(text) ? Number.parseInt(text, 8) : undefined;
 }

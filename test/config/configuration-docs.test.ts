@@ -1,5 +1,6 @@
 import { test } from 'node:test';
 import { exporterTypes, extensionTypes, receiverTypes, serviceBlock } from '../../receiver/config/components.ts';
+import type { Format } from '../../receiver/config/formats.ts';
 import type { Block, Schema } from '../../receiver/config/schema.ts';
 import { checkGenerated, formatTable } from '../docs/generated.ts';
 
@@ -44,8 +45,7 @@ function describeKeys(schema: Schema, prefix: string): string[][] {
 }
 
 function describeType(schema: Schema): string {
-  if (schema.format === 'go-duration') return 'duration';
-  if (schema.format === 'byte-size') return 'size';
+  if (schema.format !== undefined) return `${formNames[schema.format]}${describeBounds(schema)}`;
   if (schema.enum !== undefined) return schema.enum.map((value) => `\`${value}\``).join(', ');
   switch (schema.type) {
     case 'object':
@@ -66,6 +66,21 @@ function describeType(schema: Schema): string {
     default:
       return 'number or text';
   }
+}
+
+const formNames: Readonly<Record<Format, string>> = {
+  'absolute-path': 'path',
+  'byte-size': 'size',
+  'cgroup-path': 'path',
+  cidr: 'prefix',
+  'go-duration': 'duration',
+  'octal-mode': 'octal mode',
+  'port-range': 'port or range',
+  'socket-path': 'path',
+};
+
+function describeBounds({ range, powerOfTwo }: Schema): string {
+  return range === undefined ? '' : `, ${range[0]} to ${range[1]}${powerOfTwo === true ? ', a power of two' : ''}`;
 }
 
 function describeItems(schema: Schema): string {

@@ -99,6 +99,7 @@ test('a receiver without settings has all defaults', () => {
       },
       ...metricDefaults,
       shutdownTimeoutMs: 5000,
+      collector: { socketPath: '/run/usm-receiver/collector.sock' },
     },
     exporters: [{ kind: 'debug', id: 'debug', verbosity: 'basic' }],
     pipelines: [{ id: 'traces', signal: 'traces', exporters: ['debug'] }],
@@ -285,6 +286,7 @@ receivers:
     tls: { enabled: false }
     redaction: { query_keys: [] }
     shutdown_timeout: 1m30s
+    collector: { socket: /run/usm.sock }
 exporters: { debug: {} }
 service: { pipelines: { traces: { receivers: [usm/edge], exporters: [debug] } } }
 `).config;
@@ -332,6 +334,7 @@ service: { pipelines: { traces: { receivers: [usm/edge], exporters: [debug] } } 
     redaction: { queryKeys: [] },
     ...metricDefaults,
     shutdownTimeoutMs: 90000,
+    collector: { socketPath: '/run/usm.sock' },
   });
 });
 

@@ -11,7 +11,7 @@ function checkUsm(table: Table): void {
 
 test('unknown keys are named with what is allowed and a near match', () => {
   const top =
-    'valid keys are [aggregation capture collection_interval correlation filter http metrics overload process_context redaction sampling shutdown_timeout thread_context tls]';
+    'valid keys are [aggregation capture collection_interval collector correlation filter http metrics overload process_context redaction sampling shutdown_timeout thread_context tls]';
   checkUsm([
     ['bad: 1', `'receivers::usm' has invalid keys: bad; ${top}`],
     ['filters: {}', `'receivers::usm' has invalid keys: filters (did you mean "filter"?); ${top}`],
@@ -109,7 +109,7 @@ test('values outside of what is allowed are named with what is', () => {
     ],
     [
       'thread_context: { enabled: true, registration: { endpoint: register.sock } }',
-      'receivers::usm::thread_context::registration::endpoint: expected an absolute path of at most 107 bytes such as /run/usm-receiver/register.sock, found "register.sock"',
+      'receivers::usm::thread_context::registration::endpoint: expected an absolute path of at most 107 bytes such as /run/usm-receiver/usm.sock, found "register.sock"',
     ],
     [
       'thread_context: { enabled: true, registration: { endpoint: /run/a.sock, mode: rw } }',
@@ -119,14 +119,26 @@ test('values outside of what is allowed are named with what is', () => {
       'thread_context: { enabled: true, registration: { endpoint: /run/a.sock, group: -1 } }',
       'receivers::usm::thread_context::registration::group: must be between 0 and 4294967294, found -1',
     ],
+    [
+      'sampling: { keep_slower_than: 2d }',
+      'receivers::usm::sampling::keep_slower_than: expected a duration such as 200ms, 5s or 1m30s, found "2d"',
+    ],
+    [
+      'collector: { restart: { initial_interval: 5m } }',
+      'receivers::usm::collector::restart::max_interval: must not be less than collector::restart::initial_interval (5m), found 1m',
+    ],
+    [
+      'collector: { socket: collector.sock }',
+      'receivers::usm::collector::socket: expected an absolute path of at most 107 bytes such as /run/usm-receiver/usm.sock, found "collector.sock"',
+    ],
     ['shutdown_timeout: 1h', 'receivers::usm::shutdown_timeout: must be between 100ms and 10m, found 1h'],
     [
       'filter: { include: [{}] }',
-      'receivers::usm::filter::include::0: must have at least one of [local_ports remote_ports cidrs pids executables cgroups]',
+      'receivers::usm::filter::include::0: must have at least one of [cgroups cidrs executables local_ports pids remote_ports]',
     ],
     [
       'filter: { include: [{ pids: ~ }] }',
-      'receivers::usm::filter::include::0: must have at least one of [local_ports remote_ports cidrs pids executables cgroups]',
+      'receivers::usm::filter::include::0: must have at least one of [cgroups cidrs executables local_ports pids remote_ports]',
     ],
     [
       'filter: { include: [{ pids: [] }] }',
@@ -520,7 +532,7 @@ test('telemetry about ourselves is what there is', () => {
     ],
     [
       'telemetry: { metrics: { readers: [{}] } }',
-      'service::telemetry::metrics::readers::0: must have at least one of [pull periodic]',
+      'service::telemetry::metrics::readers::0: must have at least one of [periodic pull]',
     ],
     [
       'telemetry: { metrics: { readers: [{ pull: { exporter: { prometheus: { host: a } } } }] } }',
@@ -574,9 +586,9 @@ test('settings of metrics', () => {
     ['aggregation: { max_size: 1 }', 'receivers::usm::aggregation::max_size: must be between 2 and 1024, found 1'],
     [
       'aggregation: { series_expiry: 10ms }',
-      'receivers::usm::aggregation::series_expiry: must be between 1s and 10080m, found 10ms',
+      'receivers::usm::aggregation::series_expiry: must be between 1s and 168h, found 10ms',
     ],
-    ['collection_interval: 10ms', 'receivers::usm::collection_interval: must be between 100ms and 1440m, found 10ms'],
+    ['collection_interval: 10ms', 'receivers::usm::collection_interval: must be between 100ms and 24h, found 10ms'],
   ]);
 });
 
@@ -597,7 +609,7 @@ test('several problems are listed together, one problem is one line', () => {
   assert.equal(
     two.message,
     `invalid configuration: 2 problems:
-  'receivers::usm' has invalid keys: a; valid keys are [aggregation capture collection_interval correlation filter http metrics overload process_context redaction sampling shutdown_timeout thread_context tls]
+  'receivers::usm' has invalid keys: a; valid keys are [aggregation capture collection_interval collector correlation filter http metrics overload process_context redaction sampling shutdown_timeout thread_context tls]
   receivers::usm::shutdown_timeout: expected a duration such as 200ms, 5s or 1m30s, found 5 without a unit (did you mean "5s" or "5ms"?)`,
   );
   assert.equal(

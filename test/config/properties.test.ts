@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { checkBlock } from '../../receiver/config/check.ts';
 import { exporterTypes, receiverTypes, serviceBlock } from '../../receiver/config/components.ts';
+import { formats } from '../../receiver/config/formats.ts';
 import type { Block, Schema } from '../../receiver/config/schema.ts';
 import { parseYaml } from '../../receiver/config/tree.ts';
 import { parseDurationMs, parseSizeBytes } from '../../receiver/config/values.ts';
@@ -76,8 +77,23 @@ test('a random value of another type is refused with its path, or is good', () =
 });
 
 const ajv = new Ajv2020({ allErrors: true, strict: true, allowUnionTypes: true });
-ajv.addFormat('go-duration', { type: 'string', validate: (text: string) => parseDurationMs(text) !== undefined });
-ajv.addFormat('byte-size', { type: 'string', validate: (text: string) => parseSizeBytes(text) !== undefined });
+for (const [name, { has }] of Object.entries(formats))
+  ajv.addFormat(name, { type: 'string', validate: (text: string) => has(text) });
+ajv.addKeyword({
+  keyword: 'range',
+  type: ['number', 'string'],
+  validate: ([least, greatest]: readonly [string, string], value: string | number) => {
+    const toNumber = (text: string | number): number => parseDurationMs(String(text)) ?? parseSizeBytes(text) ?? NaN;
+    return toNumber(value) >= toNumber(least) && toNumber(value) <= toNumber(greatest);
+  },
+});
+ajv.addKeyword({
+  keyword: 'powerOfTwo',
+  type: ['number', 'string'],
+  validate: (_: true, value: string | number) => Number.isInteger(Math.log2(parseSizeBytes(value) ?? NaN)),
+});
+// Said of two keys together; the good configurations here keep them.
+for (const keyword of ['needs', 'notLessThan']) ajv.addKeyword({ keyword, schemaType: 'string' });
 
 test('the schemas are JSON Schema, and every setting has a description', () => {
   const missing = (schema: Schema, path: string): string[] => {

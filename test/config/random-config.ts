@@ -74,6 +74,23 @@ const usmChoice: Choice = {
     exemplars: booleans,
     series_expiry: ['1s', '168h'],
   },
+  sampling: { ratio: [0, 0.25, 1], keep_errors: booleans, keep_slower_than: ['1ms', '24h'] },
+  thread_context: {
+    enabled: [true],
+    attributes: [[], ['a.b']],
+    go_labels: booleans,
+    registration: { mode: ['0600', '777'], group: [0, 4294967294] },
+  },
+  collector: {
+    mode: ['attach', 'supervise'],
+    socket: ['/run/usm.sock', '/é/a b'],
+    max_recv_msg_size_mib: [4, 1024],
+    executable: ['/opt/usm/bin/usm-receiver'],
+    startup_timeout: ['1s', '10m'],
+    shutdown_timeout: ['1s', '15m'],
+    memory_limit_mib: [128, 1048576],
+    restart: { initial_interval: ['100ms', '1s'], multiplier: [1, 1.5, 10], max_interval: ['1s', '24h'] },
+  },
   collection_interval: ['100ms', '60s', '24h'],
   shutdown_timeout: ['100ms', '10m', '1m30s'],
 };
