@@ -1,8 +1,10 @@
 // Configuration -> exporters with their queues and encoders: where the configuration's names meet the export stage.
+import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import type { Clock } from './clock.ts';
 import type { ExporterConfig, ExtensionConfig } from './config/types.ts';
 import { assert, ReceiverError, messageOf } from './errors.ts';
+import { openCollectorExporters } from './export/collector-link.ts';
 import { DebugMetricEncoder } from './export/debug-metrics-text.ts';
 import { createDebugExporter, DebugTraceEncoder, type Write } from './export/debug.ts';
 import { type DecoratedExporter, directDelivery } from './export/export-lane.ts';
@@ -31,6 +33,8 @@ export interface ExporterDependencies {
   readonly extensions: readonly ExtensionConfig[];
   /** Standard output. */
   readonly write: Write;
+  /** Of this process. */
+  readonly ownUid: number;
 }
 
 /** What each pipeline exports to. */
@@ -106,9 +110,16 @@ class Storage {
 async function openSenders(
   config: ExporterConfig,
   signals: readonly Signal[],
-  { scope, clock, timers, write }: ExporterDependencies,
+  { scope, clock, timers, logger, write, ownUid }: ExporterDependencies,
 ): Promise<readonly Exporter[]> {
   switch (config.kind) {
+    case 'collector':
+      return openCollectorExporters({ ...config, ownUid, instance: randomUUID() }, signals, {
+        scope,
+        timers,
+        logger,
+        lstat: fs.lstat,
+      });
     case 'debug':
       return signals.map((signal) => createDebugExporter(config.id, signal, write));
     case 'file':
@@ -132,6 +143,7 @@ function traceEncoder(config: ExporterConfig, { scope, clock }: ExporterDependen
       return new DebugTraceEncoder(config.verbosity, scope, clock);
     case 'file':
       return new TraceJsonEncoder(scope, clock, '\n');
+    case 'collector':
     case 'otlp_grpc':
       return new TraceRequestEncoder(scope, clock);
     case 'otlp_http':
@@ -145,6 +157,7 @@ function metricEncoder(config: ExporterConfig, { scope, clock }: ExporterDepende
       return new DebugMetricEncoder(config.verbosity, scope, clock);
     case 'file':
       return new MetricJsonEncoder(scope, clock, '\n');
+    case 'collector':
     case 'otlp_grpc':
       return new MetricRequestEncoder(scope, clock);
     case 'otlp_http':
@@ -158,6 +171,7 @@ function deliveryOf(config: ExporterConfig): Pick<DecoratedExporter<unknown>, 's
       return directDelivery(DEBUG_FLUSH_MS);
     case 'file':
       return directDelivery(config.flushIntervalMs);
+    case 'collector':
     case 'otlp_grpc':
     case 'otlp_http':
       return { sendingQueue: config.sendingQueue, retryOnFailure: config.retryOnFailure };

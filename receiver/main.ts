@@ -3,15 +3,19 @@
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { Command } from './cli/arguments.ts';
+import type { AttachCommand } from './cli/attach-arguments.ts';
 import { helpText, parseArguments } from './cli/arguments.ts';
 import { product, version } from './cli/version.ts';
 import type { LoadedConfig } from './config/load.ts';
+import type { ConfigInputs } from './config/sources.ts';
 import type { Logger } from './log.ts';
 import { messageOf, ReceiverError } from './errors.ts';
 import type { ProcessReading } from './telemetry/self/readings.ts';
 
 /** Over the time that the receiver gives itself, so that this only ends a receiver that is stuck. */
 const stuckGraceMs = 1_000;
+const maxLineCharacters = 4 * 1024 * 1024;
+const inputs: ConfigInputs = { readFile: (path) => readFileSync(path, 'utf8'), env: process.env };
 
 async function main(): Promise<void> {
   const command = parseArguments(process.argv.slice(2));
@@ -42,17 +46,55 @@ async function main(): Promise<void> {
     case 'validate':
       await load(command);
       return;
+    case 'attach':
+      await run(await loadForCollector(command), command.isSupervised);
+      return;
     case 'run':
-      await run(await load(command));
+      await run(await load(command), false);
   }
 }
 
-async function load(command: Extract<Command, { readonly sources: unknown }>): Promise<LoadedConfig> {
+async function load(command: Extract<Command, { readonly kind: 'run' | 'validate' }>): Promise<LoadedConfig> {
   const { loadConfig } = await import('./config/load.ts');
-  return loadConfig(command.sources, command.sets, { readFile: (path) => readFileSync(path, 'utf8'), env: process.env });
+  return loadConfig(command.sources, command.sets, inputs);
 }
 
-async function run({ config, warnings }: LoadedConfig): Promise<void> {
+async function loadForCollector({ sources, sets, receiver, isSupervised }: AttachCommand): Promise<LoadedConfig> {
+  const { loadAttached, loadSupervised } = await import('./config/load-attached.ts');
+  return isSupervised
+    ? loadSupervised(await readLine(process.stdin), receiver, inputs)
+    : loadAttached(sources, sets, receiver, inputs);
+}
+
+/** What follows the line is not looked at. */
+function readLine(input: NodeJS.ReadStream): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    const fail = (happened: string): void => {
+      reject(
+        new ReceiverError('USM_CONFIG_SOURCE', {
+          attempted: 'read the configuration on',
+          on: 'standard input',
+          happened,
+          remedy: '--supervised is for a Collector that starts this command; give a file with --config instead',
+        }),
+      );
+    };
+    const take = (chunk: string): void => {
+      text += chunk;
+      const end = text.indexOf('\n');
+      if (end !== -1) {
+        input.off('data', take).resume();
+        resolve(text.slice(0, end));
+      } else if (text.length > maxLineCharacters) fail(`its first line is longer than ${maxLineCharacters} characters`);
+    };
+    input.setEncoding('utf8').on('data', take);
+    input.once('end', () => fail('it ended before the end of its first line'));
+    input.once('error', (error) => fail(messageOf(error)));
+  });
+}
+
+async function run({ config, warnings }: LoadedConfig, isSupervised: boolean): Promise<void> {
   if (process.platform !== 'linux') {
     throw new ReceiverError('USM_PLATFORM', {
       attempted: 'observe this host',
@@ -61,7 +103,7 @@ async function run({ config, warnings }: LoadedConfig): Promise<void> {
   }
   const { limitHeap, createCollector } = await import('./heap.ts');
   limitHeap({ v8: process.versions.v8, isNurseryLimited: isNurseryLimited() });
-  const stopRequested = listenForStop();
+  const stopRequested = listenForStop(isSupervised);
   const logger = await openLog(config);
   process.on('uncaughtException', (error) => {
     logger.error('Unexpected error, exiting', { error: error.message, stack: error.stack });
@@ -86,6 +128,7 @@ async function run({ config, warnings }: LoadedConfig): Promise<void> {
       process.stdout.write(text);
     },
     processReading,
+    ownUid: process.geteuid?.() ?? 0,
     collectGarbage: createCollector(),
   });
   logLedger = () => {
@@ -144,8 +187,11 @@ async function openLog({ logs }: LoadedConfig['config']): Promise<Logger> {
   });
 }
 
-/** Resolves at the first SIGTERM or SIGINT, or when nobody reads standard output any more. A second signal exits at once. */
-function listenForStop(): Promise<string> {
+/**
+ * Resolves at the first SIGTERM or SIGINT, when nobody reads standard output any more, or when the Collector that supervises us is gone. A second signal
+ * exits at once.
+ */
+function listenForStop(isSupervised: boolean): Promise<string> {
   return new Promise((resolve) => {
     let isRequested = false;
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -158,6 +204,12 @@ function listenForStop(): Promise<string> {
     process.stdout.on('error', () => {
       resolve('standard output was closed');
     });
+    if (isSupervised) {
+      const end = (): void => resolve('the Collector is gone');
+      for (const event of ['end', 'error', 'close'] as const) process.stdin.on(event, end);
+      // Before anybody listened.
+      if (process.stdin.readableEnded || process.stdin.destroyed) end();
+    }
     // With standard error gone there is nobody left to tell.
     process.stderr.on('error', () => undefined);
   });

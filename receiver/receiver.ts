@@ -50,6 +50,8 @@ export interface ReceiverOptions {
   readonly processReading: () => ProcessReading;
   /** Collects garbage, if that is worth while. */
   readonly collectGarbage: () => void;
+  /** The effective user of this process. */
+  readonly ownUid: number;
 }
 
 export interface Receiver {
@@ -114,6 +116,7 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
       timers,
       logger,
       extensions: config.extensions,
+      ownUid: options.ownUid,
       write: (bytes) => {
         options.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString());
       },

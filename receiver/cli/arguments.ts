@@ -2,22 +2,25 @@
 // https://github.com/open-telemetry/opentelemetry-collector/blob/main/otelcol/command.go
 import { ReceiverError } from '../errors.ts';
 import { nearMatch } from '../config/near-match.ts';
+import { type AttachCommand, parseAttach } from './attach-arguments.ts';
 import { type DoctorCommand, parseDoctor } from './doctor-arguments.ts';
 import { type InspectCommand, parseInspect } from './inspect-arguments.ts';
 
 export type Command =
   | { readonly kind: 'run' | 'validate'; readonly sources: readonly string[]; readonly sets: readonly string[] }
+  | AttachCommand
   | DoctorCommand
   | InspectCommand
   | { readonly kind: 'components' | 'help' | 'version' };
 
-const subcommands = ['components', 'doctor', 'help', 'inspect', 'validate'] as const;
+const subcommands = ['attach', 'components', 'doctor', 'help', 'inspect', 'validate'] as const;
 const valueFlags = ['--config', '--set', '--feature-gates'] as const;
 const allFlags = [...valueFlags, '--help', '--version'] as const;
 
 export function parseArguments(args: readonly string[]): Command {
   // Their flags are their own.
   const isHelp = args.some((argument) => argument === '-h' || argument === '--help');
+  if (args[0] === 'attach' && !isHelp) return parseAttach(args.slice(1));
   if (args[0] === 'inspect' && !isHelp) return parseInspect(args.slice(1));
   if (args[0] === 'doctor' && !isHelp) return parseDoctor(args.slice(1));
   const sources: string[] = [];
@@ -40,7 +43,7 @@ export function parseArguments(args: readonly string[]): Command {
     }
   }
   if (information !== undefined) return { kind: information };
-  if (kind === 'inspect' || kind === 'doctor') throw usage(`"${kind}" comes first, and its flags behind it`);
+  if (kind === 'attach' || kind === 'inspect' || kind === 'doctor') throw usage(`"${kind}" comes first, and its flags behind it`);
   if (kind === 'components' || kind === 'help') {
     if (sources.length + sets.length > 0) throw usage(`"${kind}" takes no --config and no --set`);
     return { kind };
@@ -78,6 +81,7 @@ Usage:
   usm-receiver [command]
 
 Commands:
+  attach       Run beside a Collector that has the component usm, and send it what is seen; takes the Collector's own configuration
   components   Print the components of this build as YAML
   doctor       Tell step by step what can be read of a process, and what is in the way; needs no running receiver
   inspect      Ask a running receiver, which has the zpages extension, where its transactions are
@@ -89,6 +93,12 @@ Flags:
   --set KEY=VALUE   Set one key over all --config, for example --set=exporters.debug.verbosity=detailed. May be repeated
   -h, --help        Print this text
   -v, --version     Print the version
+
+Flags of attach:
+  --config URI, --set KEY=VALUE
+                    As above. Of the configuration, the usm receiver, which pipelines have it, and service::telemetry are read; the rest is the Collector's
+  --receiver ID     Which usm receiver, if there are several (default usm)
+  --supervised      For the Collector that starts this command: the configuration is one line on standard input, whose end is the end of the run
 
 Flags of doctor:
   --pid N           Of this process; may be repeated. Exits 0 when something can be read of each, 2 when not

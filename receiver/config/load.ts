@@ -52,7 +52,7 @@ export function loadConfig(sources: readonly string[], sets: readonly string[], 
   return { config: deepFreeze(config), warnings };
 }
 
-function throwProblems(
+export function throwProblems(
   code: 'USM_CONFIG_SOURCE' | 'USM_CONFIG_INVALID',
   prefix: string,
   problems: readonly string[],
@@ -237,7 +237,7 @@ function checkEndpoints(
   }
 }
 
-function deepFreeze<Value>(value: Value): Value {
+export function deepFreeze<Value>(value: Value): Value {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
   Object.freeze(value);
   for (const item of Object.values(value)) deepFreeze(item);

@@ -1,5 +1,5 @@
 // The configuration as everything behind it sees it: resolved, defaults filled in, durations in milliseconds, sizes in bytes, frozen.
-// What a user writes is described once, in the schemas, and in docs/configuration.md, which is made from them.
+// What a user writes is described once, in the schemas, and in docs/configuration.md, which is made from them. More than 400 lines: it is one value.
 import type { MetricName } from '../model/metrics.ts';
 
 export interface ReceiverConfig {
@@ -169,7 +169,20 @@ export interface AggregationConfig {
   readonly seriesExpiryMs: number;
 }
 
-export type ExporterConfig = OtlpGrpcExporterConfig | OtlpHttpExporterConfig | DebugExporterConfig | FileExporterConfig;
+export type ExporterConfig =
+  OtlpGrpcExporterConfig | OtlpHttpExporterConfig | DebugExporterConfig | FileExporterConfig | CollectorExporterConfig;
+
+/** To the Collector's component `usm`. No file says so: it is what `usm-receiver attach` is about. */
+export interface CollectorExporterConfig {
+  readonly kind: 'collector';
+  readonly id: 'collector';
+  /** Of a UNIX socket, absolute. */
+  readonly socketPath: string;
+  /** Of one attempt. */
+  readonly timeoutMs: number;
+  readonly sendingQueue: SendingQueueConfig;
+  readonly retryOnFailure: RetryConfig;
+}
 
 export interface OtlpGrpcExporterConfig {
   readonly kind: 'otlp_grpc';

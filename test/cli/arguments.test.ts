@@ -22,6 +22,12 @@ test('commands and flags come in any order and both spellings', () => {
     ['validate --help', { kind: 'help' }],
     ['--version', { kind: 'version' }],
     ['-v', { kind: 'version' }],
+    [
+      'attach --set b=c --config a --receiver=usm/x',
+      { kind: 'attach', sources: ['a'], sets: ['b=c'], isSupervised: false, receiver: 'usm/x' },
+    ],
+    ['attach --supervised', { kind: 'attach', sources: [], sets: [], isSupervised: true, receiver: undefined }],
+    ['attach --help', { kind: 'help' }],
   ];
   for (const [line, expected] of table) assert.deepEqual(parseArguments(line === '' ? [] : line.split(' ')), expected, line);
 });
@@ -40,6 +46,12 @@ test('what is unknown is refused with a near match', () => {
     ['config.yaml', 'unknown command "config.yaml" for "usm-receiver" (did you mean "--config=config.yaml"?)'],
     ['validate config.yaml', 'unexpected argument "config.yaml"'],
     ['components --config a', '"components" takes no --config and no --set'],
+    ['--config a attach', '"attach" comes first, and its flags behind it'],
+    ['attach x', 'unexpected argument "x"'],
+    ['attach --confg a', 'unknown flag: --confg (did you mean "--config"?)'],
+    ['attach --receiver', 'flag needs an argument: --receiver'],
+    ['attach --supervised=true', '--supervised takes no value'],
+    ['attach --supervised --config a', '--supervised takes its configuration from standard input, and no --config and no --set'],
     ['--feature-gates=a,-b', '--feature-gates is not supported: usm-receiver has no feature gates, found "a,-b"'],
   ];
   for (const [line, expected] of table) {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { ChildProcessByStdio } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
@@ -20,15 +20,15 @@ const config =
   'receivers: { usm: { shutdown_timeout: 100ms } }\nexporters: { debug: "${env:UNSET}" }\nservice: { pipelines: { traces: { receivers: [usm], exporters: [debug] } } }';
 
 interface Run {
-  readonly child: ChildProcessByStdio<null, Readable, Readable>;
+  readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
   /** Waits until standard error holds the text. */
   readonly sees: (text: string) => Promise<void>;
   readonly ends: () => Promise<{ readonly status: number | null; readonly log: string }>;
 }
 
-function start(behaviour: string): Run {
-  const child = spawn(process.execPath, ['--import', hooks, main, '--config=env:CONFIG'], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+function start(behaviour: string, args: readonly string[] = ['--config=env:CONFIG']): Run {
+  const child = spawn(process.execPath, ['--import', hooks, main, ...args], {
+    stdio: ['pipe', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'], CONFIG: config, BEHAVIOUR: behaviour },
     timeout: 30_000,
     killSignal: 'SIGKILL',
@@ -137,4 +137,71 @@ test('the end of standard output is the end of the run', async () => {
   const { status, log } = await ends();
   assert.equal(status, 0);
   assert.match(log, /\tinfo\tShutting down\t\{"reason": "standard output was closed"\}\n/);
+});
+
+const supervised = {
+  receivers: { usm: { shutdown_timeout: '100ms' } },
+  service: { pipelines: { traces: { receivers: ['usm'] } }, telemetry: { logs: { encoding: 'json' } } },
+};
+
+/** Messages of a log in JSON, with the reason where there is one. */
+function messagesOf(log: string): readonly string[] {
+  return log
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { readonly msg: string; readonly reason?: string })
+    .map(({ msg, reason }) => (reason === undefined ? msg : `${msg}: ${reason}`));
+}
+
+test('a receiver that a Collector has started stops when that Collector is gone', async () => {
+  const { child, sees, ends } = start('obeys', ['attach', '--supervised']);
+  // In pieces, as a pipe may bring it; what follows the line is not looked at.
+  const line = JSON.stringify(supervised);
+  child.stdin.write(line.slice(0, 20));
+  child.stdin.write(`${line.slice(20)}\nwhatever`);
+  await sees(ready);
+  child.stdin.end();
+  const { status, log } = await ends();
+  assert.equal(status, 0, log);
+  assert.deepEqual(messagesOf(log), [
+    'Everything is ready. Begin running and processing data.',
+    'Shutting down: the Collector is gone',
+    'Shutdown complete',
+  ]);
+});
+
+test('a receiver whose Collector is gone before it has started stops as well', async () => {
+  const { child, ends } = start('obeys', ['attach', '--supervised']);
+  child.stdin.end(`${JSON.stringify(supervised)}\n`);
+  const { status, log } = await ends();
+  assert.equal(status, 0, log);
+  assert.deepEqual(messagesOf(log).slice(-2), ['Shutting down: the Collector is gone', 'Shutdown complete']);
+});
+
+test('a receiver that a Collector has started obeys signals', async () => {
+  const { child, sees, ends } = start('obeys', ['attach', '--supervised']);
+  child.stdin.write(`${JSON.stringify(supervised)}\n`);
+  await sees(ready);
+  child.kill('SIGTERM');
+  const { status, log } = await ends();
+  assert.equal(status, 0, log);
+  assert.equal(messagesOf(log)[1], 'Shutting down: SIGTERM');
+});
+
+test('without its line on standard input a supervised receiver says what that is for', async () => {
+  const { child, ends } = start('obeys', ['attach', '--supervised']);
+  child.stdin.end('{"receivers":');
+  const { status, log } = await ends();
+  assert.equal(status, 1);
+  assert.equal(
+    log,
+    'Error: cannot read the configuration on standard input: it ended before the end of its first line; --supervised is for a Collector that starts this command; give a file with --config instead\n',
+  );
+});
+
+test('beside a Collector its own file is read', async () => {
+  const { child, sees, ends } = start('obeys', ['attach', '--config=env:CONFIG']);
+  await sees(ready);
+  child.kill('SIGTERM');
+  assert.equal((await ends()).status, 0);
 });

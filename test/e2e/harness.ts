@@ -76,6 +76,8 @@ export interface ReceiverOptions {
   readonly extensions?: Readonly<Record<string, object>>;
   /** Instead of a configuration made of the above. */
   readonly configFile?: string;
+  /** Before `--config`. */
+  readonly command?: 'attach';
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   /** Runs it as this user and group. */
@@ -143,7 +145,8 @@ function launch(cleanup: Cleanup, options: ReceiverOptions): Launched {
     };
     writeFileSync(configFile, JSON.stringify(config, undefined, 2));
   }
-  const child = spawn(process.execPath, [receiverMain, '--config', configFile, ...(options.args ?? [])], {
+  const command = options.command === undefined ? [] : [options.command];
+  const child = spawn(process.execPath, [receiverMain, ...command, '--config', configFile, ...(options.args ?? [])], {
     cwd: options.uid === undefined ? folder : '/',
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...options.env },

@@ -85,6 +85,8 @@ export async function startCollector(
     readonly hasFile?: boolean;
     /** Those of one that was stopped, to take its place. */
     readonly ports?: { readonly grpcPort: number; readonly httpPort: number };
+    /** Path of a UNIX socket on which it takes OTLP/gRPC too. */
+    readonly socket?: string;
   } = {},
 ): Promise<Collector> {
   const folder = mkdtempSync(path.join(tmpdir(), 'usm-collector-'));
@@ -97,17 +99,23 @@ export async function startCollector(
   const metricsToPage = { prometheus: { endpoint: page, enable_open_metrics: true } };
   // Its own logger leaves nothing out, unlike the Collector's.
   const exporters = { ...toFile, debug: { use_internal_logger: options.hasFile !== false }, ...options.exporters };
+  const bySocket: Readonly<Record<string, object>> =
+    options.socket === undefined
+      ? {}
+      : { 'otlp/socket': { protocols: { grpc: { transport: 'unix', endpoint: options.socket } } } };
+  const receivers = ['otlp', ...Object.keys(bySocket)];
   const config = {
     receivers: {
       otlp: { protocols: { grpc: { endpoint: listenAddress(grpcPort) }, http: { endpoint: listenAddress(httpPort) } } },
+      ...bySocket,
     },
     processors: { batch: { timeout: '100ms' } },
     exporters: { ...exporters, ...metricsToFile, ...metricsToPage },
     service: {
       telemetry: { metrics: { level: 'none' } },
       pipelines: {
-        traces: { receivers: ['otlp'], processors: ['batch'], exporters: Object.keys(exporters) },
-        metrics: { receivers: ['otlp'], exporters: Object.keys({ ...metricsToFile, ...metricsToPage }) },
+        traces: { receivers, processors: ['batch'], exporters: Object.keys(exporters) },
+        metrics: { receivers, exporters: Object.keys({ ...metricsToFile, ...metricsToPage }) },
       },
     },
   };
