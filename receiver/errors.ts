@@ -37,10 +37,6 @@ export const errorCodes = {
     meaning: 'The compiled BPF object is not where it should be, or is not a BPF object.',
     remedy: "run 'npm run build' in a checkout, or install the package again",
   },
-  USM_LAYOUT_MISMATCH: {
-    meaning: 'The BPF object and the event decoder were built from different versions of the wire contract.',
-    remedy: "run 'npm run build' so that both come from the same sources",
-  },
   USM_KERNEL_TOO_OLD: {
     meaning: 'The kernel lacks a feature that capture needs.',
     remedy: 'run on Linux 6.3 or newer',

@@ -8,6 +8,7 @@ import {
   messageOf,
   ReceiverError,
 } from '../../receiver/errors.ts';
+import { readSources } from '../architecture/sources.ts';
 import { checkGenerated, formatTable } from '../docs/generated.ts';
 
 test('an error says what was attempted, on what, what happened and what to try', () => {
@@ -52,6 +53,12 @@ test('codes are USM_ and upper case; remedies are clauses that end a message', (
     assert.match(meaning, /^[A-Z].*\.$/);
     assert.match(remedy, /^[a-z].*[^.]$/);
   }
+});
+
+test('each code is one that is thrown somewhere', () => {
+  const sources = readSources(['receiver/**/*.ts']).filter(({ path }) => path !== 'receiver/errors.ts');
+  const unused = Object.keys(errorCodes).filter((code) => !sources.some(({ text }) => text.includes(`'${code}'`)));
+  assert.deepEqual(unused, []);
 });
 
 test('docs/errors.md has the table of codes', () => {
