@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing to build and run the receiver: Debian packages, npm dependencies.
-# With --test also what only the tests need. Quiet when nothing is missing.
+# With --test also what only the tests need, with --collector what building the Collector needs. Quiet when nothing is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,6 +18,7 @@ go_needed=1.26.8
 
 packages=("${build_packages[@]}")
 [[ "${1:-}" == --test ]] && packages+=("${test_packages[@]}")
+[[ "${1:-}" == --collector ]] && packages+=(golang-go)
 
 mkdir -p build
 exec 9>build/.setup.lock
@@ -55,7 +56,7 @@ install_packages() {
 	fi
 }
 
-# The Go peers want a newer Go than Debian has; any Go can fetch another as a module.
+# The Collector and the Go peers want a newer Go than Debian has; any Go can fetch another as a module.
 install_go() {
 	local version machine directory
 	version=$(go env GOVERSION 2>/dev/null || go version | awk '{ print $3 }')
@@ -85,4 +86,4 @@ else
 	install_packages
 fi
 install_modules
-if [[ "${1:-}" == --test ]]; then install_go; fi
+if [[ "${1:-}" == --test || "${1:-}" == --collector ]]; then install_go; fi

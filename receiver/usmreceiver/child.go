@@ -21,6 +21,8 @@ import (
 
 const (
 	mib = 1 << 20
+	// V8 reserves so much address space for compiled code at its start, which counts as mapped and of which it touches a few MiB.
+	codeRangeBytes = 512 * mib
 	// Of the memory limit, how much V8 may use for its heap; the rest is for its code, threads and buffers.
 	heapShare = 0.5
 	// How long the log of a child that is gone may be held open by somebody who inherited it.
@@ -118,7 +120,7 @@ func startChild(config CollectorConfig, args []string, input []byte, logger *zap
 // limitMemory bounds what the child can have of memory of its own (getrlimit(2), RLIMIT_DATA): beyond it an allocation fails and the child
 // ends. A control group would count pages instead of mappings, but making one is up to whoever manages the Collector's.
 func limitMemory(pid, limitMiB int) error {
-	bytes := uint64(limitMiB) * mib
+	bytes := uint64(limitMiB)*mib + codeRangeBytes
 	if err := unix.Prlimit(pid, unix.RLIMIT_DATA, &unix.Rlimit{Cur: bytes, Max: bytes}, nil); err != nil && !errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("cannot limit its memory to %d MiB: %w", limitMiB, err)
 	}

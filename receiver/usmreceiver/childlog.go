@@ -30,7 +30,8 @@ type childLog struct {
 }
 
 func newChildLog(logger *zap.Logger) *childLog {
-	return &childLog{logger: logger}
+	// Where in this component a line was copied is of no interest.
+	return &childLog{logger: logger.WithOptions(zap.WithCaller(false), zap.AddStacktrace(zapcore.InvalidLevel))}
 }
 
 // copyFrom returns at the end of the reader.

@@ -2,11 +2,10 @@ package usmreceiver // import "usm-receiver.test/receiver/usmreceiver"
 
 import (
 	"errors"
-	"fmt"
-	"path/filepath"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/confmap"
 )
 
 // Config is the block `usm` under `receivers`, the same one that usm-receiver takes when it runs by itself.
@@ -15,6 +14,8 @@ type Config struct {
 	Collector CollectorConfig `mapstructure:"collector"`
 	// Capture is everything else: what is observed, and how. It is for usm-receiver.
 	Capture map[string]any `mapstructure:",remain"`
+
+	problems []string
 }
 
 // CollectorConfig is the part of the block that only a Collector needs.
@@ -44,14 +45,18 @@ type RestartConfig struct {
 	MaxInterval     time.Duration `mapstructure:"max_interval"`
 }
 
-// The kernel's limit (unix(7)) without the final 0.
-const maxSocketPathBytes = 107
-
 const (
 	modeAttach    = "attach"
 	modeSupervise = "supervise"
 )
 
+var (
+	_ component.Config    = (*Config)(nil)
+	_ confmap.Unmarshaler = (*Config)(nil)
+	_ confmap.Validator   = (*Config)(nil)
+)
+
+// createDefaultConfig has the defaults of schema.json, which a test compares.
 func createDefaultConfig() component.Config {
 	return &Config{
 		Collector: CollectorConfig{
@@ -67,21 +72,25 @@ func createDefaultConfig() component.Config {
 	}
 }
 
-// Validate checks what this component acts upon.
+// Unmarshal checks the block as usm-receiver does, and takes what is for the Collector. Problems wait for Validate, which the Collector
+// calls for all components, so that a user gets to know those of others too.
+func (c *Config) Unmarshal(conf *confmap.Conf) error {
+	block := blockOf(conf)
+	complete, problems := check(block)
+	if c.problems = problems; len(problems) > 0 {
+		return nil
+	}
+	delete(block, "collector")
+	c.Capture = block
+	collector, _ := complete["collector"].(map[string]any)
+	return confmap.NewFromStringMap(collector).Unmarshal(&c.Collector)
+}
+
+// Validate tells what is wrong with the block, in the words of usm-receiver.
 func (c *Config) Validate() error {
 	var problems []error
-	complain := func(key, format string, arguments ...any) {
-		problems = append(problems, fmt.Errorf("collector::%s: "+format, append([]any{key}, arguments...)...))
-	}
-	collector := c.Collector
-	if collector.Mode != modeAttach && collector.Mode != modeSupervise {
-		complain("mode", "must be one of [%s %s], found %q", modeAttach, modeSupervise, collector.Mode)
-	}
-	if !filepath.IsAbs(collector.Socket) || len(collector.Socket) > maxSocketPathBytes {
-		complain("socket", "expected an absolute path of at most %d bytes such as /run/usm-receiver/collector.sock, found %q", maxSocketPathBytes, collector.Socket)
-	}
-	if collector.MaxRecvMsgSizeMiB < 1 || collector.MaxRecvMsgSizeMiB > 1024 {
-		complain("max_recv_msg_size_mib", "must be between 1 and 1024, found %d", collector.MaxRecvMsgSizeMiB)
+	for _, problem := range c.problems {
+		problems = append(problems, errors.New(problem))
 	}
 	return errors.Join(problems...)
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -77,14 +78,15 @@ func behave(fake, socket, line string, input io.Reader) int {
 		return 1
 	case "greedy":
 		var hoard [][]byte
-		for range 1 << 16 {
+		for range 2048 {
 			page := make([]byte, mib)
 			for at := 0; at < len(page); at += 4096 {
 				page[at] = 1
 			}
 			hoard = append(hoard, page)
 		}
-		return len(hoard)
+		runtime.KeepAlive(hoard)
+		return 0
 	case "long-line":
 		fmt.Fprintln(os.Stderr, strings.Repeat("x", 10*mib))
 		fmt.Fprintln(os.Stderr, `{"level":"warn","ts":"2026-01-01T00:00:00Z","msg":"after","count":7}`)

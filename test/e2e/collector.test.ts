@@ -1,0 +1,240 @@
+// usm in a Collector: what it sends on is what the receiver sends by itself, and either side may go and come back.
+import assert from 'node:assert/strict';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import { type Jaeger, startJaeger } from '../peers/peers.ts';
+import type { Cleanup } from '../traffic/program.ts';
+import { newRun, startClient, startServer } from '../traffic/traffic.ts';
+import { planRequests, type Exchange } from '../traffic/truth.ts';
+import { compareTruth } from './compare.ts';
+import { kernelTestSkip, ledgerIn, readyMessage, receiverMain, repository, startReceiver } from './harness.ts';
+import { readSpans } from './spans.ts';
+import { waitFor } from './wait.ts';
+
+const skip = kernelTestSkip();
+const script = path.join(repository, 'scripts/collector.sh');
+
+interface Running {
+  log(): string;
+  signal(signal: NodeJS.Signals): void;
+  /** SIGTERM; the exit code. */
+  stop(): Promise<number | null>;
+}
+
+/** `ready`: how many say that they are. */
+async function run(
+  cleanup: Cleanup,
+  what: readonly string[],
+  env: Readonly<Record<string, string>>,
+  ready = 1,
+): Promise<Running> {
+  const [command = '', ...args] = what;
+  const child: ChildProcess = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+  let log = '';
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => (log += text));
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (log += text));
+  const closed = once(child, 'close') as Promise<[number | null]>;
+  const stop = async (): Promise<number | null> => {
+    child.kill('SIGTERM');
+    const [code] = await closed;
+    return code;
+  };
+  cleanup.after(async () => {
+    if (child.exitCode === null && child.signalCode === null) await stop();
+  });
+  await waitFor(
+    `${path.basename(command)} to be ready`,
+    () => {
+      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`it ended: ${log}`);
+      return log.split(readyMessage).length > ready;
+    },
+    60_000,
+  ).catch((error: unknown) => {
+    throw new Error(`${String(error)}\n${log}`);
+  });
+  return { log: () => log, signal: (signal) => child.kill(signal), stop };
+}
+
+/** Different from one run to the next, whoever sends it. */
+const passing = new Set(['usm.exchange.id', 'network.peer.port', 'client.port', 'http.request.resend_count']);
+
+/** All spans of the run, as text without what passes. */
+async function spansIn(jaeger: Jaeger, services: readonly string[], run: string): Promise<readonly string[]> {
+  const texts = new Map<string, string>();
+  for (const service of services) {
+    for (const { spans, processes } of await jaeger.traces(service, 5000)) {
+      for (const span of spans) {
+        const tags = Object.fromEntries(span.tags.filter(({ key }) => !passing.has(key)).map(({ key, value }) => [key, value]));
+        const text = JSON.stringify([span.operationName, span.references.length, sorted(tags), processes[span.processID]]);
+        if (text.includes(run)) texts.set(span.spanID, text.replaceAll(run, 'RUN'));
+      }
+    }
+  }
+  return [...texts.values()].sort();
+}
+
+function sorted(tags: Readonly<Record<string, unknown>>): readonly (readonly [string, unknown])[] {
+  return Object.entries(tags).sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+test('collector-config.yaml standalone and with npm run collector: the same spans in Jaeger', { skip }, async (t) => {
+  const jaeger = await startJaeger(t);
+  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: `127.0.0.1:${jaeger.grpcPort}` };
+  const server = await startServer(t, 'python');
+  const client = await startClient(t, 'node', server);
+  const ask = async (): Promise<readonly string[]> => {
+    const name = newRun();
+    const truth = await client.run(planRequests(name, 28, 'all'), { connections: 2 });
+    return waitFor('both ends in Jaeger', async () => {
+      const spans = await spansIn(jaeger, ['echo_server', 'echo-client'], name);
+      return spans.length >= 2 * truth.length && spans;
+    });
+  };
+
+  const standalone = await startReceiver(t, { configFile: path.join(repository, 'collector-config.yaml'), env });
+  const expected = await ask();
+  assert.equal((await standalone.stop()).exitCode, 0);
+
+  execFileSync(script, ['--build'], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const both = await run(t, [script], env, 2);
+  assert.deepEqual(await ask(), expected);
+  assert.equal(await both.stop(), 0);
+  const ledger = ledgerIn(both.log());
+  assert.equal(ledger?.balanced, true, both.log());
+  // What the Collector sends to Jaeger is no traffic to be told.
+  const reasons = Object.keys(ledger.transactions.not_exported ?? {});
+  assert.deepEqual(
+    reasons.filter((reason) => reason !== 'filtered'),
+    [],
+  );
+});
+
+test('either side may go and come back: nothing is lost, and the ledgers say so', { skip }, async (t) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'usm-collector-e2e-'));
+  t.after(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const binary = execFileSync(script, ['--build'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim();
+  const server = await startServer(t, 'go');
+  const client = await startClient(t, 'go', server);
+  const file = path.join(folder, 'config.yaml');
+  const spans = path.join(folder, 'spans.json');
+  writeFileSync(
+    file,
+    JSON.stringify({
+      receivers: {
+        usm: {
+          collector: { socket: path.join(folder, 'run/collector.sock') },
+          filter: { include: [{ pids: [server.pid, client.pid] }] },
+        },
+      },
+      processors: { batch: { timeout: '50ms' } },
+      exporters: { file: { path: spans, append: true, flush_interval: '50ms' } },
+      service: {
+        telemetry: { metrics: { level: 'none' } },
+        pipelines: { traces: { receivers: ['usm'], processors: ['batch'], exporters: ['file'] } },
+      },
+    }),
+  );
+  const startCollector = (): Promise<Running> => run(t, [binary, '--config', file], {});
+  const startAttached = (): Promise<Running> => run(t, [process.execPath, receiverMain, 'attach', '--config', file], {});
+  const truth: Exchange[] = [];
+  const ask = async (): Promise<void> => {
+    truth.push(...(await client.run(planRequests(newRun(), 50, 'bodiless'), { connections: 4 })));
+  };
+  const arrived = (): Promise<boolean> =>
+    waitFor('everything at the Collector', () => compareTruth(truth, readSpans(spans)) === undefined, 30_000).catch(
+      (error: unknown) => {
+        throw new Error(`${String(error)}: ${compareTruth(truth, readSpans(spans)) ?? ''}`);
+      },
+    );
+
+  // The receiver is there first, and waits.
+  const first = await startAttached();
+  await ask();
+  const one = await startCollector();
+  await arrived();
+  // In the middle of traffic.
+  const asked = ask();
+  assert.equal(await one.stop(), 0);
+  await asked;
+  await ask();
+  const two = await startCollector();
+  await arrived();
+  const soFar = truth.length;
+  assert.equal(await first.stop(), 0);
+  assertAllExported(first, 2 * soFar);
+
+  const second = await startAttached();
+  await ask();
+  await arrived();
+  assert.equal(await second.stop(), 0);
+  assertAllExported(second, 2 * (truth.length - soFar));
+  assert.equal(await two.stop(), 0);
+  assert.equal(compareTruth(truth, readSpans(spans)), undefined);
+});
+
+test('a Collector that supervises: its receiver is started, started again, and flushed at the end', { skip }, async (t) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'usm-collector-e2e-'));
+  t.after(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const binary = execFileSync(script, ['--build'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim();
+  const executable = path.join(folder, 'usm-receiver');
+  writeFileSync(executable, `#!/bin/sh\nexec ${process.execPath} ${receiverMain} "$@"\n`, { mode: 0o755 });
+  const server = await startServer(t, 'go');
+  const client = await startClient(t, 'go', server);
+  const file = path.join(folder, 'config.yaml');
+  const spans = path.join(folder, 'spans.json');
+  writeFileSync(
+    file,
+    JSON.stringify({
+      receivers: {
+        usm: {
+          collector: {
+            mode: 'supervise',
+            socket: path.join(folder, 'run/collector.sock'),
+            executable,
+            restart: { initial_interval: '100ms' },
+          },
+          filter: { include: [{ pids: [server.pid, client.pid] }] },
+        },
+      },
+      exporters: { file: { path: spans, flush_interval: '50ms' } },
+      service: {
+        telemetry: { metrics: { level: 'none' } },
+        pipelines: { traces: { receivers: ['usm'], exporters: ['file'] } },
+      },
+    }),
+  );
+  // Its own, and its child's.
+  const collector = await run(t, [binary, '--config', file], {}, 2);
+  const truth: Exchange[] = [];
+  const ask = async (): Promise<void> => {
+    truth.push(...(await client.run(planRequests(newRun(), 50, 'bodiless'), { connections: 4 })));
+    await waitFor('everything at the Collector', () => compareTruth(truth, readSpans(spans)) === undefined, 30_000);
+  };
+  await ask();
+  const [, pid] = /usm-receiver is started.*"pid": (\d+)/.exec(collector.log()) ?? [];
+  process.kill(Number(pid), 'SIGKILL');
+  await waitFor('another', () => collector.log().split(readyMessage).length > 3, 30_000);
+  assert.match(collector.log(), /was ended by SIGKILL; it is started again in 100ms/);
+  await ask();
+  // Nobody waits for these.
+  const last = await client.run(planRequests(newRun(), 50, 'bodiless'), { connections: 4 });
+  truth.push(...last);
+  assert.equal(await collector.stop(), 0);
+  assert.equal(compareTruth(truth, readSpans(spans)), undefined);
+  assertAllExported(collector, 2 * (truth.length - 50));
+});
+
+function assertAllExported(attached: Running, transactions: number): void {
+  const ledger = ledgerIn(attached.log());
+  assert.equal(ledger?.balanced, true, attached.log());
+  const { seen, exported } = ledger.transactions;
+  assert.deepEqual({ seen, exported }, { seen: transactions, exported: transactions }, attached.log());
+}

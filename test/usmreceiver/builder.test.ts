@@ -1,0 +1,62 @@
+// The Collector that is built (otelcol/) is the one that builder.yaml describes, and its `components` know usm.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { parse } from 'yaml';
+
+const repository = path.resolve(import.meta.dirname, '../..');
+const module = path.join(repository, 'receiver/usmreceiver');
+const read = (name: string): string => readFileSync(path.join(module, name), 'utf8');
+
+interface Manifest {
+  readonly dist: { readonly name: string; readonly module: string; readonly version: string; readonly description: string };
+  readonly [kind: string]: unknown;
+}
+
+const kinds = ['receivers', 'processors', 'exporters', 'extensions', 'connectors'] as const;
+
+function modulesOf(manifest: Manifest, kind: string): readonly { readonly name: string; readonly version: string }[] {
+  return ((manifest[kind] ?? []) as readonly { readonly gomod: string }[]).map(({ gomod }) => {
+    const [name = '', version = ''] = gomod.split(' ');
+    return { name, version };
+  });
+}
+
+const manifest = parse(read('builder.yaml')) as Manifest;
+
+test('otelcol/ is generated from builder.yaml: the same modules, versions and factories', () => {
+  const components = read('otelcol/components.go');
+  const goMod = read('otelcol/go.mod');
+  const main = read('otelcol/main.go');
+  const direct = [...goMod.matchAll(/^\t(\S+) (v\S+)$/gm)].map(([, name, version]) => `${name} ${version}`);
+  for (const kind of [...kinds, 'providers']) {
+    for (const { name, version } of modulesOf(manifest, kind)) {
+      assert.ok(direct.includes(`${name} ${version}`), `${name} ${version} in otelcol/go.mod`);
+      const source = kind === 'providers' ? main : components;
+      assert.ok(source.includes(`"${name}"`), `${name} in otelcol`);
+      assert.ok(source.includes(`${path.basename(name)}.NewFactory()`), `the factory of ${name}`);
+    }
+  }
+  const factories = new Set([...components.matchAll(/^\t\t(\w+)\.NewFactory\(\),$/gm)].map(([, name]) => name));
+  const expected = new Set(kinds.flatMap((kind) => modulesOf(manifest, kind).map(({ name }) => path.basename(name))));
+  assert.deepEqual([...factories].sort(), [...expected].sort());
+  assert.match(goMod, new RegExp(`^module ${manifest.dist.module}$`, 'm'));
+  assert.ok(main.includes(`"${manifest.dist.name}"`) && main.includes(`"${manifest.dist.version}"`));
+});
+
+test('the Collector that it makes knows usm, and takes the configuration that runs standalone', () => {
+  const binary = execFileSync(path.join(repository, 'scripts/collector.sh'), ['--build'], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  }).trim();
+  const components = parse(execFileSync(binary, ['components'], { encoding: 'utf8' })) as {
+    readonly receivers: readonly { readonly name: string; readonly stability: Readonly<Record<string, string>> }[];
+  };
+  const usm = components.receivers.find(({ name }) => name === 'usm');
+  assert.deepEqual(usm?.stability, { traces: 'Development', metrics: 'Development', logs: 'Undefined' });
+  // Silent and 0 when it is good.
+  const config = path.join(repository, 'collector-config.yaml');
+  assert.equal(execFileSync(binary, ['validate', '--config', config], { encoding: 'utf8' }), '');
+});
