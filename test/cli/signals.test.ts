@@ -11,8 +11,12 @@ const main = fileURLToPath(new URL('../../receiver/main.ts', import.meta.url));
 const standIn = new URL('./stand-in-receiver.ts', import.meta.url).href;
 const hooks = `data:text/javascript,${encodeURIComponent(`
   import { registerHooks } from 'node:module';
+  // A start that takes as long as standard input lasts.
+  const late = \`data:text/javascript,await new Promise((resolve) => process.stdin.on('close', () => setImmediate(resolve)));
+    export const limitHeap = () => {}; export const createCollector = () => () => {};\`;
   registerHooks({
     resolve: (specifier, context, next) =>
+      specifier === './heap.ts' && process.env.BEHAVIOUR === 'starts late' ? { url: late, format: 'module', shortCircuit: true } :
       specifier === './receiver.ts' ? { url: ${JSON.stringify(standIn)}, format: 'module-typescript', shortCircuit: true } : next(specifier, context),
   });
 `)}`;
@@ -171,7 +175,7 @@ test('a receiver that a Collector has started stops when that Collector is gone'
 });
 
 test('a receiver whose Collector is gone before it has started stops as well', async () => {
-  const { child, ends } = start('obeys', ['attach', '--supervised']);
+  const { child, ends } = start('starts late', ['attach', '--supervised']);
   child.stdin.end(`${JSON.stringify(supervised)}\n`);
   const { status, log } = await ends();
   assert.equal(status, 0, log);

@@ -284,6 +284,7 @@ test('an empty request is sent at the start, and whenever the Collector has hear
   const isSilent = async (ms: number): Promise<void> => {
     const seen = component.calls.length;
     await timers.advance(ms);
+    await waitFor('nothing to be under way', () => timers.waiting === 1);
     assert.equal(component.calls.length, seen);
   };
   const isHeard = async (ms: number): Promise<void> => {
