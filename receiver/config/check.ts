@@ -54,11 +54,16 @@ interface Place {
 }
 
 function walk(tree: Tree | undefined, schema: Schema, place: Place): unknown {
-  const written = tree instanceof ExpandedValue ? (schema.type === 'string' ? tree.text : tree.value) : tree;
+  const written = tree instanceof ExpandedValue ? readExpanded(tree, schema) : tree;
   const value = written === undefined || written === null ? defaultOf(schema, place) : walkValue(written, schema, place);
   const isRelated = schema.needs !== undefined || schema.notLessThan !== undefined;
   if (isRelated && value !== undefined) place.related.push({ path: place.path, schema, value });
   return value;
+}
+
+/** A reference to nothing is a key without a value, whatever its type: the Collector's component cannot tell them apart. */
+function readExpanded({ value, text }: ExpandedValue, schema: Schema): Tree {
+  return schema.type === 'string' && text !== '' ? text : value;
 }
 
 function walkValue(value: Tree, schema: Schema, place: Place): unknown {

@@ -67,7 +67,8 @@ func (r textReader) plain(value any, s *schema, path []any) any {
 }
 
 // textAt returns the text that the value at the path was, if it was one. confmap tells it only to a field of type string: so the path is
-// made into a type with one, and what is decoded into it is looked at. A value that was written as a number does not fit into it.
+// made into a type with one, and what is decoded into it is looked at. A value that was written as a number does not fit into it, and
+// leaves it empty.
 func (r textReader) textAt(path []any) (string, bool) {
 	target := reflect.TypeFor[string]()
 	for at := len(path) - 1; at >= 0; at-- {
@@ -81,9 +82,8 @@ func (r textReader) textAt(path []any) (string, bool) {
 		}
 	}
 	result := reflect.New(target)
-	if err := r.conf.Unmarshal(result.Interface(), confmap.WithIgnoreUnused()); err != nil {
-		return "", false
-	}
+	// What else does not fit, in the same list, is for those that are asked about it.
+	_ = r.conf.Unmarshal(result.Interface(), confmap.WithIgnoreUnused())
 	value := result.Elem()
 	for _, step := range path {
 		at, isIndex := step.(int)

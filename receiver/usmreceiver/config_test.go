@@ -82,6 +82,7 @@ func TestAReferenceIsTheTextThatItWasWhereATextIsWanted(t *testing.T) {
 		"sampling: {ratio: '${env:NUMBER}'}":                            {"sampling::ratio: must be between 0 and 1, found 7"},
 		"redaction: {query_keys: ['${env:NUMBER}', b]}":                 nil,
 		"redaction: {query_keys: [7, b]}":                               {`'redaction::query_keys::0' expected type 'string', got unconvertible type 'int', value: 7; write it in quotes: "7"`},
+		"redaction: {query_keys: [7, '${env:NUMBER}']}":                 {`'redaction::query_keys::0' expected type 'string', got unconvertible type 'int', value: 7; write it in quotes: "7"`},
 		"filter: {exclude: [{executables: ['${env:NUMBER}']}]}":         {`filter::exclude::0::executables::0: expected an absolute path such as /usr/sbin/nginx, found "7"`},
 		"collection_interval: '${env:NUMBER}'":                          {`collection_interval: expected a duration such as 200ms, 5s or 1m30s, found "7"`},
 		"collection_interval: 7":                                        {`collection_interval: expected a duration such as 200ms, 5s or 1m30s, found 7 without a unit (did you mean "7s" or "7ms"?)`},

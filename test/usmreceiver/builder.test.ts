@@ -1,10 +1,11 @@
 // The Collector that is built (otelcol/) is the one that builder.yaml describes, and its `components` know usm.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'yaml';
+import { failureOf, loadFrom } from '../config/load-from.ts';
 
 const repository = path.resolve(import.meta.dirname, '../..');
 const module = path.join(repository, 'receiver/usmreceiver');
@@ -46,11 +47,15 @@ test('otelcol/ is generated from builder.yaml: the same modules, versions and fa
   assert.ok(main.includes(`"${manifest.dist.name}"`) && main.includes(`"${manifest.dist.version}"`));
 });
 
-test('the Collector that it makes knows usm, and takes the configuration that runs standalone', () => {
-  const binary = execFileSync(path.join(repository, 'scripts/collector.sh'), ['--build'], {
+function build(): string {
+  return execFileSync(path.join(repository, 'scripts/collector.sh'), ['--build'], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   }).trim();
+}
+
+test('the Collector that it makes knows usm, and takes the configuration that runs standalone', () => {
+  const binary = build();
   const components = parse(execFileSync(binary, ['components'], { encoding: 'utf8' })) as {
     readonly receivers: readonly { readonly name: string; readonly stability: Readonly<Record<string, string>> }[];
   };
@@ -59,4 +64,43 @@ test('the Collector that it makes knows usm, and takes the configuration that ru
   // Silent and 0 when it is good.
   const config = path.join(repository, 'collector-config.yaml');
   assert.equal(execFileSync(binary, ['validate', '--config', config], { encoding: 'utf8' }), '');
+});
+
+/** Each with the number of its problems. */
+const blocks: readonly (readonly [block: string, problems: number])[] = [
+  ['', 0],
+  ['{sampling: {ratio: "${env:HALF}"}, collection_interval: "${env:SECONDS_5}"}', 0],
+  ['{sampling: {ratio: 3}, redactoin: 1, redaction: {query_keys: [7, "${env:SEVEN}"]}}', 3],
+  ['{collector: {socket: "${env:NOTHING}", mode: "${env:MODE:-attach}"}}', 0],
+  ['{collector: {socket: collector.sock, mode: "${env:SEVEN}", restart: {initial_interval: 7}}}', 3],
+  ['{collector: {restart: {initial_interval: 2m}}}', 1],
+  ['{thread_context: {enabled: true, registration: {endpoint: /run/a.sock, mode: "${env:OCTAL}"}}}', 0],
+  ['{thread_context: {registration: {endpoint: /run/a.sock, mode: 0660}}}', 1],
+  ['{filter: {include: [{local_ports: ["${env:SEVEN}", 0, "9-8"], cidrs: "10.0.0.0/8, nowhere"}, {}]}}', 4],
+  ['{tls: {enabled: "${env:SEVEN}"}, filter: null, overload: []}', 2],
+];
+
+test('what one of the two refuses the other refuses, in the same words', () => {
+  const binary = build();
+  const env = { HALF: '0.5', SECONDS_5: '5s', SEVEN: '7', NOTHING: '', OCTAL: '0660' };
+  for (const [block, count] of blocks) {
+    const text = `{receivers: {usm: ${block}}, exporters: {debug: {}}, service: {pipelines: {traces: {receivers: [usm], exporters: [debug]}}}}`;
+    const { status, stderr } = spawnSync(binary, ['validate', '--config', `yaml:${text}`], { encoding: 'utf8', env });
+    if (count === 0) {
+      assert.equal(status, 0, `${block}: ${stderr}`);
+      loadFrom(text, { env });
+      continue;
+    }
+    assert.equal(status, 1, block);
+    const theirs = stderr
+      .trim()
+      .replace(/^Error: (invalid configuration: )?receivers::usm: /, '')
+      .split('\n');
+    const ours = failureOf(() => loadFrom(text, { env }))
+      .message.replace(/^.*?invalid configuration: (\d+ problems:\n)?/, '')
+      .split('\n')
+      .map((line) => line.trim().replace(/receivers::usm(::)?/, ''));
+    assert.deepEqual(theirs, ours, block);
+    assert.equal(ours.length, count, block);
+  }
 });

@@ -39,6 +39,11 @@ export const targets = {
   memory: { text: 'Resident memory there, peak', unit: 'MB', most: 120 },
   memoryDrift: { text: 'Resident memory in the last quarter less the second', unit: 'MB', most: 5 },
   idle: { text: 'Resident memory for 10,000 idle connections, both ends observed', unit: 'MB', most: 30 },
+  collectorRate: {
+    text: 'Spans/s through a Collector with the receiver usm, on one core, batched and exported',
+    unit: '/s',
+    least: 50_000,
+  },
   startUp: { text: 'From start to the ready message', unit: 's', most: 1 },
 } satisfies Record<string, Target>;
 
