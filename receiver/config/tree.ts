@@ -1,5 +1,5 @@
 // Configuration as written, before its meaning is known: YAML text → a tree of maps, lists and scalars, and the merging of trees.
-// Rules of YAML 1.2 with the two of Go's yaml.v3 that Collector users meet: merge keys `<<` and octal 0NNN. https://github.com/go-yaml/yaml
+// Rules of YAML 1.2 with those of Go's yaml.v3 that Collector users meet: merge keys `<<`, and its numbers (0660, 0b11, 1_000). https://github.com/go-yaml/yaml
 import { parseDocument } from 'yaml';
 
 /** Maps are Maps: a key such as `__proto__` is a key like any other. */
@@ -19,11 +19,22 @@ export class ExpandedValue {
 export type ParseResult =
   { readonly kind: 'parsed'; readonly tree: Tree } | { readonly kind: 'failed'; readonly message: string };
 
-const octal = {
+const integer = {
   tag: 'tag:yaml.org,2002:int',
   default: true,
-  test: /^[-+]?0[0-7]+$/,
-  resolve: (text: string) => parseInt(text, 8),
+  test: /^[-+]?(?:0[xX]_*[0-9a-fA-F][0-9a-fA-F_]*|0[oO]_*[0-7][0-7_]*|0[bB]_*[01][01_]*|[0-9][0-9_]*)$/,
+  resolve: (text: string) => {
+    const digits = text.replace(/^[-+]/, '').replaceAll('_', '');
+    const value = /^0[0-7]+$/.test(digits) ? parseInt(digits, 8) : Number(digits);
+    return text.startsWith('-') ? -value : value;
+  },
+} as const;
+
+const float = {
+  tag: 'tag:yaml.org,2002:float',
+  default: true,
+  test: /^[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][-+]?_*[0-9][0-9_]*)?$/,
+  resolve: (text: string) => Number(text.replaceAll('_', '')),
 } as const;
 
 export function parseYaml(text: string): ParseResult {
@@ -32,7 +43,7 @@ export function parseYaml(text: string): ParseResult {
     uniqueKeys: true,
     stringKeys: false,
     prettyErrors: false,
-    customTags: (tags) => [octal, ...tags],
+    customTags: (tags) => [integer, float, ...tags],
   });
   const problem = document.errors[0] ?? document.warnings[0];
   if (problem !== undefined) return { kind: 'failed', message: `line ${lineAt(text, problem.pos[0])}: ${problem.message}` };
@@ -68,10 +79,14 @@ export function mergeTrees(under: Tree, over: Tree): Tree {
   return merged;
 }
 
-/** `a::b: 1` at the top level means `a: {b: 1}`. */
+/** `a::b: 1` means `a: {b: 1}`, at the top and in any map that is not in a list. */
 export function unflatten(tree: ReadonlyMap<string, Tree>): ReadonlyMap<string, Tree> {
+  const entries = [...tree].map(
+    ([key, value]) => [key, value instanceof Map ? unflatten(value as ReadonlyMap<string, Tree>) : value] as const,
+  );
+  if (!entries.some(([key]) => key.includes('::'))) return new Map(entries);
   let result: Tree = new Map<string, Tree>();
-  for (const [key, value] of tree) result = mergeTrees(result, nest(key.split('::'), value));
+  for (const [key, value] of entries) result = mergeTrees(result, nest(key.split('::'), value));
   return result as ReadonlyMap<string, Tree>;
 }
 

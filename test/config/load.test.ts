@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { FileExporterConfig, OtlpGrpcExporterConfig, OtlpHttpExporterConfig } from '../../receiver/config/types.ts';
-import { around, failureOf, loadFrom, loadSources } from './load-from.ts';
+import { around, failureOf, loadFrom, loadSources, problemsOf } from './load-from.ts';
 
 const queueDefaults = {
   enabled: true,
@@ -630,4 +630,16 @@ test('a source that cannot be used is named with the reason', () => {
     [['yaml:'], [], 'invalid configuration: empty configuration file'],
   ];
   for (const [sources, sets, expected] of table) assert.equal(messageOf(sources, sets), expected);
+});
+
+test('double colons in keys are paths, but in lists', () => {
+  const { config } = loadFrom(
+    around({ usm: 'filter::loopback: false\nfilter: { otlp: true }\n"metrics::http.client.request.duration::enabled": false' }),
+  );
+  assert.deepEqual([config.usm.filter.loopback, config.usm.filter.otlp], [false, true]);
+  assert.ok(!config.usm.metrics.some(({ name }) => name === 'http.client.request.duration'));
+  assert.deepEqual(problemsOf(around({ usm: 'filter: { include::x: 1, exclude: [{ pids::x: 1 }] }' })), [
+    `'receivers::usm::filter::exclude::0' has invalid keys: "pids::x"; valid keys are [cgroups cidrs executables local_ports pids remote_ports]`,
+    `'receivers::usm::filter::include' expected type 'list', got unconvertible type 'map'`,
+  ]);
 });

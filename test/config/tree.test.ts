@@ -26,6 +26,25 @@ test('YAML 1.2 scalars, with octal numbers as in Go', () => {
   ]);
 });
 
+test('numbers as in Go', () => {
+  assert.deepEqual(
+    parse('[1_000, +12, -0x1F, 0XfF, 0b1_1, -0o17, -017, 0_7, 089, 1_000.5, 2_5e-1_0, 1__0]'),
+    [1000, 12, -31, 255, 3, -15, -15, 7, 89, 1000.5, 25e-10, 10],
+  );
+  assert.deepEqual(parse('[_1, 0x, 0b2, 0o8, 1_000s, 1e, 0x_, "1_000", 1.2.3, --1]'), [
+    '_1',
+    '0x',
+    '0b2',
+    '0o8',
+    '1_000s',
+    '1e',
+    '0x_',
+    '1_000',
+    '1.2.3',
+    '--1',
+  ]);
+});
+
 test('merge keys and anchors work', () => {
   const tree = parse('base: &b { x: 1, y: 2 }\nuse: { <<: *b, y: 3 }') as ReadonlyMap<string, Tree>;
   assert.deepEqual(

@@ -78,6 +78,13 @@ const blocks: readonly (readonly [block: string, problems: number])[] = [
   ['{thread_context: {registration: {endpoint: /run/a.sock, mode: 0660}}}', 1],
   ['{filter: {include: [{local_ports: ["${env:SEVEN}", 0, "9-8"], cidrs: "10.0.0.0/8, nowhere"}, {}]}}', 4],
   ['{tls: {enabled: "${env:SEVEN}"}, filter: null, overload: []}', 2],
+  // What YAML makes of numbers and words, and what a Collector makes of double colons.
+  ['{capture: {max_connections: 1_000}, overload: {max_share: 5e-1}, aggregation: {max_size: 0b11, cardinality_limit: 0X1F}}', 0],
+  ['{capture: {max_connections: 0b0}, overload: {max_share: 1_0.5}, aggregation: {max_size: -0x1F, cardinality_limit: 1.0}}', 4],
+  ['{tls: {enabled: yes}, filter: {loopback: on, otlp: True}, overload: {max_share: .inf}}', 3],
+  ['{redaction: {query_keys: [yes, 2026-11-21, 0b2, 1_0s, ~]}, shutdown_timeout: 1:30}', 2],
+  ['{"metrics::http.server.request.duration::enabled": false, "filter::loopback": false, filter: {otlp: true}}', 0],
+  ['{filter: {"include::x": 1, exclude: [{"pids::x": 1}]}, "capture::max_connections": 0}', 3],
 ];
 
 test('what one of the two refuses the other refuses, in the same words', () => {
