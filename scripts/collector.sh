@@ -39,7 +39,7 @@ receiver_pid=$!
 is_stopping=false
 stop() {
 	# npm hands on the signal that the terminal has sent already, and a second one would end the receiver at once.
-	$is_stopping && return
+	! $is_stopping || return 0
 	is_stopping=true
 	# First the one that sends: the other still takes what it has.
 	kill -TERM "$receiver_pid" 2>/dev/null || true

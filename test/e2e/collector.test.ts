@@ -21,6 +21,8 @@ const script = path.join(repository, 'scripts/collector.sh');
 interface Running {
   log(): string;
   signal(signal: NodeJS.Signals): void;
+  /** The exit code. */
+  ended(): Promise<number | null>;
   /** SIGTERM; the exit code. */
   stop(): Promise<number | null>;
 }
@@ -38,10 +40,10 @@ async function run(
   child.stdout?.setEncoding('utf8').on('data', (text: string) => (log += text));
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (log += text));
   const closed = once(child, 'close') as Promise<[number | null]>;
-  const stop = async (): Promise<number | null> => {
+  const ended = async (): Promise<number | null> => (await closed)[0];
+  const stop = (): Promise<number | null> => {
     child.kill('SIGTERM');
-    const [code] = await closed;
-    return code;
+    return ended();
   };
   cleanup.after(async () => {
     if (child.exitCode === null && child.signalCode === null) await stop();
@@ -56,7 +58,7 @@ async function run(
   ).catch((error: unknown) => {
     throw new Error(`${String(error)}\n${log}`);
   });
-  return { log: () => log, signal: (signal) => child.kill(signal), stop };
+  return { log: () => log, signal: (signal) => child.kill(signal), ended, stop };
 }
 
 /** Different from one run to the next, whoever sends it. */
@@ -102,7 +104,13 @@ test('collector-config.yaml standalone and with npm run collector: the same span
   execFileSync(script, ['--build'], { stdio: ['ignore', 'ignore', 'inherit'] });
   const both = await run(t, [script], env, 2);
   assert.deepEqual(await ask(), expected);
-  assert.equal(await both.stop(), 0);
+  // As npm and a terminal do: the signal comes twice.
+  both.signal('SIGINT');
+  await waitFor('the receiver to stop', () => both.log().includes('"reason": "SIGTERM"'));
+  both.signal('SIGINT');
+  assert.equal(await both.ended(), 0);
+  const log = both.log();
+  assert.ok(log.indexOf('\tLedger\t') < log.indexOf('Starting shutdown...'), `first the one that sends: ${log}`);
   const ledger = ledgerIn(both.log());
   assert.equal(ledger?.balanced, true, both.log());
   // What the Collector sends to Jaeger is no traffic to be told.
