@@ -6,18 +6,6 @@
 #include "compat.h"
 #include "maps.h"
 
-/* One buffer (vectors == 0) or an array of iovecs. */
-struct buffers {
-	u64 address;
-	u32 vectors;
-	u8 missing; /* missing_reason, when there is nothing to read */
-};
-
-struct user_iovec {
-	u64 base;
-	u64 size;
-};
-
 struct user_msghdr {
 	u64 name;
 	u32 name_size;

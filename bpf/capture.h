@@ -67,17 +67,14 @@ static __always_inline void take_vector(struct capture *capture, u64 address, u6
 
 struct copy_context {
 	struct scratch *scratch;
-	u64 vector_end; /* position behind the vector at hand */
 };
 
-static __always_inline void next_vector(struct copy_context *context, const struct user_iovec *vector)
+static __always_inline void next_vector(struct capture *capture, const struct user_iovec *vector)
 {
-	struct capture *capture = &context->scratch->capture;
-
-	capture->at = context->vector_end;
+	capture->at = capture->vector_end;
 	capture->vector++;
 	take_vector(capture, vector->base, vector->size);
-	context->vector_end = capture->at + vector->size;
+	capture->vector_end = capture->at + vector->size;
 }
 
 static long copy_step(u32 index, struct copy_context *context)
@@ -89,14 +86,14 @@ static long copy_step(u32 index, struct copy_context *context)
 		copy_piece(context->scratch);
 		return 0;
 	}
-	if (context->vector_end >= capture->to || capture->vector >= capture->vector_count)
+	if (capture->vector_end >= capture->to || capture->vector >= capture->vector_count)
 		return 1;
 	if (bpf_probe_read_user(&vector, sizeof(vector),
 				(void *)(capture->vectors + capture->vector * sizeof(vector)))) {
 		capture->missing = MISSING_FAULT;
 		return 1;
 	}
-	next_vector(context, &vector);
+	next_vector(capture, &vector);
 	return 0;
 }
 
@@ -104,30 +101,31 @@ static long copy_step(u32 index, struct copy_context *context)
 static __always_inline void copy_all(struct scratch *scratch)
 {
 	struct capture *capture = &scratch->capture;
-	struct copy_context context = { .scratch = scratch, .vector_end = capture->at };
-	struct user_iovec few[FEW_VECTORS];
+	struct copy_context context = { .scratch = scratch };
+	struct user_iovec *few = scratch->few;
 	u32 vectors = capture->vector_count;
 
+	capture->vector_end = capture->at;
 	capture->low = capture->high = 0;
 	capture->vector = 0;
 	if (!vectors) {
 		take_vector(capture, capture->vectors, capture->end - capture->at);
-		context.vector_end = capture->end;
+		capture->vector_end = capture->end;
 		copy_piece(scratch);
 	} else if (vectors <= FEW_VECTORS &&
 		   !bpf_probe_read_user(few, vectors * sizeof(few[0]), (void *)capture->vectors)) {
 		/* The usual case, a head and a body: one read for all vectors, and no callback. */
 		for (u32 i = 0; i < FEW_VECTORS; i++) {
-			if (i >= vectors || context.vector_end >= capture->to)
+			if (i >= vectors || capture->vector_end >= capture->to)
 				break;
-			next_vector(&context, &few[i]);
+			next_vector(capture, &few[i]);
 			if (capture->low < capture->high)
 				copy_piece(scratch);
 			if (capture->low < capture->high)
 				break;
 		}
 	}
-	if (capture->low == capture->high && (capture->vector == vectors || context.vector_end >= capture->to))
+	if (capture->low == capture->high && (capture->vector == vectors || capture->vector_end >= capture->to))
 		return;
 	bpf_loop(MAX_VECTORS + MAX_SEGMENTS, copy_step, &context, 0);
 }

@@ -118,11 +118,13 @@ SEC("iter/task")
 int identify_self(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
+	long registers = bpf_task_pt_regs(task);
+	u64 address = 0;
 
 	self_tgid = task->tgid;
-	/* By way of memory, as the verifier knows it for a pointer. */
-	registers_offset = bpf_task_pt_regs(task);
-	registers_offset -= (u64)task->stack;
+	/* What the verifier knows for a pointer is read as a number, with which one may reckon. */
+	if (!bpf_probe_read_kernel(&address, sizeof(address), &registers))
+		registers_offset = address - (u64)task->stack;
 	return 0;
 }
 

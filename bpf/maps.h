@@ -121,10 +121,32 @@ struct vitals {
 	struct figures told; /* to user space, at its last look */
 };
 
+/* As system calls take them. */
+struct user_iovec {
+	u64 base;
+	u64 size;
+};
+
+/* Where the bytes of an I/O are: one buffer (vectors == 0) or an array of iovecs. */
+struct buffers {
+	u64 address;
+	u32 vectors;
+	u8 missing; /* missing_reason, when there is nothing to read */
+};
+
+/* What user space wants of a direction; nothing while it has not spoken. */
+struct wishes {
+	u64 until;
+	u64 parsed;
+	u64 walk;
+	bool ignore;
+};
+
 /* A copy under way. */
 struct capture {
 	u64 at; /* position of the first byte of the vector at hand … */
 	u64 address; /* … and where it is */
+	u64 vector_end; /* position behind it */
 	u64 low; /* next byte to copy of it */
 	u64 high;
 	u64 from; /* what is wanted of the I/O */
@@ -204,6 +226,61 @@ struct framer {
 	u8 header[64];
 };
 
+/* One I/O of a thread, [position, position + size) of a direction. */
+struct thread_io {
+	u64 cookie;
+	u64 position;
+	u64 time;
+	u32 size;
+	u8 flags;
+};
+
+/* What a thread has published, on its way into a record. */
+struct context_record {
+	struct context_event event;
+	u8 attributes[CONTEXT_ATTRIBUTES - sizeof(((struct context_event *)0)->attributes)];
+};
+
+/* Node.js (thread_context_node.h): what the thread publishes instead. */
+struct node_description {
+	u64 frame; /* where V8 has the current frame; 0: not now */
+	u64 storage; /* where the publisher's AsyncLocalStorage is */
+	u32 hash; /* of that */
+	u32 pad;
+	u64 nothing; /* JavaScript's undefined */
+};
+
+struct v8_entry {
+	u64 key;
+	u64 value;
+	u64 next;
+};
+
+/* The way to a record of Node.js. */
+struct node_walk {
+	struct node_description description;
+	struct v8_entry entry;
+	u64 header[3];
+	u64 wrapped[2];
+};
+
+/* Labels of a goroutine (thread_context_go.h). */
+struct go_string {
+	u64 text;
+	u64 size;
+};
+
+struct go_slice {
+	u64 array;
+	u64 size;
+	u64 capacity;
+};
+
+struct go_label {
+	struct go_string key;
+	struct go_string value;
+};
+
 /*
  * Room to compose one record in; vectors are gathered here. The data is twice
  * a segment long: an offset below it plus a piece of it is in bounds.
@@ -216,6 +293,16 @@ struct scratch {
 	struct walker walker;
 	struct framer framer;
 	struct describing describing;
+	/* Here for the sake of the stack, of which a chain of calls has 512 bytes where the kernel has no other for us.
+	 */
+	struct user_iovec few[FEW_VECTORS];
+	struct thread_io thread_io;
+	struct context_record context;
+	struct node_walk node;
+	struct go_slice labels;
+	struct go_label label;
+	struct buffers buffers; /* of plaintext */
+	struct wishes wishes; /* of the session that it is of */
 	union {
 		struct {
 			struct io_event event;

@@ -25,14 +25,12 @@ static __always_inline u32 places_generation(void)
 }
 
 /* The counter of what was in the way, or COUNTER_COUNT. */
-static __always_inline u32 read_context(const struct thread_io *io, struct task_struct *task,
+static __always_inline u32 read_context(struct scratch *scratch, struct task_struct *task,
 					const struct context_place *place)
 {
-	struct {
-		struct context_event event;
-		u8 attributes[CONTEXT_ATTRIBUTES - 4];
-	} record;
-	struct context_event *event = &record.event;
+	const struct thread_io *io = &scratch->thread_io;
+	struct context_record *record = &scratch->context;
+	struct context_event *event = &record->event;
 	u64 variable, address, *ids = (u64 *)event->trace_id;
 	bool has_attributes;
 	u32 size;
@@ -65,7 +63,7 @@ static __always_inline u32 read_context(const struct thread_io *io, struct task_
 	__builtin_memset(event->attributes, 0, sizeof(event->attributes));
 	has_attributes = unlikely(context_attributes) && size > 0 && size <= CONTEXT_ATTRIBUTES;
 	if (has_attributes) {
-		__builtin_memset(record.attributes, 0, sizeof(record.attributes));
+		__builtin_memset(record->attributes, 0, sizeof(record->attributes));
 		barrier_var(size);
 		if (size > CONTEXT_ATTRIBUTES) /* for the verifier */
 			size = CONTEXT_ATTRIBUTES;
@@ -79,7 +77,7 @@ static __always_inline u32 read_context(const struct thread_io *io, struct task_
 	event->size = io->size;
 	event->tid = task->pid;
 	if (has_attributes)
-		emit(event, sizeof(record), false);
+		emit(record, sizeof(*record), false);
 	else
 		emit(event, sizeof(*event), false);
 	return COUNTER_COUNT;
@@ -92,9 +90,9 @@ static __always_inline u32 read_context(const struct thread_io *io, struct task_
 __noinline u32 VARIANT(send_context)(u64 cookie, u64 position, u64 time, u32 size, u32 flags)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct thread_io io = { cookie, position, time, size, flags };
 	u32 tgid = task->tgid, counter;
 	struct context_place *place = registered_place(task);
+	struct scratch *scratch;
 
 	/* Looked up every time, and not kept with the connection, which other processes may share. */
 	if (!place)
@@ -102,7 +100,12 @@ __noinline u32 VARIANT(send_context)(u64 cookie, u64 position, u64 time, u32 siz
 	if (!place || !(place->flags & PLACE_RESOLVED) || place->exec_id != (u32)task->self_exec_id ||
 	    place->start_time != task->group_leader->start_boottime)
 		return false;
-	counter = unlikely(place->flags & PLACE_GO) ? send_labels(&io, task, place) : read_context(&io, task, place);
+	scratch = get_scratch();
+	if (!scratch)
+		return true;
+	scratch->thread_io = (struct thread_io){ cookie, position, time, size, flags };
+	counter = unlikely(place->flags & PLACE_GO) ? send_labels(scratch, task, place)
+						    : read_context(scratch, task, place);
 	if (unlikely(counter != COUNTER_COUNT))
 		count(counter, 1);
 	return true;

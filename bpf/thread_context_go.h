@@ -22,17 +22,6 @@
 #define goroutine_register(regs) ((regs)->user_regs.regs[28])
 #endif
 
-struct go_string {
-	u64 text;
-	u64 size;
-};
-
-struct go_slice {
-	u64 array;
-	u64 size;
-	u64 capacity;
-};
-
 /* The labels of the goroutine that runs; the counter of what was in the way, or COUNTER_COUNT. */
 static __always_inline u32 find_labels(struct task_struct *task, const struct context_place *place,
 				       struct go_slice *labels)
@@ -56,30 +45,28 @@ static __always_inline u32 find_labels(struct task_struct *task, const struct co
 }
 
 /* Copies the labels that are short enough to be ids; returns how many. */
-static __always_inline u32 copy_labels(struct labels_event *event, const struct go_slice *labels)
+static __always_inline u32 copy_labels(struct labels_event *event, struct scratch *scratch)
 {
-	struct {
-		struct go_string key;
-		struct go_string value;
-	} label;
+	const struct go_slice *labels = &scratch->labels;
+	struct go_label *label = &scratch->label;
 	u32 count = 0, key_size, value_size;
 
 	for (u32 i = 0; i < GO_MAX_LABELS && i < labels->size && count < MAX_LABELS; i++) {
 		struct label *to = &event->labels[count];
 
-		if (bpf_probe_read_user(&label, sizeof(label), (void *)(labels->array + i * sizeof(label))))
+		if (bpf_probe_read_user(label, sizeof(*label), (void *)(labels->array + i * sizeof(*label))))
 			break;
-		if (!label.key.size || label.key.size > sizeof(to->key) || !label.value.size ||
-		    label.value.size > sizeof(to->value))
+		if (!label->key.size || label->key.size > sizeof(to->key) || !label->value.size ||
+		    label->value.size > sizeof(to->value))
 			continue;
-		key_size = label.key.size;
-		value_size = label.value.size;
+		key_size = label->key.size;
+		value_size = label->value.size;
 		barrier_var(key_size);
 		barrier_var(value_size);
 		if (key_size > sizeof(to->key) || value_size > sizeof(to->value)) /* for the verifier */
 			continue;
-		if (bpf_probe_read_user(to->key, key_size, (void *)label.key.text) ||
-		    bpf_probe_read_user(to->value, value_size, (void *)label.value.text))
+		if (bpf_probe_read_user(to->key, key_size, (void *)label->key.text) ||
+		    bpf_probe_read_user(to->value, value_size, (void *)label->value.text))
 			continue;
 		to->key_size = key_size;
 		to->value_size = value_size;
@@ -89,12 +76,11 @@ static __always_inline u32 copy_labels(struct labels_event *event, const struct 
 }
 
 /* The counter of what was in the way, or COUNTER_COUNT. */
-static __noinline u32 send_labels(const struct thread_io *io, struct task_struct *task,
-				  const struct context_place *place)
+static __noinline u32 send_labels(struct scratch *scratch, struct task_struct *task, const struct context_place *place)
 {
+	u32 result = find_labels(task, place, &scratch->labels);
+	const struct thread_io *io = &scratch->thread_io;
 	struct labels_event *event;
-	struct go_slice labels;
-	u32 result = find_labels(task, place, &labels);
 
 	if (result != COUNTER_COUNT)
 		return result;
@@ -106,7 +92,7 @@ static __noinline u32 send_labels(const struct thread_io *io, struct task_struct
 		return COUNTER_RING_FULL;
 	}
 	__builtin_memset(event, 0, sizeof(*event));
-	event->count = copy_labels(event, &labels);
+	event->count = copy_labels(event, scratch);
 	if (!event->count) {
 		bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);
 		return COUNTER_CONTEXT_NONE;

@@ -8,8 +8,7 @@
 #ifndef USM_THREAD_CONTEXT_NODE_H
 #define USM_THREAD_CONTEXT_NODE_H
 
-#include "kernel.h"
-#include <bpf/bpf_helpers.h>
+#include "emit.h"
 
 /* Objects of V8 are known by their address plus one; small integers are in the upper half of a word. */
 #define V8_TAG 1
@@ -25,20 +24,6 @@
 #define NODE_RECORD_FAULT 1
 #define NODE_RECORD_IMPLAUSIBLE 3
 
-struct node_description {
-	u64 frame; /* where V8 has the current frame; 0: not now */
-	u64 storage; /* where the publisher's AsyncLocalStorage is */
-	u32 hash; /* of that */
-	u32 pad;
-	u64 nothing; /* JavaScript's undefined */
-};
-
-struct v8_entry {
-	u64 key;
-	u64 value;
-	u64 next;
-};
-
 static __always_inline bool is_v8_object(u64 word)
 {
 	return (word & 3) == V8_TAG;
@@ -47,55 +32,63 @@ static __always_inline bool is_v8_object(u64 word)
 /* Not static: verified by itself, once. Addresses are the process's own claims, and only ever read. */
 __noinline u64 VARIANT(find_node_record)(u64 variable)
 {
-	struct node_description description;
-	u64 frame, storage, table, header[3], head, entries, words[2];
-	struct v8_entry entry;
+	struct scratch *scratch = get_scratch();
+	struct node_description *description;
+	u64 frame, storage, table, *header, head, entries, *wrapped;
+	struct v8_entry *entry;
 	u32 buckets, index;
 
-	if (bpf_probe_read_user(&description, sizeof(description), (void *)variable))
+	if (!scratch)
 		return NODE_RECORD_FAULT;
-	if (!description.frame)
+	description = &scratch->node.description;
+	entry = &scratch->node.entry;
+	header = scratch->node.header;
+	wrapped = scratch->node.wrapped;
+	if (bpf_probe_read_user(description, sizeof(*description), (void *)variable))
+		return NODE_RECORD_FAULT;
+	if (!description->frame)
 		return NODE_RECORD_NONE;
-	if (bpf_probe_read_user(&frame, sizeof(frame), (void *)description.frame))
+	if (bpf_probe_read_user(&frame, sizeof(frame), (void *)description->frame))
 		return NODE_RECORD_FAULT;
-	if (frame == description.nothing)
+	if (frame == description->nothing)
 		return NODE_RECORD_NONE;
 	if (!is_v8_object(frame))
 		return NODE_RECORD_IMPLAUSIBLE;
 	if (bpf_probe_read_user(&table, sizeof(table), (void *)(frame - V8_TAG + V8_MAP_TABLE)) ||
-	    bpf_probe_read_user(&storage, sizeof(storage), (void *)description.storage))
+	    bpf_probe_read_user(&storage, sizeof(storage), (void *)description->storage))
 		return NODE_RECORD_FAULT;
 	if (!is_v8_object(table))
 		return NODE_RECORD_IMPLAUSIBLE;
 	table = table - V8_TAG + V8_TABLE_HEADER;
-	if (bpf_probe_read_user(header, sizeof(header), (void *)table))
+	if (bpf_probe_read_user(header, sizeof(scratch->node.header), (void *)table))
 		return NODE_RECORD_FAULT;
 	buckets = header[2] >> 32;
 	if (!buckets || buckets > V8_MAX_BUCKETS || (buckets & (buckets - 1)))
 		return NODE_RECORD_IMPLAUSIBLE;
-	table += sizeof(header);
+	table += sizeof(scratch->node.header);
 	if (bpf_probe_read_user(&head, sizeof(head),
-				(void *)(table + (u64)(description.hash & (buckets - 1)) * sizeof(head))))
+				(void *)(table + (u64)(description->hash & (buckets - 1)) * sizeof(head))))
 		return NODE_RECORD_FAULT;
 	entries = table + (u64)buckets * sizeof(head);
 	for (int i = 0; i < V8_MAX_CHAIN; i++) {
 		index = head >> 32;
 		if (index >= 2 * buckets) /* the end is -1 */
 			return NODE_RECORD_NONE;
-		if (bpf_probe_read_user(&entry, sizeof(entry), (void *)(entries + (u64)index * sizeof(entry))))
+		if (bpf_probe_read_user(entry, sizeof(*entry), (void *)(entries + (u64)index * sizeof(*entry))))
 			return NODE_RECORD_FAULT;
-		if (entry.key == storage)
+		if (entry->key == storage)
 			break;
-		entry.value = description.nothing;
-		head = entry.next;
+		entry->value = description->nothing;
+		head = entry->next;
 	}
-	if (entry.value == description.nothing)
+	if (entry->value == description->nothing)
 		return NODE_RECORD_NONE;
-	if (!is_v8_object(entry.value))
+	if (!is_v8_object(entry->value))
 		return NODE_RECORD_IMPLAUSIBLE;
-	if (bpf_probe_read_user(words, sizeof(words), (void *)(entry.value - V8_TAG + V8_WRAPPED_RECORD)))
+	if (bpf_probe_read_user(wrapped, sizeof(scratch->node.wrapped),
+				(void *)(entry->value - V8_TAG + V8_WRAPPED_RECORD)))
 		return NODE_RECORD_FAULT;
-	return words[0] ? words[0] : words[1];
+	return wrapped[0] ? wrapped[0] : wrapped[1];
 }
 
 #endif

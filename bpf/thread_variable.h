@@ -9,15 +9,6 @@
 #include "compat.h"
 #include "event.h"
 
-/* One I/O, [position, position + size) of a direction. */
-struct thread_io {
-	u64 cookie;
-	u64 position;
-	u64 time;
-	u32 size;
-	u8 flags;
-};
-
 /* Where the thread has the pointer to its record. 0: it has none; its block was never touched, or is gone. */
 static __always_inline long find_variable(struct task_struct *task, const struct context_place *place, u64 *variable)
 {

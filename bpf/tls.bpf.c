@@ -7,18 +7,22 @@
 #include "tls.h"
 #include "transfer.h"
 
-static __always_inline int tell_plaintext(struct conn *conn, u32 direction, u64 address, u32 size, u64 time)
+static __always_inline int tell_plaintext(struct scratch *scratch, struct conn *conn, u32 direction, u64 address,
+					  u32 size, u64 time)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct flow *flow = &conn->flow[direction];
-	struct buffers buffers = { .address = address };
+	struct buffers *buffers = &scratch->buffers;
+	struct wishes *wishes = &scratch->wishes;
 	struct moved moved = { .conn = conn, .task = task };
-	struct wishes wishes;
 	bool is_framed, is_turn = conn->last_flow != direction + 1;
 	u64 start = __sync_fetch_and_add(&flow->position, size);
 
-	read_wishes(conn->cookie, direction, &wishes);
-	if (unlikely(wishes.ignore)) {
+	buffers->address = address;
+	buffers->vectors = 0;
+	buffers->missing = MISSING_NONE;
+	read_wishes(conn->cookie, direction, wishes);
+	if (unlikely(wishes->ignore)) {
 		__sync_fetch_and_or(&conn->flags, CONN_IGNORED);
 		return 0;
 	}
@@ -27,10 +31,10 @@ static __always_inline int tell_plaintext(struct conn *conn, u32 direction, u64 
 	moved.end = start + size;
 	moved.other_position = conn->flow[!direction].position;
 	moved.flags = direction == SENT ? IO_SENT : 0;
-	is_framed = may_have_frames(conn, direction, start) && has_frames(conn, &buffers, start, size, moved.flags);
+	is_framed = may_have_frames(conn, direction, start) && has_frames(conn, buffers, start, size, moved.flags);
 	if (unlikely(conn->flags & CONN_SHED) && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_size / 2) {
 		count(COUNTER_LOST_BYTES, size);
-		return is_framed ? tell_frames(&moved, &buffers, 0, FRAMES_UNTOLD) : 0;
+		return is_framed ? tell_frames(&moved, buffers, 0, FRAMES_UNTOLD) : 0;
 	}
 	if (is_turn) {
 		stop_walk(conn, !direction, moved.time);
@@ -38,11 +42,11 @@ static __always_inline int tell_plaintext(struct conn *conn, u32 direction, u64 
 		flow->limit = start + WINDOW_SIZE;
 	}
 	if (is_framed)
-		return tell_frames(&moved, &buffers, wishes.parsed, is_turn ? FRAMES_TURN : 0);
-	moved.from = start > wishes.until ? start : wishes.until;
+		return tell_frames(&moved, buffers, wishes->parsed, is_turn ? FRAMES_TURN : 0);
+	moved.from = start > wishes->until ? start : wishes->until;
 	if (moved.from > moved.end)
 		return 0;
-	return tell_io(&moved, &buffers, &wishes, direction, is_turn);
+	return tell_io(&moved, buffers, wishes, direction, is_turn);
 }
 
 /* Not static: verified by itself, once. */
@@ -71,7 +75,7 @@ __noinline int tls_tell(struct tls_session *session, u32 direction, u64 address,
 		shed(conn, size);
 		return 0;
 	}
-	tell_plaintext(conn, direction & 1, address, size, time);
+	tell_plaintext(scratch, conn, direction & 1, address, size, time);
 	scratch->is_taken = 0;
 	return 0;
 }

@@ -11,8 +11,9 @@
 #include "buffers.h"
 #include "tls.h"
 
-/* The first bytes of an I/O, where they lie in one buffer. */
-static __always_inline bool read_start(struct task_struct *task, void *to, u32 size, u32 moved)
+/* The first bytes of an I/O, where they lie in one buffer. Not inlined: seldom come by, and what it needs of the stack
+ * is its own. */
+static __noinline bool read_start(struct task_struct *task, void *to, u32 size, u32 moved)
 {
 	struct buffers buffers;
 	struct user_iovec vector;

@@ -105,10 +105,11 @@ struct plaintext {
 	u64 bias; /* of the program's code */
 };
 
-static __always_inline int tell(const struct tls_target *target, const struct plaintext *plaintext, u32 what)
+/* The session that it belongs to, 0: none. Not inlined: what it needs of the stack is its own. */
+static __noinline struct tls_session *find_session(const struct tls_target *target, const struct plaintext *plaintext,
+						   u32 what)
 {
 	struct go_descriptor descriptor = {};
-	struct tls_session *session;
 	u64 at, cookie;
 
 	at = find_descriptor(target, plaintext->bias, plaintext->object);
@@ -128,8 +129,7 @@ static __always_inline int tell(const struct tls_target *target, const struct pl
 		count(COUNTER_TLS_CLOSED, 1);
 		return 0;
 	}
-	session = tls_socket_session(cookie, what);
-	return tls_tell(session, what & PROBE_SENT ? SENT : RECEIVED, plaintext->address, plaintext->size, 0);
+	return tls_socket_session(cookie, what);
 }
 
 /* crypto/tls.(*Conn).writeRecordLocked(c, type, data): whoever is here has the lock, and the handshake is done. */
@@ -165,6 +165,7 @@ int tls_go(struct pt_regs *ctx)
 	struct task_struct *task = bpf_get_current_task_btf();
 	u32 what = bpf_get_attach_cookie(ctx);
 	struct plaintext plaintext = {};
+	struct tls_session *session;
 	u32 index = target_index(what);
 	const struct tls_target *target = bpf_map_lookup_elem(&tls_targets, &index);
 
@@ -173,5 +174,6 @@ int tls_go(struct pt_regs *ctx)
 		return 0;
 	if (what & PROBE_SENT ? !find_written(&plaintext, target, ctx) : !find_read(&plaintext, target, ctx))
 		return 0;
-	return tell(target, &plaintext, what);
+	session = find_session(target, &plaintext, what);
+	return tls_tell(session, what & PROBE_SENT ? SENT : RECEIVED, plaintext.address, plaintext.size, 0);
 }

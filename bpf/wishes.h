@@ -5,14 +5,6 @@
 
 #include "maps.h"
 
-/* What user space wants of this direction; nothing while it has not spoken. */
-struct wishes {
-	u64 until;
-	u64 parsed;
-	u64 walk;
-	bool ignore;
-};
-
 static __always_inline void read_wishes(u64 cookie, u32 direction, struct wishes *wishes)
 {
 	u32 slot = cookie % MAX_CONTROLS;
