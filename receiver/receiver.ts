@@ -78,8 +78,8 @@ const ROUNDS_UNTIL_IDLE = 20;
 const ROUNDS_UNTIL_QUIET = 100;
 const SWEEP_INTERVAL_MS = 5_000;
 const CLOCK_RESYNC_MS = 10_000;
-/** The word that everything is ready waits so long for the TLS libraries that run already. */
-const MAX_TLS_START_MS = 1000;
+/** The word that everything is ready waits so long for the TLS libraries that run already: a tenth of a second, unless nobody gives us time. */
+const MAX_TLS_START_MS = 10_000;
 /** Of shutdown_timeout: kept for closing what is open. */
 const CLOSING_SHARE = 0.1;
 /** Of that: for the last metrics about ourselves. */
@@ -197,7 +197,11 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
     buffer,
   });
   running.start();
-  if (tls !== undefined) await startTls(tls);
+  if (tls !== undefined && !(await startTls(tls))) {
+    logger.warn('The TLS libraries of running programs are still being searched for; what they encrypt is seen as they are found.', {
+      waited: `${MAX_TLS_START_MS / 1000}s`,
+    });
+  }
   logger.info('Everything is ready. Begin running and processing data.');
   return running;
 }
@@ -218,13 +222,15 @@ function createTls(kernel: KernelSession, clock: Clock): TlsTargets {
   });
 }
 
-/** Plaintext is captured meanwhile. What is not found in time is found in the background. */
-function startTls(tls: TlsTargets): Promise<void> {
+/** Plaintext is captured meanwhile. False: not all is found in time, and the rest is in the background. */
+function startTls(tls: TlsTargets): Promise<boolean> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, MAX_TLS_START_MS);
+    const timer = setTimeout(() => {
+      resolve(false);
+    }, MAX_TLS_START_MS);
     tls.start(() => {
       clearTimeout(timer);
-      resolve();
+      resolve(true);
     });
   });
 }
