@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing to build and run the receiver: Debian packages, npm dependencies.
-# With --test also what only the tests need, with --collector what building the Collector needs. Quiet when nothing is missing.
+# With --test also what only the tests need, with --kernels what those on other kernels need besides, with --collector what building
+# the Collector needs. Quiet when nothing is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,12 +14,17 @@ test_packages+=(nghttp2-client nghttp2-server)
 test_packages+=(musl-tools lld gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 # For the tracers of other people (test/third-party), which it fetches.
 test_packages+=(python3-pip)
+# Other kernels are booted in an emulator (test/kernels).
+kernel_packages=(qemu-system-x86 busybox-static cpio kmod xz-utils debian-archive-keyring)
 
 go_needed=1.26.8
 
 packages=("${build_packages[@]}")
-[[ "${1:-}" == --test ]] && packages+=("${test_packages[@]}")
-[[ "${1:-}" == --collector ]] && packages+=(golang-go)
+case "${1:-}" in
+--test) packages+=("${test_packages[@]}") ;;
+--kernels) packages+=("${test_packages[@]}" "${kernel_packages[@]}") ;;
+--collector) packages+=(golang-go) ;;
+esac
 
 mkdir -p build
 exec 9>build/.setup.lock
@@ -86,4 +92,4 @@ else
 	install_packages
 fi
 install_modules
-if [[ "${1:-}" == --test || "${1:-}" == --collector ]]; then install_go; fi
+if (($#)); then install_go; fi

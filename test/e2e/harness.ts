@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { patience } from '../support/patience.ts';
 import type { Cleanup } from '../traffic/program.ts';
 import type { Exchange } from '../traffic/truth.ts';
 import { compareTruth, type CompareOptions } from './compare.ts';
@@ -176,7 +177,7 @@ function launch(cleanup: Cleanup, options: ReceiverOptions): Launched {
     },
     isOver: () => child.exitCode !== null || child.signalCode !== null,
     async finish() {
-      const timer = setTimeout(() => child.kill('SIGKILL'), 20_000);
+      const timer = setTimeout(() => child.kill('SIGKILL'), 20_000 * patience);
       const [exitCode, signal] = await closed;
       clearTimeout(timer);
       const tookMs = signalledAt === 0 ? 0 : performance.now() - signalledAt;

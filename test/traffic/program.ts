@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { patience } from '../support/patience.ts';
 
 /** Where started things are handed in to be stopped: a node:test context, or anything alike. */
 export interface Cleanup {
@@ -61,11 +62,11 @@ export function startProgram(cleanup: Cleanup, command: string, args: readonly s
     send: (line) => void child.stdin!.write(`${line}\n`),
     signal: (signal) => void child.kill(signal),
     async next(kind, timeoutMs = 20_000) {
-      const deadline = Date.now() + timeoutMs;
+      const deadline = Date.now() + timeoutMs * patience;
       while (lines.length === 0) {
         const left = deadline - Date.now();
         if (isOver) throw new Error(`${name} ended before it said "${kind}": ${stderr}`);
-        if (left <= 0) throw new Error(`${name} did not say "${kind}" within ${timeoutMs} ms: ${stderr}`);
+        if (left <= 0) throw new Error(`${name} did not say "${kind}" within ${timeoutMs * patience} ms: ${stderr}`);
         await new Promise<void>((resolve) => {
           const timer = setTimeout(resolve, left);
           wake = () => {
@@ -80,7 +81,7 @@ export function startProgram(cleanup: Cleanup, command: string, args: readonly s
     },
     async stop() {
       child.stdin!.end();
-      const timer = setTimeout(() => child.kill('SIGKILL'), 5000);
+      const timer = setTimeout(() => child.kill('SIGKILL'), 5000 * patience);
       await exited.catch(() => {});
       clearTimeout(timer);
     },
