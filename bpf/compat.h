@@ -59,24 +59,25 @@ enum {
 	SYS_PWRITEV2 = 328,
 };
 #elif defined(__TARGET_ARCH_arm64)
-#define syscall_number(regs) ((regs)->syscallno)
-#define syscall_argument2(regs) ((regs)->user_regs.regs[1])
-#define syscall_argument3(regs) ((regs)->user_regs.regs[2])
+/* Not regs, which is the name of a member here. */
+#define syscall_number(frame) ((frame)->syscallno)
+#define syscall_argument2(frame) ((frame)->user_regs.regs[1])
+#define syscall_argument3(frame) ((frame)->user_regs.regs[2])
 /* 0 in a first thread that was not switched away from yet: it sets the register itself. */
 #define thread_pointer(task) ((task)->thread.uw.tp_value)
-#define stack_pointer(regs) ((regs)->user_regs.sp)
-#define argument1(regs) ((regs)->user_regs.regs[0])
-#define argument2(regs) ((regs)->user_regs.regs[1])
-#define argument3(regs) ((regs)->user_regs.regs[2])
-#define argument4(regs) ((regs)->user_regs.regs[3])
-#define call_result(regs) ((regs)->user_regs.regs[0])
-#define instruction_pointer(regs) ((regs)->user_regs.pc)
-#define go_argument1(regs) ((regs)->user_regs.regs[0])
-#define go_argument2(regs) ((regs)->user_regs.regs[1])
-#define go_argument3(regs) ((regs)->user_regs.regs[2])
-#define go_argument4(regs) ((regs)->user_regs.regs[3])
+#define stack_pointer(frame) ((frame)->user_regs.sp)
+#define argument1(frame) ((frame)->user_regs.regs[0])
+#define argument2(frame) ((frame)->user_regs.regs[1])
+#define argument3(frame) ((frame)->user_regs.regs[2])
+#define argument4(frame) ((frame)->user_regs.regs[3])
+#define call_result(frame) ((frame)->user_regs.regs[0])
+#define instruction_pointer(frame) ((frame)->user_regs.pc)
+#define go_argument1(frame) ((frame)->user_regs.regs[0])
+#define go_argument2(frame) ((frame)->user_regs.regs[1])
+#define go_argument3(frame) ((frame)->user_regs.regs[2])
+#define go_argument4(frame) ((frame)->user_regs.regs[3])
 /* C clear or Z set. */
-#define is_below_or_equal(regs) (((regs)->user_regs.pstate & 0x60000000) != 0x20000000)
+#define is_below_or_equal(frame) (((frame)->user_regs.pstate & 0x60000000) != 0x20000000)
 /* An atomic operation that returns a value orders what is before it and what comes after. */
 static __always_inline void order_loads(void)
 {

@@ -19,7 +19,7 @@
 #if defined(__TARGET_ARCH_x86)
 #define goroutine_register(regs) ((regs)->r14)
 #elif defined(__TARGET_ARCH_arm64)
-#define goroutine_register(regs) ((regs)->user_regs.regs[28])
+#define goroutine_register(frame) ((frame)->user_regs.regs[28])
 #endif
 
 /* The labels of the goroutine that runs; the counter of what was in the way, or COUNTER_COUNT. */
