@@ -1,12 +1,12 @@
 // The whole native surface: libbpf in, bytes out. Loads a BPF object, attaches its programs, reads its maps and rings.
 // Knows no protocol and holds no policy; this file validates and phrases, the addon converts and acts.
 // More than 400 lines: it is one surface, and belongs before the reader in one piece.
-import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import type { Addon, Failure, NativeMap, NativeRing, NativeSession } from './addon.ts';
+import { findBuilt } from './built.ts';
 import { NativeError, closed, invalid } from './error.ts';
 
+export { builtPath } from './built.ts';
 export { NativeError } from './error.ts';
 
 export interface OpenOptions {
@@ -52,6 +52,7 @@ const capabilityBits = {
   CAP_SYS_RESOURCE: 24,
   CAP_PERFMON: 38,
   CAP_BPF: 39,
+  CAP_CHECKPOINT_RESTORE: 40,
 } as const;
 
 /** enum bpf_map_type and map flags, linux/bpf.h */
@@ -388,13 +389,18 @@ export function capabilities(): Capabilities {
   return { ...host, effective: new Set(names) };
 }
 
-/** From native/index.ts as well as from dist/native/index.js. `require` keeps it, once per thread. */
+/** `require` keeps it, once per thread. */
 function loadAddon(): Addon {
-  const paths = ['../build/usm.node', '../../build/usm.node'].map((path) => fileURLToPath(new URL(path, import.meta.url)));
-  const path = paths.find((candidate) => existsSync(candidate));
-  if (path === undefined)
-    throw new NativeError({ errno: 2, operation: 'load the addon', log: `no file at ${paths.join(' or ')}` });
-  return createRequire(import.meta.url)(path) as Addon;
+  const operation = 'load the addon';
+  const built = findBuilt('usm.node');
+  if (built.kind === 'missing') throw new NativeError({ errno: 2, operation, log: built.reason });
+  try {
+    return createRequire(import.meta.url)(built.path) as Addon;
+  } catch (error) {
+    // The C library is an older one, or the file is for another architecture: the loader says which.
+    const log = error instanceof Error ? error.message : String(error);
+    throw new NativeError({ errno: 8, operation: `${operation} '${built.path}'`, log });
+  }
 }
 
 function check<T>(result: T): Exclude<T, Failure> {

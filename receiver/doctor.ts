@@ -1,13 +1,14 @@
 // `usm-receiver doctor`: examines processes from outside, needs no running receiver, and leaves everything as it is. The list of examinations is
 // the place where another kind of them is added.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { capabilities, NativeError } from '../native/index.ts';
+import { type Capabilities, capabilities, NativeError } from '../native/index.ts';
 import { createThreadContextExamination } from './attribution/examine-thread-contexts.ts';
 import { startTicks, ticksOf } from './attribution/process-start.ts';
 import type { DoctorCommand } from './cli/doctor-arguments.ts';
 import { doctorExitCode, formatDoctor, formatDoctorJson } from './cli/doctor-text.ts';
 import { version } from './cli/version.ts';
 import { ReceiverError } from './errors.ts';
+import { foreignNamespaces, missingPrivileges } from './kernel/privileges.ts';
 import { listThreads, type ThreadList } from './kernel/threads.ts';
 import { createTlsExamination } from './tls/examine-process.ts';
 import { tlsExaminations } from './tls/open.ts';
@@ -79,21 +80,37 @@ function hasProgram(pid: number): boolean {
 function hostFindings(): Finding[] {
   try {
     const { kernelRelease, machine, hasKernelBtf, effective } = capabilities();
-    const isRoot = effective.has('CAP_SYS_ADMIN');
-    const mayCapture = isRoot || (effective.has('CAP_BPF') && effective.has('CAP_PERFMON'));
-    const mayRead = isRoot || effective.has('CAP_SYS_PTRACE');
     const { major, minor } = releaseOf(kernelRelease);
     const isNewEnough = major > 6 || (major === 6 && minor >= 3);
     return [
       finding('kernel', isNewEnough, `Linux ${kernelRelease}, ${machine}`, 'run on Linux 6.3 or newer'),
       finding('types', hasKernelBtf, '/sys/kernel/btf/vmlinux', 'run a kernel built with CONFIG_DEBUG_INFO_BTF=y'),
-      finding('capture', mayCapture, 'CAP_BPF and CAP_PERFMON', 'run this as root, or with these capabilities'),
-      finding('memory', mayRead, 'CAP_SYS_PTRACE, to read of other processes', 'run this as root, or with this capability'),
+      ...privilegeFindings(effective),
+      ...namespaceFindings(),
     ];
   } catch (error) {
     if (!(error instanceof NativeError)) throw error;
     return [finding('addon', false, error.message, "run 'npm run build' in a checkout, or install the package again")];
   }
+}
+
+function privilegeFindings(effective: Capabilities['effective']): Finding[] {
+  const missing = missingPrivileges(effective);
+  if (missing.length === 0) return [finding('privileges', true, 'all that is needed', undefined)];
+  return missing.map(({ capability, loss = 'nothing is captured' }) =>
+    finding('privileges', false, `without ${capability}, ${loss}`, 'run this as root, or with this capability'),
+  );
+}
+
+function namespaceFindings(): Finding[] {
+  return foreignNamespaces(readLink).map((kind) =>
+    finding(
+      'namespaces',
+      false,
+      `the ${kind} namespace is not that of the host`,
+      `run this in the ${kind} namespace of the host`,
+    ),
+  );
 }
 
 function threadFindings(list: ThreadList): Finding[] {

@@ -17,6 +17,7 @@ import { createTimers } from './export/timers.ts';
 import { openExporters, type OpenExporters } from './exporters.ts';
 import { OverloadGuard } from './kernel/overload.ts';
 import {
+  checkPlatform,
   controlLayout,
   type KernelCounters,
   type KernelSession,
@@ -25,6 +26,7 @@ import {
   maxTlsTargets,
   windowSize,
 } from './kernel/session.ts';
+import { foreignNamespaces, missingPrivileges } from './kernel/privileges.ts';
 import { openProcessSizes, type ProcessSizes, type VisitProcess } from './kernel/threads.ts';
 import type { Logger } from './log.ts';
 import type { ResourceMetric } from './model/metric.ts';
@@ -87,6 +89,7 @@ const LAST_METRICS_SHARE = 0.5;
 const NS_PER_MS = 1e6;
 
 export async function startReceiver(options: ReceiverOptions): Promise<Receiver> {
+  checkPlatform();
   limitAllocator(ALLOCATOR_LIMITS);
   const { clock } = options;
   const operations = await startOperations({
@@ -150,6 +153,7 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
     await exporters.close();
     throw error;
   }
+  warnOfBlindness(config, logger);
   const buffer = new Uint8Array(BUFFER_SIZE);
   const overload = createOverloadGuard(config, kernel, logger);
   const processSizes = openProcessSizes();
@@ -198,12 +202,28 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
   });
   running.start();
   if (tls !== undefined && !(await startTls(tls))) {
-    logger.warn('The TLS libraries of running programs are still being searched for; what they encrypt is seen as they are found.', {
-      waited: `${MAX_TLS_START_MS / 1000}s`,
-    });
+    logger.warn(
+      'The TLS libraries of running programs are still being searched for; what they encrypt is seen as they are found.',
+      {
+        waited: `${MAX_TLS_START_MS / 1000}s`,
+      },
+    );
   }
   logger.info('Everything is ready. Begin running and processing data.');
   return running;
+}
+
+/** What the receiver starts without, although somebody may wait for it. */
+function warnOfBlindness({ usm }: ReceiverConfig, logger: Logger): void {
+  if (!usm.tls.isEnabled && !usm.threadContext.isEnabled && !usm.processContext.isEnabled) return;
+  for (const { capability, loss } of missingPrivileges(capabilities().effective)) {
+    if (loss !== undefined) logger.warn(`Without ${capability}, ${loss}.`);
+  }
+  for (const kind of foreignNamespaces(readLink)) {
+    logger.warn(
+      `Outside of the ${kind} namespace of the host, TLS libraries and thread contexts are not found in most processes.`,
+    );
+  }
 }
 
 function createTls(kernel: KernelSession, clock: Clock): TlsTargets {

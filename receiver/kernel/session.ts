@@ -1,8 +1,8 @@
 // The kernel side as one object: loads and attaches the BPF programs with the configured filters, seeds what is older than us, and
 // hands out the ring's bytes, the shared controls and the kernel's own counters.
-import { fileURLToPath } from 'node:url';
 import {
   type BpfObject,
+  builtPath,
   type Capabilities,
   capabilities,
   NativeError,
@@ -18,6 +18,7 @@ import { Claims } from './claims.ts';
 import { compileFilter, type FilterRule, type FilterTables } from './filter-maps.ts';
 import { ContextPlaces } from './context-places.ts';
 import { bound, control, counter, tlsTarget } from './layout.ts';
+import { missingPrivileges, type Privilege } from './privileges.ts';
 
 export interface KernelOptions {
   readonly filter: {
@@ -43,10 +44,6 @@ export type KernelCounters = Readonly<Record<keyof typeof counter, number>>;
 export const windowSize = bound.windowSize;
 /** TLS libraries that are probed at a time. */
 export const maxTlsTargets = bound.maxTlsTargets;
-/** From receiver/kernel as well as from dist/receiver/kernel. */
-const objectPath = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? '../../build/usm.bpf.o' : '../../../build/usm.bpf.o', import.meta.url),
-);
 
 /** The fields of struct control in 64-bit words. */
 export const controlLayout = {
@@ -185,6 +182,7 @@ export function unixPeerOf(fd: number): Peer | undefined {
 /** Loads, attaches, seeds. From the return on, nothing that moves is missed. */
 export function openKernelSession(options: KernelOptions): KernelSession {
   const { possibleCpus: cpus } = checkPlatform();
+  const objectPath = builtPath('usm.bpf.o');
   const filter = compileFilter(options.filter.include, options.filter.exclude);
   const object = attempt('USM_BPF_LOAD', 'load the BPF programs', () =>
     openObject({
@@ -250,7 +248,8 @@ function fillFilter(object: BpfObject, filter: FilterTables): void {
   });
 }
 
-function checkPlatform(): Capabilities {
+/** Throws a ReceiverError where nothing can be captured: that this is no such machine is known before anything is opened. */
+export function checkPlatform(): Capabilities {
   const platform = attempt('USM_ADDON_MISSING', 'load the native addon', capabilities);
   const [major = 0, minor = 0] = platform.kernelRelease.split('.').map(Number);
   if (major < 6 || (major === 6 && minor < 3)) {
@@ -277,15 +276,30 @@ function attempt<T>(code: KernelErrorCode, attempted: string, action: () => T): 
     return action();
   } catch (error) {
     if (!(error instanceof NativeError)) throw error;
-    // The verifier refuses with EACCES too; then its log says why.
-    if (error.code === 'EPERM' || (error.code === 'EACCES' && !capabilities().effective.has('CAP_BPF'))) {
-      throw new ReceiverError('USM_PRIVILEGE_MISSING', { attempted, happened: error.message }, error);
+    if (error.code === 'EPERM' || error.code === 'EACCES') {
+      const missing = missingPrivileges(capabilities().effective).filter(({ loss }) => loss === undefined);
+      // The verifier refuses with EACCES too; then its log says why.
+      if (error.code === 'EPERM' || missing.length > 0)
+        throw new ReceiverError('USM_PRIVILEGE_MISSING', { attempted, ...refusalOf(missing, error.message) }, error);
     }
     if (error.code === 'ENOENT' && code === 'USM_BPF_LOAD') {
-      throw new ReceiverError('USM_BPF_OBJECT_MISSING', { attempted, on: objectPath, happened: error.message }, error);
+      throw new ReceiverError('USM_BPF_OBJECT_MISSING', { attempted, happened: error.message }, error);
     }
     throw new ReceiverError(code, { attempted, happened: error.message }, error);
   }
+}
+
+/** What the kernel has refused, by the name of what is missing. */
+function refusalOf(missing: readonly Privilege[], message: string): { readonly happened: string; readonly remedy: string } {
+  const names = missing.map(({ capability }) => capability).join(' and ');
+  if (missing.length > 0) {
+    return { happened: `${message}: this process lacks ${names}`, remedy: `run it as root, or with ${names}` };
+  }
+  return {
+    happened: `${message}: this process has CAP_BPF and CAP_PERFMON, but something else forbids it`,
+    remedy:
+      'run it in the user namespace of the host, with a seccomp profile and a security module that allow bpf(2) and perf_event_open(2)',
+  };
 }
 
 function u32(value: number): Uint8Array {

@@ -1,17 +1,12 @@
 // The threads of one process, or of all, and their thread pointers; and how much each process has mapped. By task iterators of the kernel
 // (bpf/threads.bpf.c), which need no running receiver and stop nobody.
-import { fileURLToPath } from 'node:url';
-import { type BpfObject, NativeError, openObject } from '../../native/index.ts';
+import { type BpfObject, builtPath, NativeError, openObject } from '../../native/index.ts';
 import type { ThreadEntry } from '../model/examination.ts';
 import { processSize, threadEntry } from './layout.ts';
 
 export type ThreadList =
   { readonly kind: 'threads'; readonly threads: readonly ThreadEntry[] } | { readonly kind: 'refused'; readonly reason: string };
 
-/** From receiver/kernel as well as from dist/receiver/kernel. */
-const objectPath = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? '../../build/threads.bpf.o' : '../../../build/threads.bpf.o', import.meta.url),
-);
 const NOTHING = new Uint8Array(0);
 const MAX_ADDRESS = 2n ** 52n;
 
@@ -19,7 +14,7 @@ const MAX_ADDRESS = 2n ** 52n;
 export function listThreads(pid: number): ThreadList {
   try {
     const object = openObject({
-      object: objectPath,
+      object: builtPath('threads.bpf.o'),
       constants: { wanted_tgid: new Uint8Array(Uint32Array.of(pid).buffer) },
     });
     try {
@@ -96,7 +91,7 @@ export class ProcessSizes {
 /** Undefined: the kernel does not let us, and who asks has to do without. */
 export function openProcessSizes(): ProcessSizes | undefined {
   try {
-    return new ProcessSizes(openObject({ object: objectPath }));
+    return new ProcessSizes(openObject({ object: builtPath('threads.bpf.o') }));
   } catch (error) {
     if (error instanceof NativeError) return undefined;
     throw error;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { patience } from '../support/patience.ts';
@@ -83,6 +83,10 @@ export interface ReceiverOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Runs it as this user and group. */
   readonly uid?: number;
+  /** With `uid`: the capabilities that it has all the same ('CAP_BPF'), and can have at all. */
+  readonly capabilities?: readonly string[];
+  /** What runs it, before its arguments. Default: this Node.js, and what was built. */
+  readonly launcher?: readonly string[];
 }
 
 export interface Stopped {
@@ -126,6 +130,7 @@ interface Launched {
 function launch(cleanup: Cleanup, options: ReceiverOptions): Launched {
   assert.ok(existsSync(receiverMain), `${receiverMain} is not there: build first (npm run build)`);
   const folder = mkdtempSync(path.join(tmpdir(), 'usm-e2e-'));
+  if (options.uid !== undefined) chownSync(folder, options.uid, options.uid);
   const output = path.join(folder, 'spans.json');
   let { configFile } = options;
   if (configFile === undefined) {
@@ -146,12 +151,15 @@ function launch(cleanup: Cleanup, options: ReceiverOptions): Launched {
     };
     writeFileSync(configFile, JSON.stringify(config, undefined, 2));
   }
+  const { uid, capabilities, launcher = [process.execPath, receiverMain] } = options;
+  const isGranted = uid !== undefined && capabilities !== undefined;
+  const [program = '', ...before] = isGranted ? [...granting(uid, capabilities), ...launcher] : launcher;
   const command = options.command === undefined ? [] : [options.command];
-  const child = spawn(process.execPath, [receiverMain, ...command, '--config', configFile, ...(options.args ?? [])], {
+  const child = spawn(program, [...before, ...command, '--config', configFile, ...(options.args ?? [])], {
     cwd: options.uid === undefined ? folder : '/',
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...options.env },
-    ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
+    ...(uid === undefined || isGranted ? {} : { uid, gid: uid }),
   });
   let stderr = '';
   let stdout = '';
@@ -193,6 +201,13 @@ function launch(cleanup: Cleanup, options: ReceiverOptions): Launched {
       };
     },
   };
+}
+
+/** What gives a command these capabilities and no others. */
+function granting(uid: number, capabilities: readonly string[]): readonly string[] {
+  const set = ['-all', ...capabilities.map((name) => `+${name.replace('CAP_', '').toLowerCase()}`)].join(',');
+  const user = [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
+  return ['setpriv', ...user, `--inh-caps=${set}`, `--ambient-caps=${set}`, `--bounding-set=${set}`, '--no-new-privs', '--'];
 }
 
 /** The last `Ledger` record of a log in console encoding: time, level, message, fields as JSON. */
