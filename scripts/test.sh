@@ -25,7 +25,7 @@ run() {
 # Tests that attach BPF programs or load the machine disturb each other's timing: one file at a time.
 is_serial() {
 	case $1 in
-	test/e2e/* | test/native/* | test/peers/* | test/traffic/* | test/kernel/* | test/scripts/* | test/third-party/*) return 0 ;;
+	test/e2e/* | test/native/* | test/peers/* | test/traffic/* | test/kernel/* | test/package/* | test/scripts/* | test/third-party/*) return 0 ;;
 	*) grep -q "support/kernel.ts'" "$1" ;;
 	esac
 }
