@@ -11,14 +11,15 @@ import (
 
 // What usm-receiver may need of a Collector that is run by root: to load and attach its programs, and to read what other processes run.
 var neededCapabilities = map[uintptr]bool{
-	unix.CAP_BPF:             true,
-	unix.CAP_PERFMON:         true,
-	unix.CAP_SYS_PTRACE:      true,
-	unix.CAP_DAC_READ_SEARCH: true,
-	unix.CAP_DAC_OVERRIDE:    true,
-	unix.CAP_CHOWN:           true,
-	unix.CAP_FOWNER:          true,
-	unix.CAP_SYS_RESOURCE:    true,
+	unix.CAP_BPF:                true,
+	unix.CAP_PERFMON:            true,
+	unix.CAP_SYS_PTRACE:         true,
+	unix.CAP_DAC_READ_SEARCH:    true,
+	unix.CAP_CHECKPOINT_RESTORE: true,
+	unix.CAP_DAC_OVERRIDE:       true,
+	unix.CAP_CHOWN:              true,
+	unix.CAP_FOWNER:             true,
+	unix.CAP_SYS_RESOURCE:       true,
 }
 
 // restrictThread takes from the calling thread what the programs that it starts do not need. The thread keeps what it has itself.

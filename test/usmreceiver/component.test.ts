@@ -1,9 +1,10 @@
 // Runs the tests of the Collector component, which are Go's, in the module itself. Their titles and reasons are in receiver/usmreceiver/.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import { privileges } from '../../receiver/kernel/privileges.ts';
 
 const module = path.resolve(import.meta.dirname, '../../receiver/usmreceiver');
 
@@ -31,6 +32,11 @@ test('go vet has nothing to say, and gofmt nothing to change', () => {
   const sources = readdirSync(module).filter((name) => name.endsWith('.go'));
   const unformatted = spawnSync('gofmt', ['-l', ...sources, 'internal'], { cwd: module, encoding: 'utf8' });
   assert.equal(unformatted.stdout, '', unformatted.stderr);
+});
+
+test('a supervised receiver keeps each capability that the receiver has a use for', () => {
+  const source = readFileSync(path.join(module, 'privileges.go'), 'utf8');
+  for (const { capability } of privileges) assert.match(source, new RegExp(`unix\\.${capability}:`));
 });
 
 describe('the component', () => {
