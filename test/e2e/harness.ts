@@ -104,8 +104,6 @@ export interface Stopped {
 
 export interface Receiver {
   readonly pid: number;
-  /** From the start of the process to the ready message. */
-  readonly readyAfterMs: number;
   stderr(): string;
   stdout(): string;
   /** What the file exporter has written so far. */
@@ -226,7 +224,6 @@ export async function booksOf(receiver: Receiver): Promise<Ledger> {
 
 /** Starts the receiver and waits until it says that it is ready. */
 export async function startReceiver(cleanup: Cleanup, options: ReceiverOptions = {}): Promise<Receiver> {
-  const startedAt = performance.now();
   const launched = launch(cleanup, options);
   await waitFor(
     'the receiver to be ready',
@@ -238,7 +235,6 @@ export async function startReceiver(cleanup: Cleanup, options: ReceiverOptions =
   ).catch((error: unknown) => {
     throw new Error(`${String(error)}\n${launched.stderr()}`);
   });
-  const readyAfterMs = performance.now() - startedAt;
   let isSignalled = false;
   const signal = (name: NodeJS.Signals): void => {
     isSignalled = true;
@@ -246,7 +242,6 @@ export async function startReceiver(cleanup: Cleanup, options: ReceiverOptions =
   };
   return {
     pid: launched.pid,
-    readyAfterMs,
     stderr: () => launched.stderr(),
     stdout: () => launched.stdout(),
     spans: () => launched.spans(),
