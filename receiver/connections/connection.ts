@@ -544,7 +544,7 @@ export class Connection implements ConversationSink {
   }
 
   #roleByBeginning(event: IoEvent, waiting: WaitingEvents): RoleVerdict {
-    if (event.captured === 0) return 'neither';
+    if (event.captured === 0) return 'undecided';
     return recogniseRole(this.#context.protocols, event.isSent, waiting.bytesBefore(event));
   }
 

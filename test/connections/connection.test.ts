@@ -405,6 +405,7 @@ describe('a role that the kernel could not tell', () => {
     socket.sent(get('/b')).received(ok()).sent(get('/c')).received(ok());
     bench.table.tick(socket.time + 20 * SECOND);
     for (const { role } of bench.transactions) assert.equal(role, 'client');
+    assert.deepEqual(summary(bench), ['/b 200', '/c 200']);
     lostAtEnd(bench);
   });
 
