@@ -1,9 +1,9 @@
 // Command line → Command, with the flags and habits of the Collector's CLI.
 // https://github.com/open-telemetry/opentelemetry-collector/blob/main/otelcol/command.go
-import { ReceiverError } from '../errors.ts';
 import { nearMatch } from '../config/near-match.ts';
 import { type AttachCommand, parseAttach } from './attach-arguments.ts';
 import { type DoctorCommand, parseDoctor } from './doctor-arguments.ts';
+import { unknownFlag, usage } from './flags.ts';
 import { type InspectCommand, parseInspect } from './inspect-arguments.ts';
 
 export type Command =
@@ -55,10 +55,7 @@ function splitFlag(argument: string): { readonly flag: (typeof valueFlags)[numbe
   const equals = argument.indexOf('=');
   const name = equals === -1 ? argument : argument.slice(0, equals);
   const flag = valueFlags.find((known) => known === name);
-  if (flag === undefined) {
-    const near = nearMatch(name, allFlags);
-    throw usage(`unknown flag: ${name}${near === undefined ? '' : ` (did you mean "${near}"?)`}`);
-  }
+  if (flag === undefined) throw unknownFlag(argument, name, allFlags);
   return equals === -1 ? { flag } : { flag, value: argument.slice(equals + 1) };
 }
 
@@ -68,10 +65,6 @@ function unknownCommand(argument: string): never {
   throw usage(
     `unknown command "${argument}" for "usm-receiver"${near === undefined ? looksLikeFile : ` (did you mean "${near}"?)`}`,
   );
-}
-
-function usage(problem: string): ReceiverError {
-  return new ReceiverError('USM_USAGE', `${problem}; run 'usm-receiver --help' for usage`);
 }
 
 export const helpText = `usm-receiver observes every HTTP transaction on this host with eBPF and sends spans over OTLP.

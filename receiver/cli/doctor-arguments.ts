@@ -1,6 +1,5 @@
 // Arguments of `usm-receiver doctor` → which processes to examine, and how to tell.
-import { nearMatch } from '../config/near-match.ts';
-import { ReceiverError } from '../errors.ts';
+import { readFlags, usage } from './flags.ts';
 
 export interface DoctorCommand {
   readonly kind: 'doctor';
@@ -17,19 +16,11 @@ const MAX_PID = 4_194_304;
 export function parseDoctor(args: readonly string[]): DoctorCommand {
   const pids: number[] = [];
   const switches = { '--all': false, '--json': false, '--values': false };
-  for (let at = 0; at < args.length; at++) {
-    const argument = args[at] ?? '';
-    const equals = argument.indexOf('=');
-    const name = equals === -1 ? argument : argument.slice(0, equals);
-    const flag = allFlags.find((known) => known === name);
-    if (flag === undefined) throw unknownFlag(argument, name);
-    if (flag !== '--pid') {
-      if (equals !== -1) throw usage(`${flag} takes no value`);
+  for (const { flag, value } of readFlags(args, allFlags, ['--all', '--json', '--values'])) {
+    if (value === undefined) {
       switches[flag] = true;
       continue;
     }
-    const value = equals === -1 ? args[++at] : argument.slice(equals + 1);
-    if (value === undefined) throw usage('flag needs an argument: --pid');
     const pid = /^\d{1,7}$/.test(value) ? Number(value) : 0;
     if (pid === 0 || pid > MAX_PID) throw usage(`--pid must be a process id, found "${value}"`);
     if (!pids.includes(pid)) pids.push(pid);
@@ -42,14 +33,4 @@ export function parseDoctor(args: readonly string[]): DoctorCommand {
     isJson: switches['--json'],
     showsValues: switches['--values'],
   };
-}
-
-function unknownFlag(argument: string, name: string): ReceiverError {
-  if (!argument.startsWith('-')) return usage(`unexpected argument "${argument}"`);
-  const near = nearMatch(name, allFlags);
-  return usage(`unknown flag: ${name}${near === undefined ? '' : ` (did you mean "${near}"?)`}`);
-}
-
-function usage(problem: string): ReceiverError {
-  return new ReceiverError('USM_USAGE', `${problem}; run 'usm-receiver --help' for usage`);
 }

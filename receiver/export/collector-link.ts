@@ -6,6 +6,7 @@ import type { Exporter, ExportLogger, ExportResult, InstrumentationScope, Payloa
 import { openOtlpGrpcExporter } from './otlp-grpc.ts';
 import { MAX_REQUEST_BYTES } from './request-buffers.ts';
 import type { Timers, Timer } from './timers.ts';
+import { defaultTls } from './tls.ts';
 
 export interface CollectorLinkOptions {
   readonly id: string;
@@ -57,19 +58,7 @@ function grpcOptions({ id, socketPath, instance }: CollectorLinkOptions, { versi
   return {
     id,
     endpoint: `unix:${socketPath}`,
-    tls: {
-      insecure: true,
-      insecureSkipVerify: false,
-      includeSystemCaCertsPool: false,
-      caFile: undefined,
-      caPem: undefined,
-      certFile: undefined,
-      certPem: undefined,
-      keyFile: undefined,
-      keyPem: undefined,
-      serverNameOverride: undefined,
-      minVersion: '1.2',
-    },
+    tls: { ...defaultTls, insecure: true },
     headers: { 'usm-protocol': PROTOCOL, 'usm-version': version, 'usm-instance': instance },
     compression: 'none',
     keepalive: undefined,

@@ -17,6 +17,21 @@ export interface TlsOptions {
   readonly minVersion: '1.0' | '1.1' | '1.2' | '1.3';
 }
 
+/** Where nothing is configured. */
+export const defaultTls: TlsOptions = {
+  insecure: false,
+  insecureSkipVerify: false,
+  includeSystemCaCertsPool: false,
+  caFile: undefined,
+  caPem: undefined,
+  certFile: undefined,
+  certPem: undefined,
+  keyFile: undefined,
+  keyPem: undefined,
+  serverNameOverride: undefined,
+  minVersion: '1.2',
+};
+
 /** Assignable to the options of tls.createSecureContext and https.Agent. */
 export interface TlsMaterial {
   readonly ca: string[];
