@@ -2,14 +2,15 @@
 // them, behind it nothing (`debug`), or a batch processor and a backend (`otlp_grpc`).
 //   --seconds N  of a round   --rounds N   --only debug,otlp_grpc
 import * as grpc from '@grpc/grpc-js';
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { TraceRequestEncoder } from '../../receiver/export/otlp-protobuf.ts';
-import { readyMessage, repository } from '../e2e/harness.ts';
+import { readyMessage } from '../e2e/harness.ts';
 import { waitFor } from '../e2e/wait.ts';
+import { buildPeer } from '../peers/peers.ts';
 import type { Cleanup } from '../traffic/program.ts';
 import { readArguments } from './support/arguments.ts';
 import { busyClock, busyScope, makeSpans } from './support/busy-spans.ts';
@@ -26,10 +27,7 @@ const SPANS_PER_REQUEST = 512;
 const CONCURRENT_REQUESTS = 4;
 const WARM_UP_MS = 2_000;
 
-const binary = execFileSync(path.join(repository, 'scripts/collector.sh'), ['--build'], {
-  encoding: 'utf8',
-  stdio: ['ignore', 'pipe', 'inherit'],
-}).trim();
+const binary = buildPeer('collector');
 buildLoad();
 const places = placeOnCpus();
 const report = new Report('collector');

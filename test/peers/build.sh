@@ -1,12 +1,12 @@
 #!/bin/sh
 # Builds a peer from its pinned Go module, once: test/peers/build.sh collector|jaeger
-# Prints the path of the binary, which is kept in .cache/peers under a hash of the module's files.
+# Prints the path of the binary, which is kept in .cache under a hash of the module's files. The Collector is the one that we make for users.
 set -eu
 peer=$1
 peers=$(cd "$(dirname "$0")" && pwd)
 cache=$(cd "$peers/../.." && pwd)/.cache/peers
 case $peer in
-collector) package=. ;;
+collector) exec "$peers/../../scripts/collector.sh" --build ;;
 jaeger) package=github.com/jaegertracing/jaeger/cmd/jaeger ;;
 *) echo "build.sh: unknown peer '$peer': collector or jaeger" >&2; exit 2 ;;
 esac

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'yaml';
 import { failureOf, loadFrom } from '../config/load-from.ts';
+import { buildPeer } from '../peers/peers.ts';
 
 const repository = path.resolve(import.meta.dirname, '../..');
 const module = path.join(repository, 'receiver/usmreceiver');
@@ -47,15 +48,8 @@ test('otelcol/ is generated from builder.yaml: the same modules, versions and fa
   assert.ok(main.includes(`"${manifest.dist.name}"`) && main.includes(`"${manifest.dist.version}"`));
 });
 
-function build(): string {
-  return execFileSync(path.join(repository, 'scripts/collector.sh'), ['--build'], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-  }).trim();
-}
-
 test('the Collector that it makes knows usm, and takes the configuration that runs standalone', () => {
-  const binary = build();
+  const binary = buildPeer('collector');
   const components = parse(execFileSync(binary, ['components'], { encoding: 'utf8' })) as {
     readonly receivers: readonly { readonly name: string; readonly stability: Readonly<Record<string, string>> }[];
   };
@@ -88,7 +82,7 @@ const blocks: readonly (readonly [block: string, problems: number])[] = [
 ];
 
 test('what one of the two refuses the other refuses, in the same words', () => {
-  const binary = build();
+  const binary = buildPeer('collector');
   const env = { HALF: '0.5', SECONDS_5: '5s', SEVEN: '7', NOTHING: '', OCTAL: '0660' };
   for (const [block, count] of blocks) {
     const text = `{receivers: {usm: ${block}}, exporters: {debug: {}}, service: {pipelines: {traces: {receivers: [usm], exporters: [debug]}}}}`;
