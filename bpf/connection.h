@@ -287,7 +287,8 @@ static __always_inline void set_positions(struct conn *conn, const struct standi
 	conn->flow[RECEIVED].seq = standing->copied;
 }
 
-/* Where an old connection stands; false if it does not stand still for as long as a look takes. */
+/* Where an old connection stands, and that connect(2) chose its port, if it did; false if it does not stand still for
+ * as long as a look takes. */
 static __always_inline bool read_old(struct sock *sk, struct tcp_sock *tcp, struct conn *conn)
 {
 	u8 state = sk->__sk_common.skc_state;
@@ -296,6 +297,9 @@ static __always_inline bool read_old(struct sock *sk, struct tcp_sock *tcp, stru
 	if (state == TCP_SYN_SENT || state == TCP_SYN_RECV) {
 		conn->role = state == TCP_SYN_SENT ? ROLE_CLIENT : ROLE_SERVER;
 		conn->evidence = EVIDENCE_TCP_STATE;
+	} else if (BPF_CORE_READ(sk, sk_userlocks) & SOCK_CONNECT_BIND) {
+		conn->role = ROLE_CLIENT;
+		conn->evidence = EVIDENCE_CONNECT;
 	}
 	for (int attempt = 0; attempt < MAX_LOOKS; attempt++) {
 		read_standing(tcp, &before);

@@ -128,7 +128,7 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 	time = io_time(tcp, direction);
 	if (unlikely(conn->tgid != task->tgid || conn->exec_id != task->self_exec_id)) {
 		if (tcp && tcp->inet_conn.icsk_ulp_ops) {
-			conn->flags |= CONN_IGNORED;
+			__sync_fetch_and_or(&conn->flags, CONN_IGNORED);
 			count(COUNTER_ULP, 1);
 			return 0;
 		}

@@ -7,10 +7,7 @@
 #include "filter.h"
 #include "process.h"
 
-/*
- * An old connection whose port connect(2) chose is a client's; one on a port
- * that is listened on is a server's.
- */
+/* An old connection on a port that is listened on is a server's. */
 static __always_inline void resolve_old_role(struct sock *sk, struct conn *conn)
 {
 	struct listener_key key = {
@@ -18,17 +15,7 @@ static __always_inline void resolve_old_role(struct sock *sk, struct conn *conn)
 		.port = sk->__sk_common.skc_num,
 	};
 
-	if (conn->role != ROLE_UNKNOWN)
-		return;
-	if (BPF_CORE_READ(sk, sk_userlocks) & SOCK_CONNECT_BIND) {
-		conn->role = ROLE_CLIENT;
-		conn->evidence = EVIDENCE_CONNECT;
-		/* Its count of sent bytes has a SYN in it, which read_positions() could not know. */
-		if (conn->flow[SENT].position) {
-			conn->flow[SENT].position--;
-			conn->flow[SENT].isn++;
-		}
-	} else if (bpf_map_lookup_elem(&listeners, &key)) {
+	if (conn->role == ROLE_UNKNOWN && bpf_map_lookup_elem(&listeners, &key)) {
 		conn->role = ROLE_SERVER;
 		conn->evidence = EVIDENCE_LISTENER;
 	}
@@ -97,9 +84,17 @@ static __noinline int announce(struct sock *sk, struct conn *conn, u64 time)
 	return 0;
 }
 
+static __always_inline void ignore(struct conn *conn, u32 counter)
+{
+	if (!(__sync_fetch_and_or(&conn->flags, CONN_DECIDED | CONN_IGNORED) & CONN_IGNORED))
+		count(counter, 1);
+}
+
 /*
  * First I/O of a connection, or first by this process image: makes the
- * process known and, once per connection, lets the filters decide.
+ * process known and lets the filters decide. Once per connection, but for
+ * threads whose first I/O comes at the same time: each announces it, so that
+ * nobody's bytes are told before the connection is, and all say the same.
  * Returns false when the connection is not ours to read. Not inlined, to be
  * out of the way of the usual I/O.
  */
@@ -112,41 +107,37 @@ static __noinline bool meet(struct sock *sk, struct conn *conn, struct task_stru
 
 	if (tgid == self_tgid) {
 		register_self(sk, conn);
-		conn->flags |= CONN_DECIDED | CONN_IGNORED;
-		count(COUNTER_SELF, 1);
+		ignore(conn, COUNTER_SELF);
 		return false;
 	}
 	if (!(conn->flags & CONN_DECIDED)) {
 		if (BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock)) {
-			conn->flags |= CONN_DECIDED | CONN_IGNORED;
-			count(COUNTER_KERNEL_SOCKET, 1);
+			ignore(conn, COUNTER_KERNEL_SOCKET);
 			return false;
 		}
 		if (is_other_end_of_self(sk, conn)) {
-			conn->flags |= CONN_DECIDED | CONN_IGNORED;
-			count(COUNTER_SELF, 1);
+			ignore(conn, COUNTER_SELF);
 			return false;
 		}
 	}
 	is_known = know_process(task, time, &rules);
-	/* What the ring refused is tried again at the next I/O. */
 	conn->start_time = task->group_leader->start_boottime;
 	conn->contextless = 0;
+	if (!(conn->flags & CONN_DECIDED)) {
+		if (!passes_filters(sk, tgid, rules)) {
+			ignore(conn, COUNTER_FILTERED);
+			return false;
+		}
+		if (sk->__sk_common.skc_family != AF_UNIX)
+			resolve_old_role(sk, conn);
+		announce(sk, conn, time);
+		__sync_fetch_and_or(&conn->flags, CONN_DECIDED);
+	}
+	/* What the ring refused is tried again at the next I/O. */
 	if (is_known) {
 		conn->tgid = tgid;
 		conn->exec_id = exec_id;
 	}
-	if (conn->flags & CONN_DECIDED)
-		return true;
-	conn->flags |= CONN_DECIDED;
-	if (!passes_filters(sk, tgid, rules)) {
-		conn->flags |= CONN_IGNORED;
-		count(COUNTER_FILTERED, 1);
-		return false;
-	}
-	if (sk->__sk_common.skc_family != AF_UNIX)
-		resolve_old_role(sk, conn);
-	announce(sk, conn, time);
 	return true;
 }
 

@@ -43,7 +43,7 @@ static __always_inline void recognise_tls(struct conn *conn, struct task_struct 
 		return;
 	if ((conn->flags & CONN_FROM_START) && head[0] != TLS_HANDSHAKE)
 		return;
-	conn->flags |= CONN_TLS;
+	__sync_fetch_and_or(&conn->flags, CONN_TLS);
 }
 
 static __always_inline void contest(struct tls_session *session)

@@ -145,7 +145,7 @@ export class ConnectionTable {
   open(event: OpenEvent): void {
     const { books } = this.#context;
     const { id } = event.info;
-    // Two threads that do the first I/O at once may both tell of it, or one may be overtaken by the other's bytes.
+    // Two threads that do the first I/O at once may both tell of it.
     if (this.#connections.has(id) || this.#ignored.has(id) || this.#sessions.isCarrier(id)) return;
     books.connectionSeen();
     if (event.isSecure && this.#sessions.carry(event)) return;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { Decoder } from '../../receiver/kernel/decode.ts';
 import { type KernelSession, openKernelSession } from '../../receiver/kernel/session.ts';
-import type { ConnectionInfo } from '../../receiver/model/connection.ts';
+import { type ConnectionInfo, isSession } from '../../receiver/model/connection.ts';
 import { INSIDE_HEADER, type IoEvent } from '../../receiver/model/stream-event.ts';
 import type { ProcessInstance } from '../../receiver/model/thread-context.ts';
 import type { Cleanup } from '../traffic/program.ts';
@@ -25,6 +25,8 @@ export interface Observer {
   readonly session: KernelSession;
   /** All connections so far, by id. A session of TLS has no info of its own. */
   drain(): Map<number, ToldConnection>;
+  /** Connections whose bytes were told before they were themselves. */
+  readonly strange: ReadonlySet<number>;
   /** Processes that were told of, by pid. */
   readonly instances: ReadonlyMap<number, ProcessInstance>;
   /** Forgets what was told. */
@@ -37,6 +39,7 @@ export function observe(cleanup: Cleanup, pids: readonly number[], ringBufferSiz
   cleanup.after(() => session.close());
   const told = new Map<number, ToldConnection>();
   const instances = new Map<number, ProcessInstance>();
+  const strange = new Set<number>();
   const buffer = new Uint8Array(1024 * 1024);
   const of = (id: number): ToldConnection => {
     const known = told.get(id) ?? { info: { id } as ConnectionInfo, sent: [], received: [] };
@@ -45,10 +48,14 @@ export function observe(cleanup: Cleanup, pids: readonly number[], ringBufferSiz
   };
   const decoder = new Decoder(buffer, 0n, 512, {
     io: (event) => {
+      if (!told.has(event.connection) && !isSession(event.connection)) strange.add(event.connection);
       const bytes = Buffer.from(event.bytes.subarray(event.from, event.from + event.captured));
       of(event.connection)[event.isSent ? 'sent' : 'received'].push({ ...event, bytes });
     },
-    open: ({ info }) => void told.set(info.id, { info, sent: [], received: [] }),
+    // Two threads that do the first I/O at once both tell of the connection.
+    open: ({ info }) => {
+      if (!told.has(info.id)) told.set(info.id, { info, sent: [], received: [] });
+    },
     end: () => {},
     walked: () => assert.fail('chunks were followed'),
     secured: () => {},
@@ -62,6 +69,7 @@ export function observe(cleanup: Cleanup, pids: readonly number[], ringBufferSiz
   });
   return {
     session,
+    strange,
     instances,
     drain: () => {
       for (let size = session.drain(buffer); size > 0; size = session.drain(buffer)) decoder.decode(size);

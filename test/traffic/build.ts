@@ -89,6 +89,10 @@ export function buildIo(): string {
   return buildC('io', 'c/io.c');
 }
 
+export function buildAtOnce(): string {
+  return buildC('at-once', 'c/at-once.c');
+}
+
 export function buildWithPid(): string {
   return buildC('with-pid', 'c/with-pid.c');
 }
