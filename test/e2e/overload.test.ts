@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { test } from 'node:test';
 import { newRun, startClient, startServer, type EchoClient } from '../traffic/traffic.ts';
-import { planRequests, type Exchange, type PlannedRequest } from '../traffic/truth.ts';
+import { closing, planRequests, type Exchange } from '../traffic/truth.ts';
 import { assertBooks, assertTruth, kernelTestSkip, startReceiver } from './harness.ts';
 import { compareTruth } from './compare.ts';
 import { targetOf } from './spans.ts';
@@ -19,11 +19,6 @@ const env = { NODE_OPTIONS: '--max-semi-space-size=2' };
 
 function residentMb(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024;
-}
-
-/** One connection each. */
-function closing(requests: readonly PlannedRequest[]): PlannedRequest[] {
-  return requests.map((request) => ({ ...request, headers: { connection: 'close' } }));
 }
 
 function sum(counts: Readonly<Record<string, number>> | undefined): number {

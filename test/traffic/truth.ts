@@ -174,6 +174,11 @@ export function planRequests(run: string, count: number, mix: Mix): PlannedReque
   return requests;
 }
 
+/** Over a connection each, so that none is older than what comes next. */
+export function closing(requests: readonly PlannedRequest[]): PlannedRequest[] {
+  return requests.map((request) => ({ ...request, headers: { ...request.headers, connection: 'close' } }));
+}
+
 /** One request to `/echo` by hand. */
 export function planRequest(
   id: string,
