@@ -66,13 +66,14 @@ build_for() {
 		CXX="$cache/compiler/ziglang/zig c++ -target $machine-linux-gnu.$glibc" GNU_LDFLAGS= \
 		LDLIBS="$libraries/libbpf.a $libraries/libelf.a $libraries/libz.a $(echo "$root"/usr/lib/gcc/*/*/libgcc.a)"
 	mkdir -p "$to"
-	llvm-strip --strip-all -o "$to/usm.node" "$work/usm.node"
-	cp "$work/usm.bpf.o" "$work/threads.bpf.o" "$to/"
+	# With their times, by which package.sh knows that they have not changed.
+	llvm-strip --strip-all --preserve-dates -o "$to/usm.node" "$work/usm.node"
+	cp --preserve=timestamps "$work/usm.bpf.o" "$work/threads.bpf.o" "$to/"
 	# What the static libraries ask of those who hand them on.
 	for file in libbpf libelf zlib1g; do
-		cp "$root/usr/share/doc/$file-dev/copyright" "$to/LICENSE.${file%1g}"
+		cp --preserve=timestamps "$root/usr/share/doc/$file-dev/copyright" "$to/LICENSE.${file%1g}"
 	done
-	cp "$cache/compiler/ziglang/lib/libcxx/LICENSE.TXT" "$to/LICENSE.libc++"
+	cp --preserve=timestamps "$cache/compiler/ziglang/lib/libcxx/LICENSE.TXT" "$to/LICENSE.libc++"
 	check_libraries "$to/usm.node"
 }
 
