@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { installedOnce, mainOfPackage, makePackages } from '../package/packages.ts';
 import { type Jaeger, startJaeger } from '../peers/peers.ts';
 import type { Cleanup } from '../traffic/program.ts';
 import { newRun, startClient, startServer } from '../traffic/traffic.ts';
@@ -83,7 +84,7 @@ function sorted(tags: Readonly<Record<string, unknown>>): readonly (readonly [st
   return Object.entries(tags).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-test('collector-config.yaml standalone and with npm run collector: the same spans in Jaeger', { skip }, async (t) => {
+test('npm start, npm run collector and the packed tarball: the same spans in Jaeger', { skip }, async (t) => {
   const jaeger = await startJaeger(t);
   const env = { OTEL_EXPORTER_OTLP_ENDPOINT: `127.0.0.1:${jaeger.grpcPort}` };
   const server = await startServer(t, 'python');
@@ -102,10 +103,20 @@ test('collector-config.yaml standalone and with npm run collector: the same span
       throw new Error(`${String(error)}: there are ${spans.length}\n${spans.join('\n')}`);
     });
   };
+  const askWith = async (launcher: readonly string[], configFile: string): Promise<readonly string[]> => {
+    const receiver = await startReceiver(t, { launcher, configFile, env });
+    const spans = await ask();
+    assert.equal((await receiver.stop()).exitCode, 0);
+    return spans;
+  };
 
-  const standalone = await startReceiver(t, { configFile: path.join(repository, 'collector-config.yaml'), env });
-  const expected = await ask();
-  assert.equal((await standalone.stop()).exitCode, 0);
+  const expected = await askWith([path.join(repository, 'scripts/start.sh')], path.join(repository, 'collector-config.yaml'));
+  const packed = makePackages();
+  if (packed.reason === undefined) {
+    const app = installedOnce(packed);
+    const shipped = path.join(app, 'node_modules/usm-receiver/collector-config.yaml');
+    assert.deepEqual(await askWith([process.execPath, path.join(app, mainOfPackage)], shipped), expected);
+  }
 
   execFileSync(script, ['--build'], { stdio: ['ignore', 'ignore', 'inherit'] });
   const both = await run(t, [script], env, 2);

@@ -159,7 +159,7 @@ test(
       files.filter((file) => /\.(ts|cc|c|h|tsbuildinfo)$|^(test|scripts)\//.test(file)),
       [],
     );
-    const place = installed(t, process.execPath, [path.join(folder, tarball)]);
+    const place = installed(t, [path.join(folder, tarball)]);
     const version = execFileSync(path.join(place, 'node_modules/.bin/usm-receiver'), ['--version'], {
       encoding: 'utf8',
       env: pathOfNode(),
