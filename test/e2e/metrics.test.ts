@@ -12,6 +12,8 @@ import { waitFor } from './wait.ts';
 const skip = kernelTestSkip();
 const bounds = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
 const unsampled = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00';
+/** OTLP DataPointFlags. */
+const NO_RECORDED_VALUE = 1;
 const ofSdk = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 
 const total = (points: readonly PointRecord[], metric: string): number =>
@@ -160,10 +162,20 @@ test('every metric there is, with exponential buckets, is at a Collector what it
   const server = await startServer(t, 'go');
   const client = await startClient(t, 'node', server);
   const warm = await client.run(planRequests(newRun(), 14, 'plain'), { connections: 2 });
-  const slow = client.run([planRequest(`${newRun()}-slow`, { size: 5, query: '&delay=1500' })]);
+  const slow = client.run([planRequest(`${newRun()}-slow`, { size: 5, query: '&delay=1500' })], { connections: 2 });
   const isActive = ({ metric, count }: PointRecord): boolean => metric === 'http.server.active_requests' && count > 0;
   await waitFor('an active request at the Collector', () => readPoints(collector.metricsFile).some(isActive));
   const truth = [...warm, ...(await slow)];
+  /** Of this client: numbers of connections in that state, collection by collection. */
+  const connectionsIn = (state: string): number[] =>
+    readPoints(collector.metricsFile)
+      .filter(
+        ({ metric, attributes }) => metric === 'http.client.open_connections' && attributes['http.connection.state'] === state,
+      )
+      .filter(({ resource }) => resource['service.name'] === client.service)
+      .map(({ count }) => count);
+  await waitFor('both connections to be idle', () => connectionsIn('idle').at(-1) === 2 && connectionsIn('active').at(-1) === 0);
+  assert.ok(connectionsIn('active').includes(1), 'one has waited for the slow answer');
   const stopped = await receiver.stop();
   await collector.stop();
   assertTruth(stopped, truth);
@@ -186,4 +198,59 @@ test('every metric there is, with exponential buckets, is at a Collector what it
     sizes,
     truth.reduce((sum, { responseBodySize = 0 }) => sum + responseBodySize, 0),
   );
+});
+
+test('the series of a service end when its processes have, and what comes back begins anew', { skip }, async (t) => {
+  const collector = await startCollector(t);
+  const receiver = await startReceiver(t, {
+    usm: { collection_interval: '200ms', aggregation: { series_expiry: '1s' } },
+    hasFile: false,
+    exporters: { otlp_http: { endpoint: `http://127.0.0.1:${collector.httpPort}` } },
+    signals: ['traces', 'metrics'],
+  });
+  const env = { OTEL_SERVICE_NAME: `of-this-test-${newRun()}` };
+  const live = async (count: number): Promise<void> => {
+    const server = await startServer(t, 'node', { env });
+    const client = await startClient(t, 'go', server);
+    await client.run(planRequests(newRun(), count, 'bodiless'), { connections: 3 });
+    await client.stop();
+    await server.stop();
+  };
+  const own = (): PointRecord[] =>
+    readPoints(collector.metricsFile).filter(
+      ({ metric, resource }) => metric === 'http.server.request.duration' && resource['service.name'] === env.OTEL_SERVICE_NAME,
+    );
+  const hasEnded = ({ flags }: PointRecord): boolean => (flags & NO_RECORDED_VALUE) !== 0;
+  const isOnPage = async (): Promise<boolean> =>
+    (await (await fetch(collector.metricsPage)).text()).includes(env.OTEL_SERVICE_NAME);
+
+  const series = (points: readonly PointRecord[]): PointRecord[][] => [
+    ...Map.groupBy(points, ({ attributes }) => JSON.stringify(attributes)).values(),
+  ];
+
+  await live(30);
+  await waitFor('the series on the page', isOnPage);
+  await waitFor('the end of every series', () => own().length > 0 && series(own()).every((points) => hasEnded(points.at(-1)!)));
+  await waitFor('the series to leave the page', async () => !(await isOnPage()));
+  const first = own();
+  await live(18);
+  await waitFor('the series on the page again', isOnPage);
+  const stopped = await receiver.stop();
+  assert.equal(stopped.exitCode, 0);
+  await collector.stop();
+
+  const second = own().slice(first.length);
+  for (const points of series(first)) {
+    assert.deepEqual(
+      points.map(hasEnded),
+      points.map((_, at) => at === points.length - 1),
+      'the last point of each says that it ends',
+    );
+    assert.equal(new Set(points.map(({ start }) => start)).size, 1);
+  }
+  const values = (points: readonly PointRecord[]): PointRecord[] => points.filter((point) => !hasEnded(point));
+  assert.equal(total(lastPoints(values(first)), 'http.server.request.duration'), 30);
+  assert.equal(total(lastPoints(values(second)), 'http.server.request.duration'), 18, 'nothing is counted twice');
+  const lastEnd = Math.max(...first.map(({ time }) => Number(time)));
+  for (const { start } of second) assert.ok(Number(start) >= lastEnd);
 });

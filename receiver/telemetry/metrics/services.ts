@@ -203,10 +203,16 @@ function takeAll<S extends Series>(
   take: Take,
 ): void {
   if (instrument === undefined) return;
-  for (let from = 0; from < series.length; from += MAX_POINTS) {
-    const points = series.length <= MAX_POINTS ? series : series.slice(from, from + MAX_POINTS);
+  const handOver = (points: readonly S[]): void => {
     take({ resource: service.resource, metric: instrument.describe(points) }, points.length);
+  };
+  const hasEnded = series.some(({ hasNoValue }) => hasNoValue);
+  const going = hasEnded ? series.filter(({ hasNoValue }) => !hasNoValue) : series;
+  for (let from = 0; from < going.length; from += MAX_POINTS) {
+    handOver(going.length <= MAX_POINTS ? going : going.slice(from, from + MAX_POINTS));
   }
+  // One by one: the Collector's prometheus exporter passes over whatever stands behind such a point (accumulator.go, NoRecordedValue).
+  if (hasEnded) for (const one of series) if (one.hasNoValue) handOver([one]);
   const isDelta = instrument.temporality === 'delta';
   for (const one of series) one.reset(isDelta);
 }

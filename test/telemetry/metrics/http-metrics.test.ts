@@ -495,6 +495,23 @@ describe('limits', () => {
     assert.equal(bench.collect().length, 1_300);
     assert.deepEqual(bench.pieces, [256, 256, 256, 256, 256, 20]);
   });
+
+  test('a point that ends its series stands alone, behind those that go on', () => {
+    const bench = new MetricsBench();
+    bench.start(shop);
+    for (const host of ['a', 'b', 'c', 'd', 'e']) {
+      bench.metrics.record(exchange({ role: 'client', request: { host } }), shop, undefined);
+    }
+    bench.collect();
+    bench.end(shop);
+    bench.metrics.record(exchange({ role: 'client', request: { host: 'd' } }, 3, 299), shop, undefined);
+    bench.pieces.length = 0;
+    const hosts = bench
+      .collect(300)
+      .map(({ attributes, hasNoValue }) => `${String(attributes['server.address'])}${hasNoValue ? ' ended' : ''}`);
+    assert.deepEqual(hosts, ['d', 'a ended', 'b ended', 'c ended', 'e ended']);
+    assert.deepEqual(bench.pieces, [1, 1, 1, 1, 1]);
+  });
 });
 
 describe('what there is at the moment', () => {
