@@ -31,6 +31,7 @@ function span(kind: 'SERVER' | 'CLIENT', pid: number, changes: Readonly<Record<s
     end: 2n,
     isError: kind === 'CLIENT',
     flags: 3,
+    traceState: '',
     attributes: {
       'http.request.method': 'GET',
       'http.response.status_code': 404,

@@ -15,7 +15,7 @@ import { closing, planRequests, type Exchange } from '../traffic/truth.ts';
 import { compareTruth } from './compare.ts';
 import { booksOf, kernelTestSkip, runReceiver, startReceiver, type Ledger, type Receiver, type Stopped } from './harness.ts';
 import { lastPoints, readPoints } from './metric-points.ts';
-import { readSpans, type SpanRecord } from './spans.ts';
+import { readSpans, targetOf, type SpanRecord } from './spans.ts';
 import { waitFor } from './wait.ts';
 
 const skip = kernelTestSkip();
@@ -173,6 +173,41 @@ test('a full queue that blocks leaves what comes in the kernel, and loses nothin
   await collector.stop();
   assertSame(truth, readSpans(collector.file));
   assert.deepEqual(ledger.transactions, { seen: 1200, exported: 1200, not_exported: {} });
+});
+
+test('what does not even fit into the kernel sheds connections, and no observed program waits', { skip }, async (t) => {
+  const ports = await freePorts();
+  const { ask, usm, truth } = await startTraffic(t);
+  const queue = { sizer: 'items', queue_size: 100, block_on_overflow: true };
+  const receiver = await startReceiver(t, {
+    usm: { ...usm, capture: { ring_buffer_size: '1MiB' } },
+    hasFile: false,
+    exporters: otlp(ports, queue),
+  });
+  // All of it is asked and answered while nothing is taken from the kernel.
+  await ask(4000);
+  const collector = await startCollector(t, { ports });
+  await waitFor('the queue to be empty', async () => queued(await booksOf(receiver)) === 0, recoveryMs);
+  await waitFor(
+    'new traffic to be followed',
+    async () => {
+      await ask(20);
+      const asked = truth.at(-1)!.target;
+      return waitFor('its span', () => readSpans(collector.file).some((span) => targetOf(span) === asked), 2000).catch(
+        () => false,
+      );
+    },
+    recoveryMs,
+  );
+  const ledger = booksAfter(await receiver.stop());
+  await collector.stop();
+  const received = readSpans(collector.file);
+  assertSame(truth, received, true);
+  assert.equal(ledger.transactions.exported, received.length);
+  assert.equal(ledger.transactions.not_exported?.['queue_full'], undefined, 'the queue takes nothing that it has no room for');
+  const sum = (counts: Readonly<Record<string, number>> = {}): number => Object.values(counts).reduce((a, b) => a + b, 0);
+  assert.ok(sum(ledger.connections?.shed) > 0 && sum(ledger.events?.dropped) > 0, JSON.stringify(ledger));
+  assert.ok(received.length < 2 * truth.length);
 });
 
 test('killed while the Collector is away, the next run sends what was stored', { skip }, async (t) => {

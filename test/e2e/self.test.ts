@@ -276,6 +276,7 @@ interface Inspected {
     readonly tracked: number;
     readonly matching: number;
     readonly shown: readonly {
+      readonly connection: number;
       readonly role: string;
       readonly pid: number;
       readonly received: { readonly position: number };
@@ -314,6 +315,8 @@ test('inspect finds the open request of a slow server at both ends, with its pro
     assert.ok(exchange!.request_position > 0, 'it is the second one');
     assert.ok(exchange!.age_ms < 60_000);
   }
+  const { connections: one } = JSON.parse(await inspect('--connection', String(asking!.connection), '--json')) as Inspected;
+  assert.deepEqual([one.matching, one.shown[0]?.pid], [1, client.pid]);
   const table = await inspect('--pid', String(server.pid));
   assert.match(table, /1 matching, 1 shown/);
   assert.match(

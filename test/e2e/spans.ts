@@ -15,6 +15,7 @@ export interface SpanRecord {
   readonly end: bigint;
   readonly isError: boolean;
   readonly flags: number;
+  readonly traceState: string;
   readonly attributes: Readonly<Record<string, Value>>;
   readonly resource: Readonly<Record<string, Value>>;
   readonly scope: string;
@@ -43,6 +44,7 @@ interface OtlpSpan {
   endTimeUnixNano: string;
   status?: { code?: number };
   flags?: number;
+  traceState?: string;
   attributes?: KeyValue[];
 }
 
@@ -91,6 +93,7 @@ export function parseRequests(text: string): SpanRecord[] {
             end: BigInt(span.endTimeUnixNano),
             isError: span.status?.code === 2,
             flags: span.flags ?? 0,
+            traceState: span.traceState ?? '',
             attributes: flatten(span.attributes),
             resource: resourceAttributes,
             scope: scope?.name ?? '',
