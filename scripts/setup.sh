@@ -14,6 +14,8 @@ test_packages+=(nghttp2-client nghttp2-server)
 test_packages+=(musl-tools lld gcc-aarch64-linux-gnu libc6-dev-arm64-cross libstdc++6-arm64-cross qemu-user)
 # For the tracers of other people (test/third-party), which it fetches.
 test_packages+=(python3-pip)
+# The image is built and run without an engine (test/package).
+test_packages+=(buildah crun)
 # Other kernels are booted in an emulator (test/kernels).
 kernel_packages=(qemu-system-x86 busybox-static cpio kmod xz-utils debian-archive-keyring)
 

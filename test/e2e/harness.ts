@@ -85,8 +85,8 @@ export interface ReceiverOptions {
   readonly uid?: number;
   /** With `uid`: the capabilities that it has all the same ('CAP_BPF'), and can have at all. */
   readonly capabilities?: readonly string[];
-  /** What runs it, before its arguments. Default: this Node.js, and what was built. */
-  readonly launcher?: readonly string[];
+  /** What runs it, before its arguments, or what makes the whole command of these. Default: this Node.js, and what was built. */
+  readonly launcher?: readonly string[] | ((args: readonly string[]) => readonly string[]);
 }
 
 export interface Stopped {
@@ -151,9 +151,11 @@ function launch(cleanup: Cleanup, options: ReceiverOptions): Launched {
   }
   const { uid, capabilities, launcher = [process.execPath, receiverMain] } = options;
   const isGranted = uid !== undefined && capabilities !== undefined;
-  const [program = '', ...before] = isGranted ? [...granting(uid, capabilities), ...launcher] : launcher;
   const command = options.command === undefined ? [] : [options.command];
-  const child = spawn(program, [...before, ...command, '--config', configFile, ...(options.args ?? [])], {
+  const args = [...command, '--config', configFile, ...(options.args ?? [])];
+  const launched = typeof launcher === 'function' ? launcher(args) : [...launcher, ...args];
+  const [program = '', ...rest] = isGranted ? [...granting(uid, capabilities), ...launched] : launched;
+  const child = spawn(program, rest, {
     cwd: options.uid === undefined ? folder : '/',
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...options.env },
