@@ -1,7 +1,7 @@
 // A Collector that is away for a while, under constant traffic, with the queue in memory and on disk: resident memory, what the queue held,
-// what was lost, and how long it took to catch up.
+// what was lost, and how long it took to catch up. And a receiver that is killed in the middle of such a time: what the next one sends.
 //   --rate N  transactions per second (two for each request)   --outage N  seconds without a Collector   --before N  seconds with it
-//   --only memory,storage
+//   --only memory,storage,killed
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -9,11 +9,12 @@ import { setTimeout } from 'node:timers/promises';
 import { booksOf, startReceiver, type Ledger, type Receiver } from '../e2e/harness.ts';
 import { waitFor } from '../e2e/wait.ts';
 import { startCollector, type Collector } from '../peers/peers.ts';
+import { freePort } from '../traffic/listener.ts';
 import { readArguments } from './support/arguments.ts';
 import { withCleanup } from './support/cleanup.ts';
 import { buildLoad, cpuNs, runFixedRate } from './support/load.ts';
 import { memoryBytes } from './support/processes.ts';
-import { lostIn, onlyPorts } from './support/receiver.ts';
+import { lostIn, onlyPorts, startCheckingSink } from './support/receiver.ts';
 import { Report } from './support/report.ts';
 import { startServer } from './support/servers.ts';
 
@@ -131,6 +132,71 @@ async function outage(name: 'memory' | 'storage'): Promise<void> {
   });
 }
 
+/** No backend from the beginning, and half way the receiver is killed; the next one has what is on disk. */
+async function killed(): Promise<void> {
+  await withCleanup(async (cleanup) => {
+    const { rate, outage: seconds } = numbers;
+    const folder = mkdtempSync(path.join(tmpdir(), 'usm-outage-'));
+    cleanup.after(() => {
+      rmSync(folder, { recursive: true, force: true });
+    });
+    const requests = Math.ceil((rate / 2) * (seconds + AFTER_SECONDS));
+    const server = await startServer(cleanup, 'nginx', [], { isNumbered: true });
+    const port = await freePort();
+    const options = {
+      usm: onlyPorts([server.port]),
+      hasFile: false,
+      env: { NODE_OPTIONS: '--max-semi-space-size=2' },
+      extensions: { file_storage: { directory: folder } },
+      exporters: {
+        otlp_grpc: {
+          endpoint: `127.0.0.1:${port}`,
+          tls: { insecure: true },
+          compression: 'none',
+          sending_queue: { sizer: 'items', queue_size: 2 * requests + 65_536, storage: 'file_storage' },
+          retry_on_failure: { max_elapsed_time: '0' },
+        },
+      },
+    };
+    const first = await startReceiver(cleanup, options);
+    const load = runFixedRate(server, { connections: 16, rate: rate / 2, seconds: seconds + AFTER_SECONDS });
+    await setTimeout((seconds / 2) * 1000);
+    const before = await booksOf(first);
+    first.signal('SIGKILL');
+    const killedMs = performance.now();
+    await first.stop();
+    const second = await startReceiver(cleanup, options);
+    const awayMs = performance.now() - killedMs;
+    await setTimeout((seconds / 2) * 1000);
+    const sink = await startCheckingSink(cleanup, requests, port);
+    const { answered } = await load;
+    await waitFor('the queue to be empty', async () => queued(await booksOf(second)) === 0, CATCH_UP_TIMEOUT_MS);
+    const { ledger, stderr } = await second.stop();
+    const { spans, wrong, repeated, examples } = await sink.stop();
+    if (ledger?.storage === undefined) throw new Error(`no ledger of a storage:\n${stderr}`);
+
+    const { seen, exported } = ledger.transactions;
+    const { recovered } = ledger.storage;
+    if (!ledger.balanced) report.doubt(`the books do not balance: ${JSON.stringify(ledger)}`);
+    if (wrong > 0) report.doubt(`there are wrong spans: ${examples.join('; ')}`);
+    const figure = (text: string, unit: string, value: number): void => {
+      report.figure(`killed: ${text}`, unit, [value]);
+    };
+    figure('transactions', '', 2 * answered);
+    figure('seen by the first run just before its end', '', before.transactions.seen);
+    figure('found on disk by the second', '', recovered);
+    figure('of these, delivered', '', ledger.storage.exported);
+    figure('seen by the second run', '', seen);
+    figure('of these, delivered', '', exported);
+    figure('arrived', '', spans);
+    figure('arrived more than once', '', repeated);
+    figure('arrived wrong', '', wrong);
+    figure('from the kill to the ready message', 's', awayMs / 1000);
+    figure('not there, as time of the load', 's', (2 * answered - (spans - repeated)) / rate);
+  });
+}
+
 if (only?.has('memory') !== false) await outage('memory');
 if (only?.has('storage') !== false) await outage('storage');
+if (only?.has('killed') !== false) await killed();
 report.write(json);

@@ -4,7 +4,10 @@
  * number of connections, each sent at its own time whether or not the last
  * one is answered yet; a connection carries one request at a time.
  *
- *   fixed-rate HOST PORT CONNECTIONS RATE SECONDS [PATH]
+ *   fixed-rate HOST PORT CONNECTIONS RATE SECONDS [PATH [FIRST]]
+ *
+ * In PATH, # stands for the number of the request (from FIRST, or 0) behind
+ * its last two digits: /# is /42/1742.
  *
  * Prints one JSON line: sent, answered, late (no idle connection at its time),
  * errors, seconds.
@@ -40,6 +43,22 @@ static uint64_t now_ns(void)
 	return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
+/* The request with this number; its size. */
+static int write_request(char *request, size_t room, char **argv, const char *path, uint64_t number)
+{
+	const char *mark = strchr(path, '#');
+	char target[512];
+
+	if (mark)
+		snprintf(target, sizeof(target), "%.*s%02lu/%lu%s", (int)(mark - path), path, number % 100, number,
+			 mark + 1);
+	else
+		snprintf(target, sizeof(target), "%s", path);
+	return snprintf(request, room,
+			"GET %s HTTP/1.1\r\nHost: %s:%s\r\nUser-Agent: fixed-rate\r\nAccept: */*\r\n\r\n", target,
+			argv[1], argv[2]);
+}
+
 /* Size of the answer in `head`, 0 if its head is not complete. */
 static size_t answer_size(const char *head, size_t size)
 {
@@ -55,12 +74,13 @@ static size_t answer_size(const char *head, size_t size)
 int main(int argc, char **argv)
 {
 	if (argc < 6) {
-		fprintf(stderr, "usage: fixed-rate HOST PORT CONNECTIONS RATE SECONDS [PATH]\n");
+		fprintf(stderr, "usage: fixed-rate HOST PORT CONNECTIONS RATE SECONDS [PATH [FIRST]]\n");
 		return 2;
 	}
 	int count = atoi(argv[3]);
 	double rate = atof(argv[4]), seconds = atof(argv[5]);
 	const char *path = argc > 6 ? argv[6] : "/";
+	uint64_t first = argc > 7 ? strtoull(argv[7], NULL, 10) : 0;
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(atoi(argv[2])) };
 	struct connection *connections = calloc(count, sizeof(*connections));
 	int *idle = calloc(count, sizeof(int)), idle_count = 0;
@@ -71,9 +91,8 @@ int main(int argc, char **argv)
 
 	prctl(PR_SET_TIMERSLACK, 1);
 	inet_pton(AF_INET, argv[1], &address.sin_addr);
-	int request_size = snprintf(request, sizeof(request),
-				    "GET %s HTTP/1.1\r\nHost: %s:%s\r\nUser-Agent: fixed-rate\r\nAccept: */*\r\n\r\n",
-				    path, argv[1], argv[2]);
+	int request_size = write_request(request, sizeof(request), argv, path, first);
+	int is_numbered = strchr(path, '#') != NULL;
 	for (int i = 0; i < count; i++) {
 		int one = 1;
 		struct epoll_event event = { .events = EPOLLIN, .data.u32 = i };
@@ -97,6 +116,8 @@ int main(int argc, char **argv)
 		while (now < end && due < (uint64_t)((now - begin) * rate / 1e9) && idle_count > 0) {
 			struct connection *c = &connections[idle[--idle_count]];
 
+			if (is_numbered)
+				request_size = write_request(request, sizeof(request), argv, path, first + sent);
 			if (write(c->fd, request, request_size) != request_size) {
 				errors++;
 				continue;

