@@ -19,6 +19,9 @@ export async function assertMainJob(cleanup: Cleanup, launcher: Launcher): Promi
   const truths = await Promise.all(clients.map((client) => client.run(planRequests(newRun(), 42, 'all'), { connections: 3 })));
   const stopped = await receiver.stop();
   assertTruth(stopped, truths.flat());
-  assert.doesNotMatch(stopped.stderr, /\twarn\t/);
+  // Another receiver of this host may have the port.
+  const isOfPort = (line: string): boolean => line.includes('\tThe default port for metrics about usm-receiver is taken');
+  const warnings = stopped.stderr.split('\n').filter((line) => line.includes('\twarn\t') && !isOfPort(line));
+  assert.deepEqual(warnings, []);
   return stopped;
 }
