@@ -1,4 +1,4 @@
-// OTLP JSON, one ExportMetricsServiceRequest per line → plain histogram and sum points; lines of other signals are passed over.
+// OTLP JSON, one ExportMetricsServiceRequest per line → plain histogram and sum points; lines of other signals are passed over, unread.
 import { existsSync, readFileSync } from 'node:fs';
 import { flatten, type KeyValue, type Value } from './spans.ts';
 
@@ -71,7 +71,7 @@ export function readPoints(file: string): PointRecord[] {
   if (!existsSync(file)) return [];
   const text = readFileSync(file, 'utf8');
   const lines = text.slice(0, text.lastIndexOf('\n') + 1).split('\n');
-  return lines.filter((line) => line !== '').flatMap((line) => pointsOf(JSON.parse(line) as Request));
+  return lines.filter((line) => line.startsWith('{"resourceMetrics"')).flatMap((line) => pointsOf(JSON.parse(line) as Request));
 }
 
 function pointsOf(request: Request): PointRecord[] {

@@ -8,9 +8,13 @@ export async function waitFor<T>(
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs * patience;
   for (;;) {
-    const result = await condition();
+    const askedAt = performance.now();
+    const answer = condition();
+    const tookMs = performance.now() - askedAt;
+    const result = await answer;
     if (result !== undefined && result !== false) return result;
     if (Date.now() > deadline) throw new Error(`waited ${timeoutMs * patience} ms in vain for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    // Reading a large file again and again would take the time from those that write it.
+    await new Promise((resolve) => setTimeout(resolve, Math.max(20, 4 * tookMs)));
   }
 }
