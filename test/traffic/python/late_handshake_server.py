@@ -1,9 +1,11 @@
-"""A server that begins to read before the TLS handshake has: it happens within the call. Answers with the status that is the path."""
+"""A server that begins to read before the TLS handshake has: it happens within the call. Answers with the status that is the path. Ends with
+its input."""
 
 import json
 import os
 import socket
 import ssl
+import sys
 import threading
 
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -18,7 +20,12 @@ def serve(connection):
         secure.sendall(b"HTTP/1.1 %b Anything\r\nContent-Length: 0\r\n\r\n" % status)
 
 
+def accept_all():
+    while True:
+        threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+
 listener = socket.create_server(("127.0.0.1", 0))
 print(json.dumps({"kind": "listening", "pid": os.getpid(), "port": listener.getsockname()[1]}), flush=True)
-while True:
-    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+threading.Thread(target=accept_all, daemon=True).start()
+sys.stdin.read()
