@@ -1,11 +1,12 @@
 // Receivers that come and go while connections stay: what is older than a receiver is found again at its next turn, and what begins
-// after the ready message is seen from its first byte.
+// after the ready message is seen from its first byte. OLDER_RESTARTS and OLDER_STARTS choose how often: each is another chance for a race.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
 import { test, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startRawPair, type RawPeer } from '../traffic/raw.ts';
 import { asExpected, newRun, startClient, startServer, type ClientKind, type EchoServer } from '../traffic/traffic.ts';
 import { planRequests, type Exchange, type PlannedRequest } from '../traffic/truth.ts';
@@ -15,6 +16,8 @@ import { targetOf } from './spans.ts';
 import { waitFor } from './wait.ts';
 
 const skip = kernelTestSkip();
+const restarts = Number(process.env['OLDER_RESTARTS'] ?? 6);
+const starts = Number(process.env['OLDER_STARTS'] ?? 10);
 
 /** Undisturbed by what else goes on on this host. */
 function only(pids: readonly number[]): ReceiverOptions {
@@ -36,8 +39,10 @@ interface Traffic {
 }
 
 const batchSize = 4;
+/** Between the batches of a client: without it three of them take all the time there is, and a receiver takes seconds to start. */
+const pauseMs = 3;
 
-/** A client that asks all the time, over one connection that stays. */
+/** A client that asks again and again, over one connection that stays. */
 async function startTraffic(t: TestContext, kind: 'node' | 'go' | 'io'): Promise<Traffic> {
   const server = await startServer(t, kind);
   const client = await startClient(t, kind, server);
@@ -48,6 +53,7 @@ async function startTraffic(t: TestContext, kind: 'node' | 'go' | 'io'): Promise
       const startedAt = performance.now();
       const exchanges = await client.run(planRequests(newRun(), batchSize, 'plain'));
       batches.push({ startedAt, endedAt: performance.now(), exchanges });
+      await sleep(pauseMs);
     }
   };
   const running = loop();
@@ -82,7 +88,6 @@ function differenceOf(stopped: Stopped, may: readonly Exchange[], must: readonly
 }
 
 test('receivers that restart under steady keep-alive traffic see everything behind the first turn', { skip }, async (t) => {
-  const restarts = 12;
   const clients = await Promise.all((['node', 'go', 'io'] as const).map((kind) => startTraffic(t, kind)));
   const runs: Run[] = [];
   for (let i = 0; i < restarts; i++) {
@@ -294,7 +299,6 @@ for (const isProbed of [false, true]) {
 }
 
 test('whatever begins after the ready message is seen, at every start', { skip }, async (t) => {
-  const starts = 25;
   const server = await startServer(t, 'go');
   for (let i = 0; i < starts; i++) {
     const receiver = await startReceiver(t, only([process.pid, server.pid]));
