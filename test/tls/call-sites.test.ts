@@ -1,13 +1,14 @@
 // Where functions in the form of OpenSSL's are probed, whatever the compiler made of them: what the probes see must be what was called.
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { after, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { openObject, RECORD_HEADER_SIZE } from '../../native/index.ts';
 import { probeFlag } from '../../receiver/kernel/layout.ts';
 import { examineFile } from '../../receiver/tls/examine.ts';
@@ -43,10 +44,9 @@ if (isX86)
   );
 variants.push(['-O2', '-no-pie'], ['-O2', '-fno-plt', '-flto'], ['-O2', '-freorder-blocks-and-partition', '-DINLINED']);
 
-function compile(compiler: string, flags: readonly string[]): string {
+async function compile(compiler: string, flags: readonly string[]): Promise<string> {
   const path = join(directory, `${compiler}${flags.join('')}`);
-  const { status, stderr } = spawnSync(compiler, [...flags, '-rdynamic', source, '-o', path], { encoding: 'utf8' });
-  assert.equal(status, 0, stderr);
+  await promisify(execFile)(compiler, [...flags, '-rdynamic', source, '-o', path]);
   return path;
 }
 
@@ -153,14 +153,16 @@ async function run(path: string, sites: readonly ProbeSite[]): Promise<{ lines: 
   }
 }
 
-describe('what probes see is what was called', () => {
+// One is compiled while another runs: each is a program of its own.
+describe('what probes see is what was called', { concurrency: 2 }, () => {
   for (const compiler of ['gcc', 'clang']) {
+    const hasCompiler = hasTool(compiler);
     for (const flags of variants) {
       // Only GCC knows these, or they need its linker plugin.
       if (compiler === 'clang' && flags.some((flag) => flag === '-flto' || flag.startsWith('-freorder'))) continue;
-      const skip = options.skip !== false ? options.skip : hasTool(compiler) ? false : `there is no ${compiler}`;
+      const skip = options.skip !== false ? options.skip : hasCompiler ? false : `there is no ${compiler}`;
       test(`${compiler} ${flags.join(' ')}`, { skip }, async (t) => {
-        const path = compile(compiler, flags);
+        const path = await compile(compiler, flags);
         const finding = examine(path);
         assert.ok(finding);
         if (finding.kind === 'refused') {
