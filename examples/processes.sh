@@ -3,6 +3,7 @@ log=$(mktemp -d)
 pids= backend=
 # A backend is killed: Jaeger holds nothing that would be lost, and would wait for idle connections.
 trap 'kill $pids 2>/dev/null; [ -z "$backend" ] || kill -KILL $backend 2>/dev/null; wait; rm -rf "$log"' EXIT
+trap 'exit 143' TERM # dash ends at a signal without what was asked for at EXIT
 await() { # until a log has said it
 	i=0
 	until grep -q "$2" "$log/$1" 2>/dev/null; do
