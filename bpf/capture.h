@@ -42,7 +42,7 @@ static __always_inline void copy_piece(struct scratch *scratch)
 	}
 	if (piece > SEGMENT_SIZE - fill)
 		piece = SEGMENT_SIZE - fill;
-	if (piece > SEGMENT_SIZE) /* for the verifier */
+	if (exceeds(piece, SEGMENT_SIZE))
 		return;
 	if (bpf_probe_read_user(scratch->io.data + fill, piece,
 				(void *)(capture->address + (capture->low - capture->at)))) {

@@ -7,6 +7,14 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 
+/* A bound that the compiler knows of and would leave out, and verifiers before 6.8 do not: they learn nothing from the
+ * comparison of two variables. */
+#define exceeds(value, bound)                \
+	({                                   \
+		barrier_var(value);          \
+		unlikely((value) > (bound)); \
+	})
+
 enum buffer_kind {
 	BUFFER_NONE, /* the bytes are in no user buffer that we could name */
 	BUFFER_PLAIN, /* argument 2 is the buffer */

@@ -154,7 +154,7 @@ static __always_inline long pass_payload(struct scratch *scratch, u64 rest)
 	}
 	if (rest > SEGMENT_SIZE - fill)
 		rest = SEGMENT_SIZE - fill;
-	if (rest > SEGMENT_SIZE) /* for the verifier */
+	if (exceeds(rest, SEGMENT_SIZE))
 		return 1;
 	if (bpf_probe_read_user(scratch->io.data + fill, rest,
 				(void *)(framer->address + (framer->at - framer->vector_at)))) {
@@ -189,7 +189,7 @@ static __always_inline long take_frame(struct scratch *scratch, u64 rest)
 		rest = FRAME_PEEK;
 	if (rest > SEGMENT_SIZE - fill)
 		rest = SEGMENT_SIZE - fill;
-	if (fill > SEGMENT_SIZE || rest > FRAME_PEEK) /* for the verifier */
+	if (exceeds(fill, SEGMENT_SIZE) || exceeds(rest, FRAME_PEEK))
 		return 1;
 	header = scratch->io.data + fill;
 	if (bpf_probe_read_user(header, rest, (void *)(framer->address + (framer->at - framer->vector_at))))
@@ -220,7 +220,7 @@ static __always_inline long gather_header(struct scratch *scratch, u64 rest)
 		return 1;
 	if (rest > FRAME_HEADER - have)
 		rest = FRAME_HEADER - have;
-	if (rest > FRAME_HEADER) /* for the verifier */
+	if (exceeds(rest, FRAME_HEADER))
 		return 1;
 	if (bpf_probe_read_user(framer->header + have, rest,
 				(void *)(framer->address + (framer->at - framer->vector_at))))
@@ -228,7 +228,7 @@ static __always_inline long gather_header(struct scratch *scratch, u64 rest)
 	framer->at += rest;
 	framer->header_fill = have + rest;
 	if (!framer->is_silent) {
-		if (fill > SEGMENT_SIZE) /* for the verifier */
+		if (exceeds(fill, SEGMENT_SIZE))
 			return 1;
 		for (u32 i = 0; i < FRAME_HEADER; i++)
 			scratch->io.data[fill + i] = framer->header[have + i];
@@ -317,7 +317,7 @@ static __always_inline u32 read_first_bytes(struct framer *framer, const struct 
 			break;
 		if (piece > vector.size)
 			piece = vector.size;
-		if (fill > FRAME_PREFACE || piece > FRAME_PREFACE) /* for the verifier */
+		if (exceeds(fill, FRAME_PREFACE) || exceeds(piece, FRAME_PREFACE))
 			break;
 		if (bpf_probe_read_user(framer->header + fill, piece, (void *)vector.base))
 			break;

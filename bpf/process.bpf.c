@@ -135,7 +135,7 @@ static long area_step(u32 index, struct describe_context *context)
 		return 1;
 	if (piece > state->to - from)
 		piece = state->to - from;
-	if (piece > 4096 ||
+	if (exceeds(piece, 4096) ||
 	    bpf_probe_read_user(context->scratch->process.data + (state->at & 8191) + done, piece, (void *)from))
 		return 1;
 	state->size = done + piece;

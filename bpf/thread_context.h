@@ -64,8 +64,7 @@ static __always_inline u32 read_context(struct scratch *scratch, struct task_str
 	has_attributes = unlikely(context_attributes) && size > 0 && size <= CONTEXT_ATTRIBUTES;
 	if (has_attributes) {
 		__builtin_memset(record->attributes, 0, sizeof(record->attributes));
-		barrier_var(size);
-		if (size > CONTEXT_ATTRIBUTES) /* for the verifier */
+		if (exceeds(size, CONTEXT_ATTRIBUTES))
 			size = CONTEXT_ATTRIBUTES;
 		/* Its ids are as good without. */
 		if (bpf_probe_read_user(event->attributes, size, (void *)(address + 28)))

@@ -61,9 +61,7 @@ static __always_inline u32 copy_labels(struct labels_event *event, struct scratc
 			continue;
 		key_size = label->key.size;
 		value_size = label->value.size;
-		barrier_var(key_size);
-		barrier_var(value_size);
-		if (key_size > sizeof(to->key) || value_size > sizeof(to->value)) /* for the verifier */
+		if (exceeds(key_size, sizeof(to->key)) || exceeds(value_size, sizeof(to->value)))
 			continue;
 		if (bpf_probe_read_user(to->key, key_size, (void *)label->key.text) ||
 		    bpf_probe_read_user(to->value, value_size, (void *)label->value.text))

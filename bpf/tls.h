@@ -122,13 +122,22 @@ extern struct tls_unseen_map tls_unseen SEC(".maps");
 /* Sessions made so far. */
 extern u64 tls_session_count;
 
+/* The frame of a depth, from 1, and no other memory whatever the depth. */
+static __always_inline struct tls_frame *frame_at(struct tls_thread *thread, u32 depth)
+{
+	u32 index = depth - 1;
+
+	barrier_var(index); /* else the compiler leaves out what a verifier wants to see */
+	return &thread->frames[index % MAX_TLS_FRAMES];
+}
+
 /* Calls that are over without a word (an exception, a jump) have left their frames below the stack pointer. */
-static __always_inline u32 live_depth(const struct tls_thread *thread, u64 stack)
+static __always_inline u32 live_depth(struct tls_thread *thread, u64 stack)
 {
 	u32 depth = thread->depth;
 
 	for (int i = 0; i < MAX_TLS_FRAMES; i++) {
-		if (depth == 0 || depth > MAX_TLS_FRAMES || thread->frames[(depth - 1) % MAX_TLS_FRAMES].stack > stack)
+		if (depth == 0 || depth > MAX_TLS_FRAMES || frame_at(thread, depth)->stack > stack)
 			break;
 		depth--;
 	}

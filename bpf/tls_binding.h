@@ -117,7 +117,7 @@ static __noinline int secure_io(struct conn *conn, struct task_struct *task, u32
 		return 0;
 	depth = live_depth(thread, stack_pointer(registers_of(task)));
 	if (depth) {
-		frame = &thread->frames[(depth - 1) % MAX_TLS_FRAMES];
+		frame = frame_at(thread, depth);
 		if (direction != (frame->what & PROBE_SENT ? SENT : RECEIVED))
 			return 0;
 		if (direction == SENT && !frame->time)

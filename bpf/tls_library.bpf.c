@@ -40,10 +40,10 @@ static __always_inline int enter(struct pt_regs *ctx)
 		return 0;
 	}
 	/* One function of the library is made of another: the outer one tells. */
-	frame = &thread->frames[(depth - 1) % MAX_TLS_FRAMES];
+	frame = frame_at(thread, depth);
 	if (depth && frame->object == object && frame->buffer == buffer)
 		return 0;
-	frame = &thread->frames[depth % MAX_TLS_FRAMES];
+	frame = frame_at(thread, depth + 1);
 	frame->object = object;
 	frame->buffer = buffer;
 	frame->count = what & PROBE_COUNT_POINTER ? count_pointer : 0;
@@ -94,7 +94,7 @@ static __always_inline int leave(struct pt_regs *ctx)
 			note_unseen(target_index(what));
 		return 0;
 	}
-	frame = &thread->frames[(depth - 1) % MAX_TLS_FRAMES];
+	frame = frame_at(thread, depth);
 	if (frame->stack != stack)
 		return 0;
 	thread->depth = depth - 1;
@@ -126,7 +126,7 @@ static __always_inline int made_record(struct pt_regs *ctx)
 	depth = live_depth(thread, stack_pointer(ctx));
 	if (depth == 0 || (s32)argument3(ctx) < (s32)sizeof(record.words))
 		return 0;
-	frame = &thread->frames[(depth - 1) % MAX_TLS_FRAMES];
+	frame = frame_at(thread, depth);
 	maker.object = key.object = frame->object;
 	maker.what = frame->what;
 	key.tgid = record.tgid = task->tgid;

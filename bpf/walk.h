@@ -93,7 +93,7 @@ static long walk_step(u32 index, struct walk_context *context)
 		return 1;
 	if (rest > MAX_CHUNK_LINE - fill)
 		rest = MAX_CHUNK_LINE - fill;
-	if (rest > MAX_CHUNK_LINE) /* for the verifier */
+	if (exceeds(rest, MAX_CHUNK_LINE))
 		return 1;
 	if (bpf_probe_read_user(walker->line + fill, rest, (void *)(walker->address + (at - walker->at))))
 		return 1;
