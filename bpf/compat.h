@@ -153,13 +153,21 @@ static __always_inline bool reads_clock_as_it_receives(void)
 	return LINUX_KERNEL_VERSION < KERNEL_VERSION(6, 19, 0);
 }
 
-extern void *bpf_rdonly_cast(const void *pointer, __u32 type) __ksym;
+/* bpf_rdonly_cast() and bpf_rcu_read_lock() came with 6.2. */
+static __always_inline bool has_kernel_functions(void)
+{
+	return LINUX_KERNEL_VERSION >= KERNEL_VERSION(6, 2, 0);
+}
+
+extern void *bpf_rdonly_cast(const void *pointer, __u32 type) __ksym __weak;
 
 /* What bpf_skc_to_tcp_sock() does for a socket that is known to be TCP, without the call: the verifier turns it into a
  * move. */
 static __always_inline struct tcp_sock *as_tcp_sock(struct sock *sk)
 {
-	return bpf_rdonly_cast(sk, bpf_core_type_id_kernel(struct tcp_sock));
+	if (has_kernel_functions())
+		return bpf_rdonly_cast(sk, bpf_core_type_id_kernel(struct tcp_sock));
+	return bpf_skc_to_tcp_sock(sk);
 }
 
 /* Set by identify_self: where the registers of a system call are, from a thread's stack on. The same for every thread.
@@ -169,7 +177,10 @@ extern u64 registers_offset;
 /* What bpf_task_pt_regs() does, without the call. */
 static __always_inline struct pt_regs *registers_of(struct task_struct *task)
 {
-	return bpf_rdonly_cast((void *)((u64)task->stack + registers_offset), bpf_core_type_id_kernel(struct pt_regs));
+	if (has_kernel_functions())
+		return bpf_rdonly_cast((void *)((u64)task->stack + registers_offset),
+				       bpf_core_type_id_kernel(struct pt_regs));
+	return (struct pt_regs *)bpf_task_pt_regs(task);
 }
 
 /* kernfs_node.parent became __parent in 6.15. */

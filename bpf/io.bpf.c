@@ -64,12 +64,15 @@ static __noinline int io_failed(struct sock *sk, struct conn *conn, int error, u
  */
 static __always_inline u32 peek_flags(struct sock *sk)
 {
-	struct bpf_local_storage_map *map =
-		bpf_rdonly_cast(&conns, bpf_core_type_id_kernel(struct bpf_local_storage_map));
-	struct bpf_local_storage *storage = sk->sk_bpf_storage;
+	struct bpf_local_storage *storage;
 	struct bpf_local_storage_data *data;
+	struct bpf_local_storage_map *map;
 	struct seqcount *flags;
 
+	if (!has_kernel_functions())
+		return 0;
+	map = bpf_rdonly_cast(&conns, bpf_core_type_id_kernel(struct bpf_local_storage_map));
+	storage = sk->sk_bpf_storage;
 	if (!storage)
 		return 0;
 	storage = bpf_rdonly_cast((void *)storage + map->cache_idx * sizeof(void *),
@@ -207,4 +210,56 @@ SEC("tp_btf/sock_recv_length")
 int BPF_PROG(socket_received, struct sock *sk, int result, int flags)
 {
 	return io_done(sk, result, flags, RECEIVED);
+}
+
+/*
+ * Before 6.3 the kernel has no such tracepoints: the ends of the functions
+ * behind them, by families. What a file is sent by goes page by page.
+ */
+SEC("?fexit/inet_sendmsg")
+int BPF_PROG(inet_sent, struct socket *socket, struct msghdr *message, u64 size, int result)
+{
+	return io_done(socket->sk, result, 0, SENT);
+}
+
+SEC("?fexit/inet6_sendmsg")
+int BPF_PROG(inet6_sent, struct socket *socket, struct msghdr *message, u64 size, int result)
+{
+	return io_done(socket->sk, result, 0, SENT);
+}
+
+SEC("?fexit/unix_stream_sendmsg")
+int BPF_PROG(unix_sent, struct socket *socket, struct msghdr *message, u64 size, int result)
+{
+	return io_done(socket->sk, result, 0, SENT);
+}
+
+SEC("?fexit/inet_sendpage")
+int BPF_PROG(inet_page_sent, struct socket *socket, struct page *page, int offset, u64 size, int flags, int result)
+{
+	return io_done(socket->sk, result, 0, SENT);
+}
+
+SEC("?fexit/unix_stream_sendpage")
+int BPF_PROG(unix_page_sent, struct socket *socket, struct page *page, int offset, u64 size, int flags, int result)
+{
+	return io_done(socket->sk, result, 0, SENT);
+}
+
+SEC("?fexit/inet_recvmsg")
+int BPF_PROG(inet_received, struct socket *socket, struct msghdr *message, u64 size, int flags, int result)
+{
+	return io_done(socket->sk, result, flags, RECEIVED);
+}
+
+SEC("?fexit/inet6_recvmsg")
+int BPF_PROG(inet6_received, struct socket *socket, struct msghdr *message, u64 size, int flags, int result)
+{
+	return io_done(socket->sk, result, flags, RECEIVED);
+}
+
+SEC("?fexit/unix_stream_recvmsg")
+int BPF_PROG(unix_received, struct socket *socket, struct msghdr *message, u64 size, int flags, int result)
+{
+	return io_done(socket->sk, result, flags, RECEIVED);
 }

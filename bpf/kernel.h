@@ -131,6 +131,8 @@ struct seqcount {
 };
 
 struct socket;
+struct msghdr;
+struct page;
 
 struct sock {
 	struct sock_common __sk_common;

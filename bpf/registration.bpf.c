@@ -61,9 +61,7 @@ static __always_inline u32 judge(struct task_struct *task, struct sock *peer, co
 	return state == CLAIM_PROVEN ? use_place(task, claim) : state;
 }
 
-/* The bytes are on their way already: user space may have to wait a moment for what is found here. */
-SEC("?tp_btf/sock_send_length")
-int BPF_PROG(proof_sent, struct sock *sk, int result)
+static __always_inline int judge_sender(struct sock *sk, int result)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct claim *found, claim;
@@ -90,6 +88,20 @@ int BPF_PROG(proof_sent, struct sock *sk, int result)
 	claim.state = judge(task, peer, &claim);
 	bpf_map_update_elem(&claims, &cookie, &claim, BPF_EXIST);
 	return 0;
+}
+
+/* The bytes are on their way already: user space may have to wait a moment for what is found here. */
+SEC("?tp_btf/sock_send_length")
+int BPF_PROG(proof_sent, struct sock *sk, int result)
+{
+	return judge_sender(sk, result);
+}
+
+/* The same before 6.3 (io.bpf.c). */
+SEC("?fexit/unix_stream_sendmsg")
+int BPF_PROG(proof_sent_end, struct socket *socket, struct msghdr *message, u64 size, int result)
+{
+	return judge_sender(socket->sk, result);
 }
 
 /* The child has a copy of its parent's memory: what is true of that is true of it. */

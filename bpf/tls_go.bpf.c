@@ -15,8 +15,8 @@
 #include "compat.h"
 #include "tls.h"
 
-extern void bpf_rcu_read_lock(void) __ksym;
-extern void bpf_rcu_read_unlock(void) __ksym;
+extern void bpf_rcu_read_lock(void) __ksym __weak;
+extern void bpf_rcu_read_unlock(void) __ksym __weak;
 
 #define TLS_APPLICATION_DATA 23 /* the content type */
 
@@ -119,9 +119,11 @@ static __noinline struct tls_session *find_session(const struct tls_target *targ
 		count(COUNTER_TLS_UNREADABLE, 1);
 		return 0;
 	}
-	bpf_rcu_read_lock();
+	if (has_kernel_functions())
+		bpf_rcu_read_lock();
 	cookie = socket_cookie(descriptor.number);
-	bpf_rcu_read_unlock();
+	if (has_kernel_functions())
+		bpf_rcu_read_unlock();
 	/* Not closed now: so the number was this socket's when it was looked up. */
 	order_loads();
 	if (!cookie || !read_user(&descriptor.state, sizeof(descriptor.state), at) ||

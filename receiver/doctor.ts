@@ -9,6 +9,7 @@ import { doctorExitCode, formatDoctor, formatDoctorJson } from './cli/doctor-tex
 import { version } from './cli/version.ts';
 import { ReceiverError } from './errors.ts';
 import { foreignNamespaces, missingPrivileges } from './kernel/privileges.ts';
+import { isOlder, oldestRelease } from './kernel/release.ts';
 import { listThreads, type ThreadList } from './kernel/threads.ts';
 import { createTlsExamination } from './tls/examine-process.ts';
 import { tlsExaminations } from './tls/open.ts';
@@ -80,10 +81,13 @@ function hasProgram(pid: number): boolean {
 function hostFindings(): Finding[] {
   try {
     const { kernelRelease, machine, hasKernelBtf, effective } = capabilities();
-    const { major, minor } = releaseOf(kernelRelease);
-    const isNewEnough = major > 6 || (major === 6 && minor >= 3);
     return [
-      finding('kernel', isNewEnough, `Linux ${kernelRelease}, ${machine}`, 'run on Linux 6.3 or newer'),
+      finding(
+        'kernel',
+        !isOlder(kernelRelease, oldestRelease),
+        `Linux ${kernelRelease}, ${machine}`,
+        `run on Linux ${oldestRelease} or newer`,
+      ),
       finding('types', hasKernelBtf, '/sys/kernel/btf/vmlinux', 'run a kernel built with CONFIG_DEBUG_INFO_BTF=y'),
       ...privilegeFindings(effective),
       ...namespaceFindings(),
@@ -119,11 +123,6 @@ function threadFindings(list: ThreadList): Finding[] {
 
 function finding(step: string, isGood: boolean, detail: string, remedy: string | undefined): Finding {
   return { step, outcome: isGood ? 'found' : 'missing', detail, remedy: isGood ? undefined : remedy };
-}
-
-function releaseOf(release: string): { readonly major: number; readonly minor: number } {
-  const [major = 0, minor = 0] = release.split('.').map(Number);
-  return { major, minor };
 }
 
 function readText(path: string): string | undefined {

@@ -39,7 +39,7 @@ export const errorCodes = {
   },
   USM_KERNEL_TOO_OLD: {
     meaning: 'The kernel lacks a feature that capture needs.',
-    remedy: 'run on Linux 6.3 or newer',
+    remedy: 'run on Linux 6.1 or newer',
   },
   USM_KERNEL_BTF_MISSING: {
     meaning: 'The kernel does not describe its types (/sys/kernel/btf/vmlinux is missing).',

@@ -85,7 +85,7 @@ if grep -q 'KERNEL TEST SKIPPED' "$log"; then
 		echo 'test: tests on the kernel were skipped, but this kernel can run them' >&2
 		failed+=('skipped tests')
 	else
-		echo 'test: WARNING: tests on the kernel were skipped; they need root, BTF and Linux 6.3' >&2
+		echo 'test: WARNING: tests on the kernel were skipped; they need root, BTF and Linux 6.1' >&2
 	fi
 fi
 

@@ -54,4 +54,4 @@ export function remedyForPlacement(placement: Placement): string | undefined {
   return placement.kind === 'refused' ? placementRemedies[placement.reason] : undefined;
 }
 
-export const remedyForThreads = 'run this as root, or with CAP_BPF and CAP_PERFMON, on Linux 6.3 or newer with BTF';
+export const remedyForThreads = 'run this as root, or with CAP_BPF and CAP_PERFMON, on Linux 6.1 or newer with BTF';

@@ -19,6 +19,7 @@ import { compileFilter, type FilterRule, type FilterTables } from './filter-maps
 import { ContextPlaces } from './context-places.ts';
 import { bound, control, counter, tlsTarget } from './layout.ts';
 import { missingPrivileges, type Privilege } from './privileges.ts';
+import { firstWithSocketTracepoints, isOlder, oldestRelease } from './release.ts';
 
 export interface KernelOptions {
   readonly filter: {
@@ -181,7 +182,8 @@ export function unixPeerOf(fd: number): Peer | undefined {
 
 /** Loads, attaches, seeds. From the return on, nothing that moves is missed. */
 export function openKernelSession(options: KernelOptions): KernelSession {
-  const { possibleCpus: cpus } = checkPlatform();
+  const { possibleCpus: cpus, kernelRelease } = checkPlatform();
+  const hasTracepoints = !isOlder(kernelRelease, firstWithSocketTracepoints);
   const objectPath = builtPath('usm.bpf.o');
   const filter = compileFilter(options.filter.include, options.filter.exclude);
   const object = attempt('USM_BPF_LOAD', 'load the BPF programs', () =>
@@ -206,8 +208,11 @@ export function openKernelSession(options: KernelOptions): KernelSession {
       // Of each CPU one for programs that can be preempted, and one for the others.
       mapEntries: { ring: options.ringBufferSizeBytes, scratches: 2 * cpus },
       autoload: {
+        ...(hasTracepoints ? {} : fromFunctionEnds),
         ...(options.hasVitals === true ? { vitals_changed: true, seed_vitals: true, living_vitals: true } : {}),
-        ...(options.hasRegistration === true ? { proof_sent: true, process_forked: true } : {}),
+        ...(options.hasRegistration === true
+          ? { [hasTracepoints ? 'proof_sent' : 'proof_sent_end']: true, process_forked: true }
+          : {}),
       },
     }),
   );
@@ -248,15 +253,28 @@ function fillFilter(object: BpfObject, filter: FilterTables): void {
   });
 }
 
+/** Where a socket's I/O is hooked: at two tracepoints, or, on kernels that do not have them, at the ends of the functions behind them. */
+const fromFunctionEnds = {
+  socket_sent: false,
+  socket_received: false,
+  inet_sent: true,
+  inet_received: true,
+  inet6_sent: true,
+  inet6_received: true,
+  unix_sent: true,
+  inet_page_sent: true,
+  unix_page_sent: true,
+  unix_received: true,
+};
+
 /** Throws a ReceiverError where nothing can be captured: that this is no such machine is known before anything is opened. */
 export function checkPlatform(): Capabilities {
   const platform = attempt('USM_ADDON_MISSING', 'load the native addon', capabilities);
-  const [major = 0, minor = 0] = platform.kernelRelease.split('.').map(Number);
-  if (major < 6 || (major === 6 && minor < 3)) {
+  if (isOlder(platform.kernelRelease, oldestRelease)) {
     throw new ReceiverError('USM_KERNEL_TOO_OLD', {
       attempted: 'capture on',
       on: `Linux ${platform.kernelRelease}`,
-      happened: 'the kernel has no sock_send_length and sock_recv_length tracepoints, which came with 6.3',
+      happened: 'its BPF lacks what capture needs',
     });
   }
   if (!platform.hasKernelBtf) {

@@ -140,7 +140,7 @@ function launch(cleanup: Cleanup, options: ReceiverOptions): Launched {
     const exporters = { ...file, ...options.exporters };
     // JSON is YAML.
     const config = {
-      receivers: { usm: options.usm ?? {} },
+      receivers: { usm: { ...(patience === 1 ? {} : { shutdown_timeout: `${5 * patience}s` }), ...options.usm } },
       exporters,
       extensions: options.extensions ?? {},
       service: {

@@ -26,7 +26,7 @@ test('an error says what was attempted, on what, what happened and what to try',
 
 test('an error without a remedy of its own has that of its code', () => {
   const error = new ReceiverError('USM_KERNEL_TOO_OLD', { attempted: 'observe this host', happened: 'this is Linux 4.19' });
-  assert.equal(error.message, 'cannot observe this host: this is Linux 4.19; run on Linux 6.3 or newer');
+  assert.equal(error.message, 'cannot observe this host: this is Linux 4.19; run on Linux 6.1 or newer');
   assert.equal('cause' in error, false);
 });
 

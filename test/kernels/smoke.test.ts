@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { capabilities } from '../../native/index.ts';
+import { isOlder, oldestRelease } from '../../receiver/kernel/release.ts';
 import { compareTruth } from '../e2e/compare.ts';
 import { faultOf, FIRST, numberOf, startPeers, type Pair } from '../e2e/context-peers.ts';
 import { assertBooks, assertTruth, readyMessage, runReceiver, startReceiver } from '../e2e/harness.ts';
@@ -14,11 +15,14 @@ import { lastPoints } from '../e2e/metric-points.ts';
 import { targetOf } from '../e2e/spans.ts';
 import { waitFor } from '../e2e/wait.ts';
 import { kernelTest } from '../support/kernel.ts';
+import { patience } from '../support/patience.ts';
 import { type EchoClient, newRun, startClient, startServer } from '../traffic/traffic.ts';
 import { type Exchange, planRequest, planRequests } from '../traffic/truth.ts';
 
-const [major = 0, minor = 0] = capabilities().kernelRelease.split('.').map(Number);
-const isTooOld = major < 6 || (major === 6 && minor < 3);
+const { kernelRelease } = capabilities();
+const isTooOld = isOlder(kernelRelease, oldestRelease);
+/** What an emulated machine may be too slow for, and says so. */
+const slowSearch = 'The TLS libraries of running programs are still being searched for';
 const supported = isTooOld ? { skip: 'the kernel is too old' } : kernelTest();
 
 test('start: the receiver is ready, and ends with 0 and balanced books', supported, async (t) => {
@@ -27,7 +31,7 @@ test('start: the receiver is ready, and ends with 0 and balanced books', support
   assertBooks(stopped);
   assert.equal(stopped.stderr.split(readyMessage).length - 1, 1);
   assert.deepEqual(
-    stopped.stderr.split('\n').filter((line) => /\t(warn|error)\t/.test(line)),
+    stopped.stderr.split('\n').filter((line) => /\t(warn|error)\t/.test(line) && !(patience > 1 && line.includes(slowSearch))),
     [],
   );
 });
@@ -151,8 +155,8 @@ test('connection metrics: every byte of a connection is counted at both ends', s
 test('refusal: a kernel that is too old is named in one sentence', { skip: !isTooOld }, async (t) => {
   const stopped = await runReceiver(t, {});
   assert.equal(stopped.exitCode, 1, stopped.stderr);
-  const release = capabilities().kernelRelease.replaceAll('.', '\\.').replaceAll('+', '\\+');
-  const sentence = `^Error: cannot capture on Linux ${release}: the kernel has no sock_send_length .*; run on Linux 6\\.3 or newer$`;
+  const release = kernelRelease.replaceAll('.', '\\.').replaceAll('+', '\\+');
+  const sentence = `^Error: cannot capture on Linux ${release}: its BPF lacks .*; run on Linux 6\\.1 or newer$`;
   const errors = stopped.stderr.split('\n').filter((line) => !line.includes('\tinfo\t') && line !== '');
   assert.equal(errors.length, 1, stopped.stderr);
   assert.match(errors[0] ?? '', new RegExp(sentence));

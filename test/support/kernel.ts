@@ -1,7 +1,8 @@
 // For tests that attach BPF programs: whether this machine lets them. A skip is loud: scripts/test.sh looks for its marker and fails
 // where the kernel could have run the test. Files that import this one run one at a time.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { capabilities } from '../../native/index.ts';
+import { isOlder, oldestRelease } from '../../receiver/kernel/release.ts';
 
 /** Options for test() or describe(): `test('…', kernelTest(), …)`. */
 export function kernelTest(): { skip: string | false } {
@@ -15,11 +16,10 @@ export function kernelTest(): { skip: string | false } {
 function missingSupport(): string | undefined {
   const btf = '/sys/kernel/btf/vmlinux';
   if (!existsSync(btf)) return `the kernel has no BTF (${btf})`;
-  const { effective } = capabilities();
+  const { effective, kernelRelease } = capabilities();
   if (!effective.has('CAP_SYS_ADMIN') && !(effective.has('CAP_BPF') && effective.has('CAP_PERFMON'))) {
     return 'loading BPF programs needs root or CAP_BPF and CAP_PERFMON';
   }
-  if (!readFileSync(btf).includes('btf_trace_sock_send_length'))
-    return 'the kernel has no sock_send_length tracepoint (it came with 6.3)';
+  if (isOlder(kernelRelease, oldestRelease)) return `Linux ${kernelRelease} is older than ${oldestRelease}`;
   return undefined;
 }
