@@ -5,10 +5,14 @@ import type { Nanoseconds, Transaction } from '../model/transaction.ts';
 import type { Connection } from './connection.ts';
 
 /**
- * The event of an I/O is made when its call returns, so a server can have answered before the client's own event has come. This long a
- * transaction is kept back that may have another end here.
+ * The event of an I/O is made when its call returns, so a server can have answered before the client's own event has come: by as long as
+ * the client's thread is kept from its CPU. This long a transaction is kept back whose other end is followed here.
  */
-const MAX_WAIT_NS = 20e6;
+const MAX_LAG_NS = 1e9;
+/** This long, where it is not known whether there is another end here. */
+const MAX_WAIT_NS = 100e6;
+/** No more are kept back at a time. */
+const MAX_WAITING = 4096;
 
 interface Waiting {
   readonly transaction: Transaction;
@@ -69,7 +73,8 @@ export class Pairs {
   /** Hands the transaction on, at once or when its other end has had its time to show. */
   take(transaction: Transaction, connection: Connection): void {
     this.requested(transaction.exchange, connection);
-    if (this.#mustWait(transaction, connection)) this.#waiting.push({ transaction, connection });
+    if (this.#waiting.length < MAX_WAITING && waitOf(transaction, connection) > 0)
+      this.#waiting.push({ transaction, connection });
     else this.#onTransaction(transaction);
   }
 
@@ -80,7 +85,8 @@ export class Pairs {
     this.#waiting = [];
     for (const { transaction, connection } of waiting) {
       this.requested(transaction.exchange, connection);
-      if (transaction.end + MAX_WAIT_NS > now && this.#mustWait(transaction, connection)) {
+      const wait = waitOf(transaction, connection);
+      if (wait > 0 && transaction.end + wait > now) {
         this.#waiting.push({ transaction, connection });
       } else {
         this.#onTransaction(transaction);
@@ -96,15 +102,14 @@ export class Pairs {
       this.#onTransaction(transaction);
     }
   }
+}
 
-  /** Only of the first exchange of a connection is it unknown whether there is another end here. */
-  #mustWait(transaction: Transaction, connection: Connection): boolean {
-    const { exchange, role, requestPosition, request } = transaction;
-    // What the wire says goes before what the other end says.
-    if (role === 'client' || exchange.otherEnd !== undefined || request.traceparent !== undefined) return false;
-    const { otherEnd } = connection;
-    if (otherEnd === undefined) return requestPosition === 0 && connection.info.pair !== '';
-    const followed = otherEnd.requestPosition;
-    return followed === undefined || followed <= requestPosition;
-  }
+/** How long after its end it is worth keeping back, for its other end to show. */
+function waitOf({ exchange, role, requestPosition, request }: Transaction, { otherEnd, info }: Connection): Nanoseconds {
+  // What the wire says goes before what the other end says.
+  if (role === 'client' || exchange.otherEnd !== undefined || request.traceparent !== undefined) return 0;
+  // Only of the first exchange of a connection is it unknown whether there is another end here.
+  if (otherEnd === undefined) return requestPosition === 0 && info.pair !== '' ? MAX_WAIT_NS : 0;
+  const followed = otherEnd.requestPosition;
+  return followed === undefined || followed <= requestPosition ? MAX_LAG_NS : 0;
 }
