@@ -1,9 +1,10 @@
-// A request from its head on. Whoever is to be hung under its span asks for the span's context before the exchange has ended.
+// A request from its head on. Whoever is to be hung under its span asks for the span's context before the exchange has ended. A protocol may
+// leave it to another to be answered.
 import type { ConnectionInfo } from './connection.ts';
 import type { ProcessId } from './process.ts';
 import type { IoContext } from './thread-context.ts';
 import type { SpanContext } from './trace.ts';
-import type { HttpRequest } from './transaction.ts';
+import type { HttpRequest, Nanoseconds } from './transaction.ts';
 
 export interface Exchange {
   readonly connection: ConnectionInfo;
@@ -24,6 +25,20 @@ export interface Exchange {
   responseContext: IoContext | undefined;
   /** Undefined until somebody has asked. */
   spanContext: SpanContext | undefined;
+}
+
+/** A request of which not everything is known yet. */
+export type OpenRequest = { -readonly [K in keyof HttpRequest]: HttpRequest[K] };
+
+/** A request on its way to an answer, as the protocol knows it that follows it. */
+export interface OpenExchange extends Exchange {
+  readonly start: Nanoseconds;
+  readonly request: OpenRequest;
+  readonly isConnect: boolean;
+  /** 0 until the final response's head is whole, or while its status is not known. */
+  statusCode: number;
+  /** Who moved the first byte of the final response. */
+  answeredBy: ProcessId | undefined;
 }
 
 /**

@@ -1,21 +1,6 @@
-// What an exchange has in common, whatever the version of HTTP, and the Transaction that it comes to. Hot path.
-import type { Exchange } from '../../model/exchange.ts';
-import type { ProcessId } from '../../model/process.ts';
-import type { Abort, HttpRequest, Nanoseconds, RpcCall, Transaction } from '../../model/transaction.ts';
-
-/** A request whose body size may still become known. */
-export type OpenRequest = { -readonly [K in keyof HttpRequest]: HttpRequest[K] };
-
-/** A request on its way to an answer. */
-export interface OpenExchange extends Exchange {
-  readonly start: Nanoseconds;
-  readonly request: OpenRequest;
-  readonly isConnect: boolean;
-  /** 0 until the final response's head is whole, or while its status is not known. */
-  statusCode: number;
-  /** Who moved the first byte of the final response. */
-  answeredBy: ProcessId | undefined;
-}
+// An exchange, whatever the version of HTTP → the Transaction that it comes to. Hot path.
+import type { OpenExchange } from '../../model/exchange.ts';
+import type { Abort, Nanoseconds, RpcCall, Transaction } from '../../model/transaction.ts';
 
 /** As it stands at `end`. `bodySize`: of the response. */
 export function transactionOf(

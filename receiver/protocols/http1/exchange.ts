@@ -1,8 +1,8 @@
 // One request on its way to an answer, as HTTP/1 has it.
 import type { ConnectionInfo } from '../../model/connection.ts';
+import type { OpenExchange } from '../../model/exchange.ts';
 import type { ProcessId } from '../../model/process.ts';
 import type { HttpRequest, Nanoseconds } from '../../model/transaction.ts';
-import type { OpenExchange } from '../http/exchange.ts';
 import { BAD_LENGTH, Field, type Head, NO_LENGTH } from './head.ts';
 import type { Body } from './parse.ts';
 

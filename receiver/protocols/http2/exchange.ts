@@ -1,9 +1,10 @@
 // One stream that a client opened: a request on its way to an answer, and the Transaction made of the two. RFC 9113, 8.
 import type { ConnectionInfo } from '../../model/connection.ts';
+import type { OpenExchange, OpenRequest } from '../../model/exchange.ts';
 import type { ProcessId } from '../../model/process.ts';
 import type { Side } from '../../model/protocol.ts';
 import type { Abort, HttpRequest, Nanoseconds, RpcCall, Transaction } from '../../model/transaction.ts';
-import { type OpenExchange, type OpenRequest, transactionOf } from '../http/exchange.ts';
+import { transactionOf } from '../http/exchange.ts';
 import { Field } from './fields.ts';
 import type { HeaderList } from './header-list.ts';
 
