@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 build_packages=(clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libuv1-dev g++ make)
 test_packages=(clang-format nginx-light haproxy curl wrk iproute2 python3 golang-go procps)
 # HTTP/2 of one more kind, and load with it.
-test_packages+=(nghttp2-client nghttp2-server)
+test_packages+=(nghttp2-client nghttp2-server nghttp2-proxy)
 # Other libcs, linkers and architectures, for the programs whose thread context is read, and for the package for arm64.
 test_packages+=(musl-tools lld gcc-aarch64-linux-gnu libc6-dev-arm64-cross libstdc++6-arm64-cross qemu-user)
 # For the tracers of other people (test/third-party), which it fetches.

@@ -11,6 +11,7 @@ import type {
   ConversationSink,
   ConversationStart,
   GiveUpReason,
+  Handover,
   LossReason,
   NotExportedReason,
   Present,
@@ -279,6 +280,13 @@ export class Connection implements ConversationSink {
     this.#context.controls.stepOverChunks(this.#info.id, isSent, position);
   }
 
+  handOver(token: string, handover: Handover): Conversation | undefined {
+    for (const { upgrade } of this.#context.protocols) {
+      if (upgrade?.token === token) return (this.#conversation = upgrade.open(this.#info, handover, this));
+    }
+    return undefined;
+  }
+
   giveUp(reason: GiveUpReason): void {
     if (this.#isIgnored) return;
     this.#isIgnored = true;
@@ -332,7 +340,10 @@ export class Connection implements ConversationSink {
       if (event.context !== undefined) conversation.threadContext(side, event.context);
       conversation.data(side, bytes, from, to, event.position, event.isIoStart, otherPosition, event.time, event.process);
     }
-    if (end > dataEnd) conversation.missing(side, dataEnd, end, event.missing ?? 'unseen_io', event.time, event.process);
+    if (end <= dataEnd) return;
+    // Those bytes may have handed the connection over.
+    const next = this.#conversation ?? conversation;
+    next.missing(side, dataEnd, end, event.missing ?? 'unseen_io', event.time, event.process);
   }
 
   #deliverFrames(event: IoEvent, side: Side, conversation: Conversation): void {

@@ -2,7 +2,7 @@
 // a Conversation turns them into transactions. Protocols never see sockets, the kernel or each other.
 import type { ConnectionInfo } from './connection.ts';
 import type { ConversationInspection } from './inspection.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange, OpenExchange } from './exchange.ts';
 import type { ProcessId } from './process.ts';
 import type { IoContext } from './thread-context.ts';
 import type { Abort, Nanoseconds, Transaction } from './transaction.ts';
@@ -25,6 +25,26 @@ export interface Protocol {
    */
   proves?(side: Side, bytes: Uint8Array, from: number, to: number): boolean;
   open(connection: ConnectionInfo, start: ConversationStart, sink: ConversationSink): Conversation;
+  /** How a connection that began as HTTP/1.1 comes to be of this protocol; absent: it never does, or nobody could read on. */
+  readonly upgrade?: UpgradePath;
+}
+
+/** RFC 9110, 7.8. */
+export interface UpgradePath {
+  /** Its name in `Upgrade` fields, in lower case. */
+  readonly token: string;
+  open(connection: ConnectionInfo, handover: Handover, sink: ConversationSink): Conversation;
+}
+
+/** What a conversation leaves to one of another protocol, as its last act. Each side goes on behind its last message. */
+export interface Handover {
+  /** Offered the change, is whole, and was seen; its answer comes in the other protocol. */
+  readonly exchange: OpenExchange;
+  /** `HTTP2-Settings` of its request (RFC 7540, 3.2.1). */
+  readonly settings: string | undefined;
+  /** Bytes behind the request have been passed over. */
+  readonly isRequestSideLost: boolean;
+  readonly time: Nanoseconds;
 }
 
 /**
@@ -173,6 +193,11 @@ export interface ConversationSink {
   stepOver(side: Side, position: number): void;
   /** A chunk-size line begins at `position`: the kernel may follow the chunks from there without copying. */
   stepOverChunks(side: Side, position: number): void;
+  /**
+   * The server has agreed to go on in the protocol of this name in `Upgrade` fields. What follows, be it of the bytes at hand, is for the
+   * conversation that is returned; undefined: nobody reads that protocol, and nothing is handed over.
+   */
+  handOver(token: string, handover: Handover): Conversation | undefined;
   /** Nothing on this connection is of interest any more. */
   giveUp(reason: GiveUpReason): void;
 }

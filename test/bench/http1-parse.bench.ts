@@ -20,7 +20,7 @@ const head = sized(
 const response = Buffer.concat([head, Buffer.alloc(200, 0x78)]);
 
 let transactions = 0;
-const nothing = (): void => undefined;
+const nothing = (): undefined => undefined;
 const sink: ConversationSink = {
   transaction: () => {
     transactions++;
@@ -34,6 +34,7 @@ const sink: ConversationSink = {
   count: nothing,
   stepOver: nothing,
   stepOverChunks: nothing,
+  handOver: nothing,
   giveUp: nothing,
 };
 

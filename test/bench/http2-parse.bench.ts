@@ -16,7 +16,7 @@ const recorded = 5000;
 const together = 10;
 
 let transactions = 0;
-const nothing = (): void => undefined;
+const nothing = (): undefined => undefined;
 const sink: ConversationSink = {
   transaction: () => {
     transactions++;
@@ -30,6 +30,7 @@ const sink: ConversationSink = {
   count: nothing,
   stepOver: nothing,
   stepOverChunks: nothing,
+  handOver: nothing,
   giveUp: (reason) => {
     throw new Error(reason);
   },

@@ -1,91 +1,17 @@
 // Connections whose beginning was not seen: HTTP/1 is supposed, until the bytes prove HTTP/2, or the kernel follows frames.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Connection } from '../../receiver/connections/connection.ts';
-import { Controls } from '../../receiver/connections/controls.ts';
-import { controlLayout } from '../../receiver/kernel/session.ts';
-import type { Role } from '../../receiver/model/connection.ts';
-import type { Protocol } from '../../receiver/model/protocol.ts';
-import type { IoEvent } from '../../receiver/model/stream-event.ts';
-import type { Transaction } from '../../receiver/model/transaction.ts';
 import { createHttp1 } from '../../receiver/protocols/http1/protocol.ts';
 import { createHttp2 } from '../../receiver/protocols/http2/protocol.ts';
-import { Ledger } from '../../receiver/telemetry/ledger.ts';
 import * as h2 from '../protocols/http2/frames.ts';
-import { createBench, get, type IoOptions, ok, opener, Socket, WINDOW_SIZE } from './socket.ts';
+import { get, ok } from './socket.ts';
+import { Wire } from './wire.ts';
 
 const whole = h2.END_HEADERS | h2.END_STREAM;
 
-class Joined {
-  readonly ledger = new Ledger();
-  readonly transactions: Transaction[] = [];
-  readonly connection: Connection;
-  readonly #socket = new Socket(createBench().table, 1);
-
-  constructor(role: Role = 'server', isFromStart = false, protocols: readonly Protocol[] = [createHttp2(), createHttp1()]) {
-    const info = {
-      id: 1,
-      transport: 'tcp',
-      ipVersion: 4,
-      role,
-      roleEvidence: 'listener',
-      local: { address: '127.0.0.1', port: 1 },
-      peer: { address: '127.0.0.1', port: 2 },
-      networkNamespace: 0,
-      pair: '',
-      isFromStart,
-      openedBy: opener,
-    } as const;
-    this.connection = new Connection(
-      { info, sentPosition: 0, receivedPosition: 0, lastFlow: 'unknown', isSecure: false, time: 0 },
-      {
-        protocols,
-        controls: new Controls(new ArrayBuffer(controlLayout.words * 8), controlLayout),
-        books: this.ledger,
-        windowSize: WINDOW_SIZE,
-        onRequest: () => undefined,
-        onTransaction: (transaction) => {
-          this.transactions.push(transaction);
-          this.ledger.exported(1);
-        },
-        onIgnored: () => undefined,
-      },
-    );
-  }
-
-  received(bytes: Uint8Array | string, options: IoOptions = {}): void {
-    this.#io(false, bytes, options);
-  }
-
-  sent(bytes: Uint8Array | string, options: IoOptions = {}): void {
-    this.#io(true, bytes, options);
-  }
-
-  /** What was told, in a word each; the books are balanced. */
-  end(): string[] {
-    this.connection.abandon();
-    const { transactions, bytes } = this.ledger.report();
-    const lost = Object.values(bytes.lost).reduce((sum, count) => sum + count, 0);
-    assert.equal(bytes.seen, bytes.parsed + bytes.skipped + lost);
-    const dropped = Object.values(transactions.not_exported).reduce((sum, count) => sum + count, 0);
-    assert.equal(transactions.seen, transactions.exported + dropped);
-    return this.transactions.map(
-      ({ request, response }) => `${request.version} ${request.target} ${String(response?.statusCode)}`,
-    );
-  }
-
-  #io(isSent: boolean, bytes: Uint8Array | string, options: IoOptions): void {
-    const content = Buffer.from(bytes as string, 'latin1');
-    // The socket encodes text; what is sent here are bytes.
-    const blank = this.#socket.event(isSent, ' '.repeat(content.length), options);
-    const event: IoEvent = { ...blank, bytes: content, from: 0 };
-    this.connection.io(event);
-  }
-}
-
 describe('an older connection', () => {
   test('of HTTP/1 is read as ever', () => {
-    const joined = new Joined();
+    const joined = new Wire();
     joined.received(get('/1'));
     joined.sent(ok());
     joined.received(get('/2'));
@@ -96,7 +22,7 @@ describe('an older connection', () => {
 
   for (const role of ['server', 'client'] as const) {
     test(`of HTTP/2 is found by HEADERS of a request, at the ${role}`, () => {
-      const joined = new Joined(role);
+      const joined = new Wire(role);
       const request = (bytes: Buffer): void => {
         if (role === 'server') joined.received(bytes);
         else joined.sent(bytes);
@@ -118,7 +44,7 @@ describe('an older connection', () => {
 
   test('of HTTP/2 has its role from the head of a request or of a response', () => {
     for (const first of ['request', 'response']) {
-      const joined = new Joined('unknown');
+      const joined = new Wire('unknown');
       joined.received('the rest of something');
       joined.sent(h2.data(7, 100));
       if (first === 'response') joined.sent(h2.response(7, {}, whole));
@@ -130,7 +56,7 @@ describe('an older connection', () => {
   });
 
   test('that looks like frames and has no request in them is not taken for HTTP/2', () => {
-    const joined = new Joined();
+    const joined = new Wire();
     const ping = h2.frame(h2.TYPES.ping, 0, 0, '12345678');
     const noise = h2.frame(h2.TYPES.headers, h2.END_HEADERS, 1, '\xff\xff\xff\xff\xff');
     joined.received(Buffer.concat([ping, ping]));
@@ -146,7 +72,7 @@ describe('an older connection', () => {
   });
 
   test('of neither is given up', () => {
-    const joined = new Joined();
+    const joined = new Wire();
     for (let turn = 0; turn < 40; turn++) {
       joined.received(`\0\0\x10${String(turn)}something else`);
       joined.sent('an answer');
@@ -157,7 +83,7 @@ describe('an older connection', () => {
 });
 
 test('where the first bytes were lost, frames that the kernel follows are HTTP/2', () => {
-  const joined = new Joined('server', true);
+  const joined = new Wire('server', true);
   joined.received('', { uncopied: 33, missing: 'ring_full', framing: { toFrame: 24, isInData: false } });
   const request = h2.request(3, { ':path': '/3' });
   joined.received(request, { framing: { toFrame: 0, isInData: false } });
@@ -171,7 +97,7 @@ test('a preface that comes in pieces is none of HTTP/1, in whatever order the tw
       [createHttp1(), createHttp2()],
       [createHttp2(), createHttp1()],
     ]) {
-      const joined = new Joined('server', true, protocols);
+      const joined = new Wire('server', true, protocols);
       const bytes = Buffer.concat([h2.PREFACE, h2.settings(), h2.request(1)]);
       joined.received(bytes.subarray(0, first), { framing: { toFrame: 24, isInData: false } });
       joined.received(bytes.subarray(first), { framing: { toFrame: 24 - first, isInData: false } });
@@ -182,11 +108,11 @@ test('a preface that comes in pieces is none of HTTP/1, in whatever order the tw
 });
 
 test('a connection that begins with the preface is HTTP/2, and one that begins otherwise is not', () => {
-  const second = new Joined('server', true);
+  const second = new Wire('server', true);
   second.received(Buffer.concat([h2.PREFACE, h2.settings(), h2.request(1)]));
   second.sent(Buffer.concat([h2.settings(), h2.response(1, {}, whole)]));
   assert.deepEqual(second.end(), ['2 / 200']);
-  const first = new Joined('server', true);
+  const first = new Wire('server', true);
   first.received(get('/'));
   first.sent(ok());
   assert.deepEqual(first.end(), ['1.1 / 200']);

@@ -6,6 +6,7 @@ import type { ConnectionInfo, Role } from '../../receiver/model/connection.ts';
 import type { Exchange } from '../../receiver/model/exchange.ts';
 import type { LossReason } from '../../receiver/model/protocol.ts';
 import type { EndEvent, IoEvent, OpenEvent } from '../../receiver/model/stream-event.ts';
+import type { IoContext } from '../../receiver/model/thread-context.ts';
 import type { Transaction } from '../../receiver/model/transaction.ts';
 import { createHttp1 } from '../../receiver/protocols/http1/protocol.ts';
 import { Ledger } from '../../receiver/telemetry/ledger.ts';
@@ -65,6 +66,7 @@ export interface IoOptions {
   readonly missing?: LossReason;
   /** The kernel follows frames; what it leaves out is counted as `uncopied`. */
   readonly framing?: { readonly toFrame: number; readonly isInData: boolean };
+  readonly context?: IoContext;
 }
 
 export class Socket {
@@ -155,7 +157,7 @@ export class Socket {
       isInData: options.framing?.isInData ?? false,
       bytes,
       from: 5,
-      context: undefined,
+      context: options.context,
     };
   }
 

@@ -1,4 +1,5 @@
-// nghttpd, which serves files over HTTP/2, and h2load, which asks for many at a time.
+// nghttpd, which serves files over HTTP/2; nghttpx, a proxy that also takes it by `Upgrade: h2c`; h2load, which asks for many at a time; and
+// nghttp, which asks for an upgrade.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -31,6 +32,40 @@ export async function startNghttpd(
   const where = isSecure ? [String(port), ...tls] : [...tls, String(port)];
   const pid = await startListener(cleanup, ['nghttpd', ...args, ...where], port, folder);
   return { pid, port, service: 'nghttpd', isSecure };
+}
+
+export interface Nghttpx {
+  readonly pid: number;
+  readonly port: number;
+  readonly service: 'nghttpx';
+}
+
+/** In front of the HTTP/1.1 server at `upstream` (`host:port`). */
+export async function startNghttpx(cleanup: Cleanup, upstream: string): Promise<Nghttpx> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'usm-nghttpx-'));
+  const port = await freePort();
+  const ends = [`--frontend=127.0.0.1,${port};no-tls`, `--backend=${upstream.replace(':', ',')}`];
+  const quiet = ['--conf=/dev/null', '--accesslog-file=/dev/null', '--single-process', '--workers=1'];
+  const pid = await startListener(cleanup, ['nghttpx', ...quiet, ...ends], port, folder);
+  return { pid, port, service: 'nghttpx' };
+}
+
+/** GETs all of them over one connection, the first by `Upgrade: h2c`; the process that did, and the statuses by target. */
+export async function runNghttp(
+  origin: string,
+  targets: readonly string[],
+): Promise<{ readonly pid: number; readonly statuses: ReadonlyMap<string, number> }> {
+  const args = ['--upgrade', '--null-out', '--stat', '--no-dep', ...targets.map((target) => `${origin}${target}`)];
+  const child = spawn('nghttp', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
+  await once(child, 'close');
+  const statuses = new Map<string, number>();
+  // Its table of answers: …, status, size (as 39K) and target.
+  for (const [, status, target] of output.matchAll(/ (\d{3}) +\w+ (\/\S*)$/gm)) statuses.set(target!, Number(status));
+  if (statuses.size !== targets.length) throw new Error(`nghttp did not get what it asked for: ${output}`);
+  return { pid: child.pid!, statuses };
 }
 
 export interface LoadOptions {

@@ -27,7 +27,7 @@ export interface Exchange {
   readonly responseBodySize: number | undefined;
   readonly transport: 'tcp' | 'unix';
   /** Undefined: not compared. */
-  readonly version?: '2';
+  readonly version?: '1.1' | '2';
   /** The call of a remote procedure that it carries. */
   readonly call?: Call;
   /** Undefined: this end makes no span (another host, out of sight, or bytes that no one can read). */

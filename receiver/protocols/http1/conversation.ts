@@ -144,7 +144,11 @@ export class Http1Conversation implements Conversation {
       } else {
         this.#lastSide = side;
         this.#isResponseBeginning = false;
-        this.#responseData(bytes, from, to, isIoStart, time);
+        const successor = this.#responseData(bytes, from, to, isIoStart, time);
+        if (successor !== undefined) {
+          const { at } = this.#response;
+          successor.data(side, bytes, at, to, position + at - from, false, otherPosition, time, process);
+        }
       }
     }
     this.#giveReadersBack();
@@ -489,25 +493,28 @@ export class Http1Conversation implements Conversation {
     return this.#answering === undefined && (phase === 'length' || phase === 'chunked');
   }
 
-  #responseData(bytes: Uint8Array, from: number, to: number, isIoStart: boolean, time: Nanoseconds): void {
+  /** Returns the conversation that the rest of these bytes is for, if another protocol begins in them. */
+  #responseData(bytes: Uint8Array, from: number, to: number, isIoStart: boolean, time: Nanoseconds): Conversation | undefined {
     const reader = this.#response;
     if (this.#pairing === 'candidate' && reader.phase === 'boundary' && (!isIoStart || this.#matcher.waitingCount === 0)) {
       this.#contradict();
       this.#countRest(to - from);
-      return;
+      return undefined;
     }
     let at = from;
     while (at < to) {
       const event = reader.read(bytes, at, to);
       at = reader.at;
       if (event === 'more') break;
-      if (event === 'head') this.#responseHead(time);
-      else if (event === 'end') this.#responseComplete(time, reader.bodySize);
+      if (event === 'head') {
+        const successor = this.#responseHead(bytes, time);
+        if (successor !== undefined) return successor;
+      } else if (event === 'end') this.#responseComplete(time, reader.bodySize);
       else if (event === 'malformed') this.#responseMalformed(to - at);
       else this.#responseTooLarge(to - at);
       if (this.#isOver || reader.phase === 'lost') {
         if (event === 'head' || event === 'end') this.#countRest(to - at);
-        return;
+        return undefined;
       }
     }
     if (reader.phase === 'head') {
@@ -516,13 +523,15 @@ export class Http1Conversation implements Conversation {
       if (this.#matcher.isInDoubt && this.#matcher.waitingCount === 0) {
         this.#matcher.notePipelining();
         this.#loseAll();
-        return;
+        return undefined;
       }
     }
     this.#report('response', reader);
+    return undefined;
   }
 
-  #responseHead(time: Nanoseconds): void {
+  /** Returns who goes on, if that is somebody else. */
+  #responseHead(bytes: Uint8Array, time: Nanoseconds): Conversation | undefined {
     const reader = this.#response;
     const head = reader.head;
     const status = head.statusCode;
@@ -532,14 +541,18 @@ export class Http1Conversation implements Conversation {
     if (exchange !== undefined && !this.#mayAnswer(exchange)) {
       this.#loseResponses();
       this.#noteUnpaired(status);
-      return;
+      return undefined;
+    }
+    if (exchange !== undefined && status === STATUS_SWITCHING) {
+      const successor = this.#handOver(exchange, head.upgradeText(reader.headBytes(bytes)), time);
+      if (successor !== undefined) return successor;
     }
     if (exchange === undefined) {
       if (this.#matcher.isInDoubt || (!isInterim && this.#isAnswerAheadPossible())) {
         this.#matcher.notePipelining();
         this.#loseAll();
         this.#noteUnpaired(status);
-        return;
+        return undefined;
       }
       this.#sink.count('response_without_request');
       if (!isInterim && this.#request.phase === 'head') this.#isAnsweredEarly = true;
@@ -556,18 +569,36 @@ export class Http1Conversation implements Conversation {
     }
     if (body === undefined) {
       this.#giveUp('malformed');
-      return;
+      return undefined;
     }
     const isWhole = reader.startBody(body);
-    if (isInterim) return;
+    if (isInterim) return undefined;
     if (status === STATUS_SWITCHING || (exchange?.isConnect === true && status < 300)) {
       this.#matcher.finish(time, 0, undefined);
       this.#matcher.settle();
       this.#giveUp(status === STATUS_SWITCHING ? 'upgraded' : 'tunnel');
-      return;
+      return undefined;
     }
     if (exchange?.maySwitch === true && this.#request.phase === 'opaque' && !this.#isDraining) this.#refuseSwitch();
     if (isWhole) this.#responseComplete(time, 0);
+    return undefined;
+  }
+
+  /**
+   * The server goes on in another protocol, in which it answers `exchange`: whoever reads that goes on, too. Undefined: nobody does, or the
+   * rest of the request would come in this protocol still.
+   */
+  #handOver(exchange: HttpExchange, token: string, time: Nanoseconds): Conversation | undefined {
+    const isOffered = exchange.maySwitch && !exchange.isConnect && exchange === this.#matcher.newest;
+    if (!isOffered || exchange === this.#receiving || this.#isDraining) return undefined;
+    const { settings } = exchange;
+    const successor = this.#sink.handOver(token, { exchange, settings, isRequestSideLost: this.#hasUnreadOffer, time });
+    if (successor === undefined) return undefined;
+    const context = this.#contexts?.ofResponseAt(this.#response.takenTo);
+    if (context !== undefined) successor.threadContext('response', context);
+    this.#matcher.handOver();
+    this.#finish(true);
+    return successor;
   }
 
   /** The request's first byte had moved when the response's was told of, and the answer of a server comes behind what it read. */

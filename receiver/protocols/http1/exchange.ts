@@ -12,6 +12,8 @@ export interface HttpExchange extends OpenExchange {
   readonly isHead: boolean;
   /** A CONNECT, or an offer to upgrade: what follows it on the request side depends on the answer. */
   readonly maySwitch: boolean;
+  /** `HTTP2-Settings` of an offer. */
+  readonly settings: string | undefined;
 }
 
 /** Makes the exchange of the request head just read. `last`: a request before it, whose strings may come again. */
@@ -57,6 +59,7 @@ export function openExchange(
     isHead: head.isMethod(bytes, 'HEAD'),
     isConnect,
     maySwitch: isConnect || head.offersUpgrade,
+    settings: head.offersUpgrade ? head.fieldText(Field.http2Settings, bytes, undefined) : undefined,
     statusCode: 0,
     answeredBy: undefined,
   };
@@ -80,6 +83,7 @@ export function pastExchange(connection: ConnectionInfo, request: HttpRequest, p
     isHead: false,
     isConnect: false,
     maySwitch: false,
+    settings: undefined,
     statusCode: 0,
     answeredBy: undefined,
   };

@@ -1,5 +1,6 @@
 // A message head, from its first byte to its empty line → what frames the body, and where the few fields that we keep are.
-// One pass over the bytes, nothing copied; strings are made only by the text methods. Hot path. RFC 9112, 2 to 6.
+// One pass over the bytes, nothing copied; strings are made only by the text methods.
+// More than 400 lines: what a line means depends on those before it, and all of it is one pass. Hot path. RFC 9112, 2 to 6.
 import {
   COLON,
   COMMA,
@@ -28,9 +29,10 @@ export const Field = {
   xForwardedFor: 5,
   xForwardedProto: 6,
   contentType: 7,
+  http2Settings: 8,
 } as const;
 export type Field = (typeof Field)[keyof typeof Field];
-const FIELD_COUNT = 8;
+const FIELD_COUNT = 9;
 
 /** What the line before an obs-fold was, when it was not a kept field. */
 const IGNORED = -1;
@@ -43,7 +45,7 @@ export const BAD_LENGTH = -2;
 
 /** Bit n is set when a field of interest begins with the n-th letter. */
 const REQUEST_INITIALS = bitsOf('cfhtux');
-const RESPONSE_INITIALS = bitsOf('ct');
+const RESPONSE_INITIALS = bitsOf('ctu');
 
 const METHODS: readonly string[] = ['GET', 'POST', 'PUT', 'HEAD', 'DELETE', 'OPTIONS', 'PATCH', 'CONNECT', 'TRACE'];
 
@@ -63,6 +65,9 @@ export class Head {
   #methodEnd = 0;
   #targetEnd = 0;
   #hasUpgrade = false;
+  /** Value of the Upgrade field, if there is one. */
+  #upgradeFrom = 0;
+  #upgradeTo = 0;
   #hasConnectionUpgrade = false;
   /** Value of the last Connection field, looked into only when there is an Upgrade. */
   #connectionFrom = 0;
@@ -136,6 +141,11 @@ export class Head {
     let text = decodeText(bytes, from, to);
     if (this.#isFolded) text = text.replace(/[\t ]*\r?\n[\t ]+/g, ' ').trim();
     return earlier === undefined ? text : `${earlier},${text}`;
+  }
+
+  /** The protocols that the sender names in Upgrade, in lower case; '' if it names none, or in several lines. */
+  upgradeText(bytes: Uint8Array): string {
+    return this.#hasUpgrade ? decodeText(bytes, this.#upgradeFrom, this.#upgradeTo).toLowerCase() : '';
   }
 
   #reset(from: number): void {
@@ -267,6 +277,11 @@ export class Head {
         return equalsIgnoringCase(bytes, nameFrom, nameTo, 'content-type')
           ? this.#keepFirst(Field.contentType, bytes, from, end)
           : IGNORED;
+      case 14:
+        if (equalsIgnoringCase(bytes, nameFrom, nameTo, 'http2-settings')) {
+          return this.#keepFirst(Field.http2Settings, bytes, from, end);
+        }
+        break;
       case 15:
         return equalsIgnoringCase(bytes, nameFrom, nameTo, 'x-forwarded-for')
           ? this.#keepAll(Field.xForwardedFor, bytes, from, end)
@@ -283,8 +298,8 @@ export class Head {
   #takeFramingField(bytes: Uint8Array, nameFrom: number, nameTo: number, from: number, end: number): number {
     switch (nameTo - nameFrom) {
       case 7:
-        if (this.#side === 'response' || !equalsIgnoringCase(bytes, nameFrom, nameTo, 'upgrade')) return IGNORED;
-        this.#hasUpgrade = skipBlanks(bytes, from, end) < end;
+        if (!equalsIgnoringCase(bytes, nameFrom, nameTo, 'upgrade')) return IGNORED;
+        this.#addUpgrade(bytes, from, end);
         return IGNORED;
       case 10:
         if (this.#side === 'response' || !equalsIgnoringCase(bytes, nameFrom, nameTo, 'connection')) return IGNORED;
@@ -324,6 +339,15 @@ export class Head {
     this.#from[field] = start;
     this.#to[field] = trimBlanks(bytes, start, end);
     return field;
+  }
+
+  /** Of several lines only that they are there is known. */
+  #addUpgrade(bytes: Uint8Array, from: number, end: number): void {
+    const isRepeated = this.#hasUpgrade;
+    const start = skipBlanks(bytes, from, end);
+    this.#hasUpgrade ||= start < end;
+    this.#upgradeFrom = start;
+    this.#upgradeTo = isRepeated ? start : trimBlanks(bytes, start, end);
   }
 
   /** Equal lengths, repeated in a list or in lines, are one length; anything else is none (RFC 9112, 6.3). */

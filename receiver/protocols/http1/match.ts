@@ -204,6 +204,12 @@ export class Matcher {
     if (this.#heldCount > 0 && now - this.#heldSince >= SETTLE_NS) this.settle();
   }
 
+  /** The newest request is answered elsewhere, and is no more one of these. */
+  handOver(): void {
+    this.#waiting.pop();
+    this.settle();
+  }
+
   /** The oldest request ends without a Transaction. */
   dropOldest(reason: NotExportedReason): void {
     const exchange = this.#waiting.shift();

@@ -39,6 +39,12 @@ export class MessageContexts {
     exchange.responseContext = context;
   }
 
+  /** Of the I/O that response bytes from `position` on are part of; undefined: it has none, or has ended. */
+  ofResponseAt(position: number): IoContext | undefined {
+    const context = this.#ofResponse;
+    return context !== undefined && position < context.end ? context : undefined;
+  }
+
   responseEnds(exchange: HttpExchange, end: number): void {
     if (exchange.responseContext !== undefined && end < exchange.responseContext.end) exchange.responseContext = undefined;
   }

@@ -11,6 +11,7 @@ import type {
   ConversationSink,
   ConversationStart,
   GiveUpReason,
+  Handover,
   LossReason,
   NotExportedReason,
   Present,
@@ -19,6 +20,7 @@ import type {
 import type { IoContext } from '../../model/thread-context.ts';
 import type { Abort, Nanoseconds } from '../../model/transaction.ts';
 import {
+  continueExchange,
   Doubt,
   judgeRequest,
   markLossy,
@@ -104,6 +106,18 @@ export class Http2Conversation implements Conversation {
     if (this.#isProven) return;
     this.#loseReader('request');
     this.#loseReader('response');
+  }
+
+  /**
+   * Where HTTP/1.1 has ended, before anything else. Of what the client's settings say only the size of frames is of interest: that of the
+   * header table is repeated by the server before it uses it (RFC 7541, 4.2).
+   */
+  takeOver({ exchange, settings, isRequestSideLost, time }: Handover): void {
+    this.#time = time;
+    this.#streams.adopt(continueExchange(exchange));
+    // What is wrong with them is the server's to say, and it has agreed.
+    if (settings !== undefined) this.#applySettings('request', Buffer.from(settings, 'base64url'));
+    if (isRequestSideLost) this.#lose('request');
   }
 
   data(
@@ -294,7 +308,7 @@ export class Http2Conversation implements Conversation {
           this.#malformed(side);
           break;
         case 'strange':
-          this.#giveUp('not_http');
+          this.#giveUp(this.#streams.highest === 0 ? 'not_http' : 'malformed');
           break;
       }
       reader.forgetSource();
@@ -474,7 +488,7 @@ export class Http2Conversation implements Conversation {
     if (reader.type === FrameType.rstStream) {
       this.#reset(side, reader.stream, uint32(source, sourceFrom));
     } else if (reader.type === FrameType.settings) {
-      if (!this.#applySettings(side, reader)) this.#malformed(side);
+      if (!this.#applySettings(side, source.subarray(sourceFrom, reader.sourceTo))) this.#malformed(side);
     } else if (reader.type === FrameType.goaway && side === 'response') {
       this.#lastAccepted = Math.min(this.#lastAccepted, uint32(source, sourceFrom) & 0x7fffffff);
       this.#streams.refuseAbove(this.#lastAccepted, this.#time);
@@ -495,10 +509,10 @@ export class Http2Conversation implements Conversation {
   }
 
   /** Frames that the other side sends may become longer. */
-  #applySettings(side: Side, { source, sourceFrom, sourceTo }: FrameReader): boolean {
-    for (let at = sourceFrom; at + SETTING_SIZE <= sourceTo; at += SETTING_SIZE) {
-      if ((((source[at] as number) << 8) | (source[at + 1] as number)) !== SETTINGS_MAX_FRAME_SIZE) continue;
-      const size = uint32(source, at + 2);
+  #applySettings(side: Side, settings: Uint8Array): boolean {
+    for (let at = 0; at + SETTING_SIZE <= settings.length; at += SETTING_SIZE) {
+      if ((((settings[at] as number) << 8) | (settings[at + 1] as number)) !== SETTINGS_MAX_FRAME_SIZE) continue;
+      const size = uint32(settings, at + 2);
       if (size < INITIAL_MAX_FRAME_SIZE || size > LARGEST_FRAME_SIZE) return false;
       const other = this.#readerOf(side === 'request' ? 'response' : 'request');
       other.maxFrameSize = Math.max(other.maxFrameSize, size);

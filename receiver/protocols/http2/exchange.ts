@@ -95,6 +95,18 @@ export function openExchange(
   return exchangeOf(connection, stream, position, start, process, request, grpc);
 }
 
+/**
+ * The request of HTTP/1.1 that a connection was upgraded with is stream 1, which its client has ended (RFC 7540, 3.2); the version is what
+ * was negotiated. The object stays the same, because others hold on to it.
+ */
+export function continueExchange(exchange: OpenExchange): StreamExchange {
+  const { connection, position, start, process, request } = exchange;
+  request.version = '2';
+  const grpc = isGrpcType(request.contentType) ? 'yes' : 'no';
+  const stream = exchangeOf(connection, 1, position, start, process, request, grpc);
+  return Object.assign(exchange, { ...stream, ...exchange, isRequestOver: true });
+}
+
 /** What is still known of the last exchange of an idle connection, for those who ask what connections are for. */
 export function pastExchange(connection: ConnectionInfo, request: HttpRequest, process: ProcessId): StreamExchange {
   const exchange = exchangeOf(connection, 0, 0, 0, process, request, isGrpcType(request.contentType) ? 'yes' : 'no');

@@ -1,4 +1,5 @@
-// HTTP/2 as a protocol of the registry: what each side begins with, and a conversation per connection. RFC 9113.
+// HTTP/2 as a protocol of the registry: what each side begins with, and a conversation per connection. RFC 9113; `Upgrade: h2c`, which it
+// deprecates, by RFC 7540, 3.2.
 import type { Protocol, Side } from '../../model/protocol.ts';
 import { Http2Conversation, type Http2Options, type Shared } from './conversation.ts';
 import { Field } from './fields.ts';
@@ -20,6 +21,14 @@ export function createHttp2(options: Partial<Http2Options> = {}): Protocol {
     recognise: recogniseFirst,
     proves: (side, bytes, from, to) => beginsWithFrames(side, bytes, from, to) && hasHead(side, bytes, from, to, shared),
     open: (connection, start, sink) => new Http2Conversation(connection, start, sink, complete, shared),
+    upgrade: {
+      token: 'h2c',
+      open: (connection, handover, sink) => {
+        const conversation = new Http2Conversation(connection, 'beginning', sink, complete, shared);
+        conversation.takeOver(handover);
+        return conversation;
+      },
+    },
   };
 }
 

@@ -54,6 +54,12 @@ export class Streams {
     this.#sink.seen();
   }
 
+  /** One that was seen as something else before. */
+  adopt(exchange: StreamExchange): void {
+    this.highest = exchange.stream;
+    this.#open.set(exchange.stream, exchange);
+  }
+
   /** A request head that makes no exchange. */
   refuse(reason: NotExportedReason): void {
     this.#sink.seen();

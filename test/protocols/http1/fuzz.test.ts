@@ -81,6 +81,9 @@ class CountingSink implements ConversationSink {
   stepOverChunks(_side: Side, position: number): void {
     if (!Number.isSafeInteger(position)) throw new Error('a position that is none');
   }
+  handOver(): undefined {
+    return undefined;
+  }
   giveUp(): void {
     if (this.isGivenUp) throw new Error('gave up twice');
     this.isGivenUp = true;

@@ -195,6 +195,9 @@ export class Recorder implements ConversationSink {
   stepOverChunks(side: Side, position: number): void {
     this.wishes.push(`step over ${side} chunks from ${String(position)}`);
   }
+  handOver(): undefined {
+    return undefined;
+  }
   giveUp(reason: string): void {
     if (this.gaveUp !== undefined) throw new Error('gave up twice');
     this.gaveUp = reason;

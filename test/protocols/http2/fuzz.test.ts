@@ -116,6 +116,9 @@ class CountingSink implements ConversationSink {
   stepOverChunks(): void {
     throw new Error('there are no chunks');
   }
+  handOver(): undefined {
+    return undefined;
+  }
   giveUp(): void {
     if (this.isGivenUp) throw new Error('gave up twice');
     this.isGivenUp = true;
