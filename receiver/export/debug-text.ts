@@ -115,12 +115,11 @@ function kindName(kind: SpanKind): string {
 }
 
 function target(span: Span): string {
-  const call = attribute(span, 'rpc.method_original') ?? attribute(span, 'rpc.method');
-  if (call !== undefined) return call;
   const path = attribute(span, 'url.path');
   const query = attribute(span, 'url.query');
   if (path !== undefined) return query === undefined ? path : `${path}?${query}`;
-  return attribute(span, 'url.full') ?? address(attribute(span, 'server.address'), attribute(span, 'server.port'));
+  const call = attribute(span, 'url.full') ?? attribute(span, 'rpc.method_original') ?? attribute(span, 'rpc.method');
+  return call ?? address(attribute(span, 'server.address'), attribute(span, 'server.port'));
 }
 
 function peer(span: Span): string {

@@ -2,6 +2,9 @@
 // in a minor release), and our own. Everything stable is imported from the package.
 // https://opentelemetry.io/docs/specs/semconv/registry/attributes/
 
+/** Of `rpc.system.name`. */
+export const RPC_SYSTEM_NAME_VALUE_CONNECTRPC = 'connectrpc';
+
 export const ATTR_HTTP_REQUEST_BODY_SIZE = 'http.request.body.size';
 export const ATTR_HTTP_RESPONSE_BODY_SIZE = 'http.response.body.size';
 

@@ -34,6 +34,8 @@ export interface HttpRequest {
   readonly xForwardedProto: string | undefined;
   /** Of the request body. */
   readonly contentType: string | undefined;
+  /** `Connect-Protocol-Version`, of a unary call of Connect (https://connectrpc.com/docs/protocol/). */
+  readonly connectVersion: string | undefined;
   /** Payload bytes seen, without framing; `undefined` when the end of the body was not reached or bytes were lost in it. */
   readonly bodySize: number | undefined;
 }

@@ -82,7 +82,8 @@ function expectedOf(exchange: Exchange, kind: 'SERVER' | 'CLIENT', party: Party)
       'http.response.status_code': exchange.status,
       'error.type': errorType,
       status: errorType === undefined ? 'unset' : 'error',
-      'rpc.system.name': undefined,
+      'rpc.system.name': exchange.procedure?.system,
+      'rpc.method': exchange.procedure?.method,
       ...commonFacts(exchange, party),
     },
   };

@@ -118,7 +118,9 @@ export function pidOf(span: SpanRecord): number {
 
 /** `package.Service/Method` of a gRPC call as it was sent. */
 export function callOf({ attributes }: SpanRecord): string | undefined {
-  const method = attributes['rpc.method_original'] ?? attributes['rpc.method'];
+  // Calls that are plain HTTP are exchanges of HTTP.
+  const isHttp = attributes['http.request.method'] !== undefined;
+  const method = isHttp ? undefined : (attributes['rpc.method_original'] ?? attributes['rpc.method']);
   return method === undefined ? undefined : String(method);
 }
 

@@ -103,6 +103,12 @@ test('basic: one aligned line per transaction, with who, what, outcome, time and
   );
 });
 
+test('basic: a call that is plain HTTP is an exchange of HTTP', async () => {
+  const http = ['http.request.method', 'POST', 'url.path', '/api/a.B/c', 'http.response.status_code', 200] as const;
+  const call = ['rpc.system.name', 'connectrpc', 'rpc.method', 'a.B/c'] as const;
+  assert.match(await text('basic', [makeSpan({ attributes: [...http, ...call] })]), / POST \/api\/a\.B\/c +200 /);
+});
+
 test('basic: a call is one line, with its method and its status', async () => {
   const peer = ['network.peer.address', '10.0.0.7', 'network.peer.port', 51_522] as const;
   const system = ['rpc.system.name', 'grpc'] as const;

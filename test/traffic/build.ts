@@ -42,6 +42,17 @@ export function buildGrpcPeer(): string {
   });
 }
 
+/** The server and client of Connect and gRPC-Web. */
+export function buildConnectPeer(): string {
+  return built('connect-peer', ['go-connect/go.mod', 'go-connect/go.sum', 'go-connect/main.go'], (output) => {
+    execFileSync('go', ['build', '-mod=readonly', '-trimpath', '-o', output, '.'], {
+      cwd: path.join(here, 'go-connect'),
+      env: { ...process.env, CGO_ENABLED: '0' },
+      stdio: 'pipe',
+    });
+  });
+}
+
 /** A folder for PYTHONPATH, with grpcio. */
 export function fetchPythonGrpc(): string {
   return built('python-grpc', ['python/grpc-requirements.txt'], (output) => {

@@ -30,6 +30,8 @@ export interface Exchange {
   readonly version?: '1.1' | '2';
   /** The call of a remote procedure that it carries. */
   readonly call?: Call;
+  /** The call that it is without ceasing to be HTTP: `rpc.system.name` and `rpc.method`. */
+  readonly procedure?: { readonly system: string; readonly method: string };
   /** Undefined: this end makes no span (another host, out of sight, or bytes that no one can read). */
   readonly server: Party | undefined;
   readonly client: Party | undefined;

@@ -28,6 +28,7 @@ import { REDACTED, redactQuery } from './redact.ts';
 import { defaultPort, schemeOf } from './scheme.ts';
 import type { Target } from './target.ts';
 import { createTarget, parseTarget } from './target.ts';
+import { addWebCall } from './web-call.ts';
 
 export interface HttpDescriberOptions {
   /** Case-sensitive; others become `_OTHER`. */
@@ -102,6 +103,7 @@ export function createHttpDescriber(options: HttpDescriberOptions): DescribeHttp
     addNetwork(transaction, attributes);
     if (response !== undefined) attributes.push(ATTR_HTTP_RESPONSE_STATUS_CODE, response.statusCode);
     addBodySizes(transaction, attributes);
+    addWebCall(request, target, attributes);
     const errorType = errorTypeOf(transaction, isServer);
     if (errorType !== '') attributes.push(ATTR_ERROR_TYPE, errorType);
     return {

@@ -54,6 +54,7 @@ export function openExchange(
       xForwardedFor: head.fieldText(Field.xForwardedFor, bytes, last?.xForwardedFor),
       xForwardedProto: head.fieldText(Field.xForwardedProto, bytes, last?.xForwardedProto),
       contentType: head.fieldText(Field.contentType, bytes, last?.contentType),
+      connectVersion: head.fieldText(Field.connectVersion, bytes, last?.connectVersion),
       bodySize: undefined,
     },
     isHead: head.isMethod(bytes, 'HEAD'),

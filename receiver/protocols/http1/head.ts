@@ -30,9 +30,10 @@ export const Field = {
   xForwardedProto: 6,
   contentType: 7,
   http2Settings: 8,
+  connectVersion: 9,
 } as const;
 export type Field = (typeof Field)[keyof typeof Field];
-const FIELD_COUNT = 9;
+const FIELD_COUNT = 10;
 
 /** What the line before an obs-fold was, when it was not a kept field. */
 const IGNORED = -1;
@@ -291,6 +292,10 @@ export class Head {
           return this.#keepAll(Field.xForwardedProto, bytes, from, end);
         }
         break;
+      case 24:
+        return equalsIgnoringCase(bytes, nameFrom, nameTo, 'connect-protocol-version')
+          ? this.#keepFirst(Field.connectVersion, bytes, from, end)
+          : IGNORED;
     }
     return this.#takeFramingField(bytes, nameFrom, nameTo, from, end);
   }

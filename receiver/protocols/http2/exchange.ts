@@ -87,6 +87,7 @@ export function openExchange(
     xForwardedFor: list.get(Field.xForwardedFor),
     xForwardedProto: list.get(Field.xForwardedProto),
     contentType,
+    connectVersion: list.get(Field.connectVersion),
     bodySize: undefined,
   };
   const isTypeUnknown = contentType === undefined && list.hasUnknown;

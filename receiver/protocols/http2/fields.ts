@@ -22,13 +22,14 @@ export const Field = {
   contentType: 15,
   grpcStatus: 16,
   contentLength: 17,
+  connectVersion: 18,
   /** The name is in an entry of the dynamic table that was lost. */
-  unknown: 18,
+  unknown: 19,
   /** The same, and the value reads like a traceparent. */
-  unknownTraceparent: 19,
+  unknownTraceparent: 20,
 } as const;
 export type Field = (typeof Field)[keyof typeof Field];
-export const FIELD_COUNT = 20;
+export const FIELD_COUNT = 21;
 
 const NAMES: ReadonlyMap<string, Field> = new Map<string, Field>([
   [':method', Field.method],
@@ -47,6 +48,7 @@ const NAMES: ReadonlyMap<string, Field> = new Map<string, Field>([
   ['content-type', Field.contentType],
   ['grpc-status', Field.grpcStatus],
   ['content-length', Field.contentLength],
+  ['connect-protocol-version', Field.connectVersion],
 ]);
 
 /** By the length of a name: the fields whose names have it. */

@@ -3,7 +3,12 @@ import { Field, FIELD_COUNT, isPseudo } from './fields.ts';
 
 /** Fields of which there is one; of others, several lines are one list. */
 const SINGLE =
-  (1 << Field.host) | (1 << Field.userAgent) | (1 << Field.contentType) | (1 << Field.grpcStatus) | (1 << Field.contentLength);
+  (1 << Field.host) |
+  (1 << Field.userAgent) |
+  (1 << Field.contentType) |
+  (1 << Field.grpcStatus) |
+  (1 << Field.contentLength) |
+  (1 << Field.connectVersion);
 
 export class HeaderList {
   /** Some fields are not known, because their entries were lost: any that is absent may be there. */

@@ -91,7 +91,8 @@ function anyTransaction(random: Random): Transaction {
       forwarded: maybe(),
       xForwardedFor: maybe(),
       xForwardedProto: maybe(),
-      contentType: maybe(),
+      contentType: random.pick([undefined, 'application/grpc-web+proto', 'application/json', text(random)]),
+      connectVersion: random.pick([undefined, '1', '']),
       bodySize: random.pick(sizes),
     },
   });
@@ -130,7 +131,10 @@ test('any transaction has a description that is well-formed, and says the same i
     }
     const isCall = rpc !== undefined;
     if (isCall) calls++;
-    assert.equal(attributes['rpc.system.name'], isCall ? 'grpc' : undefined, where);
+    const system = attributes['rpc.system.name'];
+    // A call that is plain HTTP says so, and is measured as that.
+    if (isCall) assert.equal(system, 'grpc', where);
+    else if (system !== undefined) assert.equal(transaction.request.method, 'POST', where);
     assert.equal(attributes['http.request.method'] === undefined, isCall, where);
     assert.equal(name === 'grpc' || name === attributes['rpc.method'], isCall, where);
     assert.equal(attributes['network.peer.address'] ?? '', connection.peer.address, where);
@@ -138,7 +142,7 @@ test('any transaction has a description that is well-formed, and says the same i
     measure(transaction, dimensions);
     const measured = {
       'http.request.method': dimensions.method,
-      'rpc.method': dimensions.rpcMethod,
+      ...(isCall ? { 'rpc.method': dimensions.rpcMethod } : {}),
       'rpc.status_code': dimensions.rpcStatusCode,
       'error.type': dimensions.errorType,
       'server.address': dimensions.serverAddress,

@@ -50,6 +50,7 @@ export function transactionOf(variation: Variation = {}): Transaction {
     xForwardedFor: undefined,
     xForwardedProto: undefined,
     contentType: undefined,
+    connectVersion: undefined,
     bodySize: 0,
     ...variation.request,
   };

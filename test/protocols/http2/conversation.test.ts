@@ -40,6 +40,7 @@ test('a request with all its fields, and its answer', () => {
     'x-forwarded-for': '10.0.0.1',
     'x-forwarded-proto': 'https',
     'content-type': 'text/plain',
+    'connect-protocol-version': '1',
   };
   player.request(h2.request(1, fields, h2.END_HEADERS));
   player.request(h2.data(1, 10, 0));
@@ -62,6 +63,7 @@ test('a request with all its fields, and its answer', () => {
     xForwardedFor: '10.0.0.1',
     xForwardedProto: 'https',
     contentType: 'text/plain',
+    connectVersion: '1',
     bodySize: 15,
   });
   assert.deepEqual(transaction.response, { statusCode: 200, bodySize: 100 });
