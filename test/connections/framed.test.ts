@@ -9,7 +9,7 @@ import type { Conversation, ConversationSink, ConversationStart, Protocol } from
 import type { IoEvent } from '../../receiver/model/stream-event.ts';
 import { Ledger } from '../../receiver/telemetry/ledger.ts';
 import { createHttp1 } from '../../receiver/protocols/http1/protocol.ts';
-import { createBench, opener, Socket, WINDOW_SIZE } from './socket.ts';
+import { connectionInfo, createBench, opener, Socket, WINDOW_SIZE } from './socket.ts';
 
 /** Recognises text that begins with "PRI" or "SET", notes what it is told, and takes all of it for parsed. */
 class Recorder implements Protocol {
@@ -70,20 +70,7 @@ function setUp(
 ): SetUp {
   const recorder = new Recorder();
   const ledger = new Ledger();
-  const info: ConnectionInfo = {
-    id: 1,
-    transport: 'tcp',
-    ipVersion: 4,
-    role,
-    roleEvidence: 'tcp_state',
-    local: { address: '127.0.0.1', port: 1 },
-    peer: { address: '127.0.0.1', port: 2 },
-    networkNamespace: 0,
-    pair: '',
-    isFromStart: true,
-    openedBy: opener,
-    ...more,
-  };
+  const info = connectionInfo(role, more);
   const connection = new Connection(
     { info, sentPosition: 0, receivedPosition: 0, lastFlow: 'unknown', isSecure: false, time: 0 },
     {

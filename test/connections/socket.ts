@@ -69,6 +69,24 @@ export interface IoOptions {
   readonly context?: IoContext;
 }
 
+/** A TCP connection, seen from its start, with the id 1. */
+export function connectionInfo(role: Role, more: Partial<ConnectionInfo> = {}): ConnectionInfo {
+  return {
+    id: 1,
+    transport: 'tcp',
+    ipVersion: 4,
+    role,
+    roleEvidence: role === 'unknown' ? 'none' : 'tcp_state',
+    local: { address: '127.0.0.1', port: 80 },
+    peer: { address: '127.0.0.1', port: 50_000 },
+    networkNamespace: 1,
+    pair: '',
+    isFromStart: true,
+    openedBy: opener,
+    ...more,
+  };
+}
+
 export class Socket {
   readonly id: number;
   readonly #table: ConnectionTable;
@@ -81,21 +99,7 @@ export class Socket {
   }
 
   open(role: Role, more: Partial<ConnectionInfo> = {}, event: Partial<OpenEvent> = {}): this {
-    const { id } = this;
-    const info: ConnectionInfo = {
-      id,
-      transport: 'tcp',
-      ipVersion: 4,
-      role,
-      roleEvidence: role === 'unknown' ? 'none' : 'tcp_state',
-      local: { address: '127.0.0.1', port: 80 },
-      peer: { address: '127.0.0.1', port: 50_000 },
-      networkNamespace: 1,
-      pair: '',
-      isFromStart: true,
-      openedBy: opener,
-      ...more,
-    };
+    const info = connectionInfo(role, { id: this.id, ...more });
     const { sentPosition = 0, receivedPosition = 0, lastFlow = 'unknown' } = event;
     this.position.sent = sentPosition;
     this.position.received = receivedPosition;

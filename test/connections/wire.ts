@@ -11,7 +11,7 @@ import type { Abort, Transaction } from '../../receiver/model/transaction.ts';
 import { createHttp1 } from '../../receiver/protocols/http1/protocol.ts';
 import { createHttp2 } from '../../receiver/protocols/http2/protocol.ts';
 import { Ledger } from '../../receiver/telemetry/ledger.ts';
-import { createBench, type IoOptions, opener, Socket, WINDOW_SIZE } from './socket.ts';
+import { connectionInfo, createBench, type IoOptions, Socket, WINDOW_SIZE } from './socket.ts';
 
 export class Wire {
   readonly ledger = new Ledger();
@@ -21,19 +21,7 @@ export class Wire {
   readonly #socket = new Socket(createBench().table, 1);
 
   constructor(role: Role = 'server', isFromStart = false, protocols: readonly Protocol[] = [createHttp2(), createHttp1()]) {
-    const info = {
-      id: 1,
-      transport: 'tcp',
-      ipVersion: 4,
-      role,
-      roleEvidence: 'listener',
-      local: { address: '127.0.0.1', port: 1 },
-      peer: { address: '127.0.0.1', port: 2 },
-      networkNamespace: 0,
-      pair: '',
-      isFromStart,
-      openedBy: opener,
-    } as const;
+    const info = connectionInfo(role, { isFromStart });
     this.connection = new Connection(
       { info, sentPosition: 0, receivedPosition: 0, lastFlow: 'unknown', isSecure: false, time: 0 },
       {
