@@ -3,7 +3,7 @@
 import { nearMatch } from '../config/near-match.ts';
 import { type AttachCommand, parseAttach } from './attach-arguments.ts';
 import { type DoctorCommand, parseDoctor } from './doctor-arguments.ts';
-import { unknownFlag, usage } from './flags.ts';
+import { splitFlag, unknownFlag, usage } from './flags.ts';
 import { type InspectCommand, parseInspect } from './inspect-arguments.ts';
 
 export type Command =
@@ -35,7 +35,9 @@ export function parseArguments(args: readonly string[]): Command {
       if (kind !== undefined) throw usage(`unexpected argument "${argument}"`);
       kind = subcommands.find((known) => known === argument) ?? unknownCommand(argument);
     } else {
-      const { flag, value = args[++at] } = splitFlag(argument);
+      const { name, value = args[++at] } = splitFlag(argument);
+      const flag = valueFlags.find((known) => known === name);
+      if (flag === undefined) throw unknownFlag(argument, name, allFlags);
       if (value === undefined) throw usage(`flag needs an argument: ${flag}`);
       if (flag === '--config') sources.push(value);
       else if (flag === '--set') sets.push(value);
@@ -49,14 +51,6 @@ export function parseArguments(args: readonly string[]): Command {
     return { kind };
   }
   return { kind: kind === 'validate' ? 'validate' : 'run', sources, sets };
-}
-
-function splitFlag(argument: string): { readonly flag: (typeof valueFlags)[number]; readonly value?: string } {
-  const equals = argument.indexOf('=');
-  const name = equals === -1 ? argument : argument.slice(0, equals);
-  const flag = valueFlags.find((known) => known === name);
-  if (flag === undefined) throw unknownFlag(argument, name, allFlags);
-  return equals === -1 ? { flag } : { flag, value: argument.slice(equals + 1) };
 }
 
 function unknownCommand(argument: string): never {

@@ -17,19 +17,25 @@ export function* readFlags<Flag extends string, Switch extends Flag>(
   const isSwitch = (flag: Flag): flag is Switch => switches.some((known) => known === flag);
   for (let at = 0; at < args.length; at++) {
     const argument = args[at] ?? '';
-    const equals = argument.indexOf('=');
-    const name = equals === -1 ? argument : argument.slice(0, equals);
+    const { name, value: attached } = splitFlag(argument);
     const flag = all.find((known) => known === name);
     if (flag === undefined) throw unknownFlag(argument, name, all);
     if (isSwitch(flag)) {
-      if (equals !== -1) throw usage(`${flag} takes no value`);
+      if (attached !== undefined) throw usage(`${flag} takes no value`);
       yield { flag, value: undefined };
       continue;
     }
-    const value = equals === -1 ? args[++at] : argument.slice(equals + 1);
+    const value = attached ?? args[++at];
     if (value === undefined) throw usage(`flag needs an argument: ${flag}`);
     yield { flag: flag as Exclude<Flag, Switch>, value };
   }
+}
+
+/** `value`: what stands behind a `=`, which may be ''; undefined without one. */
+export function splitFlag(argument: string): { readonly name: string; readonly value: string | undefined } {
+  const equals = argument.indexOf('=');
+  if (equals === -1) return { name: argument, value: undefined };
+  return { name: argument.slice(0, equals), value: argument.slice(equals + 1) };
 }
 
 export function unknownFlag(argument: string, name: string, all: readonly string[]): ReceiverError {
