@@ -270,13 +270,7 @@ const fromFunctionEnds = {
 /** Throws a ReceiverError where nothing can be captured: that this is no such machine is known before anything is opened. */
 export function checkPlatform(): Capabilities {
   const platform = attempt('USM_ADDON_MISSING', 'load the native addon', capabilities);
-  if (isOlder(platform.kernelRelease, oldestRelease)) {
-    throw new ReceiverError('USM_KERNEL_TOO_OLD', {
-      attempted: 'capture on',
-      on: `Linux ${platform.kernelRelease}`,
-      happened: 'its BPF lacks what capture needs',
-    });
-  }
+  refuseOld(platform.kernelRelease);
   if (!platform.hasKernelBtf) {
     throw new ReceiverError('USM_KERNEL_BTF_MISSING', {
       attempted: 'capture on',
@@ -285,6 +279,16 @@ export function checkPlatform(): Capabilities {
     });
   }
   return platform;
+}
+
+/** `release`: as uname has it. */
+export function refuseOld(release: string): void {
+  if (!isOlder(release, oldestRelease)) return;
+  throw new ReceiverError('USM_KERNEL_TOO_OLD', {
+    attempted: 'capture on',
+    on: `Linux ${release}`,
+    happened: 'its BPF lacks what capture needs',
+  });
 }
 
 type KernelErrorCode = 'USM_ADDON_MISSING' | 'USM_BPF_LOAD' | 'USM_BPF_ATTACH' | 'USM_SEED_FAILED';

@@ -1,7 +1,8 @@
-// Which release of Linux is older than which.
+// Which release of Linux is older than which, and what is said of one that is too old.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isOlder } from '../../receiver/kernel/release.ts';
+import { isOlder, oldestRelease } from '../../receiver/kernel/release.ts';
+import { refuseOld } from '../../receiver/kernel/session.ts';
 
 test('releases are compared by their first two numbers', () => {
   const older: readonly (readonly [string, string])[] = [
@@ -22,4 +23,11 @@ test('releases are compared by their first two numbers', () => {
     ['6.1.176', '6.1.0-50-amd64'],
   ] as const)
     assert.ok(!isOlder(one, other), `${one} = ${other}`);
+});
+
+test('one that is too old is named in one sentence', () => {
+  assert.throws(() => refuseOld('5.15.0-1053-aws'), {
+    message: 'cannot capture on Linux 5.15.0-1053-aws: its BPF lacks what capture needs; run on Linux 6.1 or newer',
+  });
+  for (const release of [oldestRelease, '6.1.0-50-amd64', '6.18.44']) refuseOld(release);
 });
