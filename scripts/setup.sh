@@ -10,6 +10,8 @@ build_packages=(clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libuv1-dev g
 test_packages=(clang-format nginx-light haproxy curl wrk iproute2 python3 golang-go procps)
 # HTTP/2 of one more kind, and load with it.
 test_packages+=(nghttp2-client nghttp2-server nghttp2-proxy)
+# gRPC of two more kinds: C++, and Java, of which Maven fetches the rest.
+test_packages+=(libgrpc++-dev nlohmann-json3-dev default-jdk-headless maven)
 # Other libcs, linkers and architectures, for the programs whose thread context is read, and for the package for arm64.
 test_packages+=(musl-tools lld gcc-aarch64-linux-gnu libc6-dev-arm64-cross libstdc++6-arm64-cross qemu-user)
 # For the tracers of other people (test/third-party), which it fetches.
@@ -39,8 +41,10 @@ is_installed() {
 install_packages() {
 	local missing=() package
 	for package in "${packages[@]}"; do
-		# Go and pip may have come from somewhere else than Debian.
+		# Go, Java and pip may have come from somewhere else than Debian.
 		[[ "$package" == golang-go ]] && command -v go >/dev/null && continue
+		[[ "$package" == default-jdk-headless ]] && command -v javac >/dev/null && continue
+		[[ "$package" == maven ]] && command -v mvn >/dev/null && continue
 		[[ "$package" == python3-pip ]] && python3 -m pip --version >/dev/null 2>&1 && continue
 		is_installed "$package" || missing+=("$package")
 	done

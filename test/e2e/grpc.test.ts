@@ -6,6 +6,7 @@ import { curl } from '../traffic/curl.ts';
 import {
   type CallClient,
   type CallPeer,
+  type CallServer,
   planBroken,
   planCall,
   planCalls,
@@ -15,6 +16,7 @@ import {
   statusNames,
 } from '../traffic/grpc.ts';
 import { startNginx } from '../traffic/nginx.ts';
+import type { Cleanup } from '../traffic/program.ts';
 import { newRun } from '../traffic/traffic.ts';
 import type { Exchange } from '../traffic/truth.ts';
 import { compareTruth } from './compare.ts';
@@ -41,6 +43,29 @@ function assertStatuses(spans: readonly SpanRecord[]): void {
     const told = new Set(spans.filter((span) => span.kind === kind).map(({ attributes }) => attributes['rpc.status_code']));
     for (const name of statusNames) assert.ok(told.has(name), `${name} at a ${kind}`);
   }
+}
+
+interface Pair {
+  readonly serverKind: CallPeer;
+  readonly clientKind: CallPeer;
+  readonly server: CallServer;
+  readonly client: CallClient;
+}
+
+/** A client for each, and one server of each kind. */
+async function startPairs(
+  cleanup: Cleanup,
+  kinds: readonly (readonly [CallPeer, CallPeer])[],
+  options: { readonly isSecure?: boolean } = {},
+): Promise<Pair[]> {
+  const servers = new Map<CallPeer, Promise<CallServer>>();
+  for (const [kind] of kinds) if (!servers.has(kind)) servers.set(kind, startCallServer(cleanup, kind, options));
+  return Promise.all(
+    kinds.map(async ([serverKind, clientKind]) => {
+      const server = await servers.get(serverKind)!;
+      return { serverKind, clientKind, server, client: await startCallClient(cleanup, clientKind, server) };
+    }),
+  );
 }
 
 test('every call between Go, Node.js and Python makes its two spans', { skip }, async (t) => {
@@ -97,6 +122,63 @@ test('every call between Go and Node.js by TLS makes its two spans; the ends in 
     ];
     const [hidden] = unreadable;
     truth.push(...(hidden === undefined ? exchanges : exchanges.map((exchange) => ({ ...exchange, [hidden]: undefined }))));
+  }
+  const stopped = await receiver.stop();
+  assertTruth(stopped, truth, { silentPids });
+  assertJoined(stopped, truth);
+});
+
+test('every call of C++ and Java, with themselves, each other and the others, makes its two spans', { skip }, async (t) => {
+  const clients = await startPairs(t, [
+    ['cpp', 'cpp'],
+    ['cpp', 'java'],
+    ['cpp', 'node'],
+    ['java', 'cpp'],
+    ['java', 'java'],
+    ['java', 'go'],
+    ['go', 'cpp'],
+    ['python', 'java'],
+  ]);
+  const receiver = await startReceiver(t);
+  const truth: Exchange[] = [];
+  for (const { client } of clients) {
+    truth.push(...(await client.run(planCalls(newRun(), 192), ways)));
+    truth.push(...(await client.run(planBroken(newRun(), 16), ways)));
+    truth.push(...(await client.run(planCalls(newRun(), 48), ways)));
+  }
+  const stopped = await receiver.stop();
+  assertTruth(stopped, truth);
+  assertJoined(stopped, truth);
+  assertStatuses(stopped.spans);
+});
+
+test('by TLS the same of C++ with the OpenSSL of Debian; the ends in Java cannot be read', { skip }, async (t) => {
+  const pairs = await startPairs(
+    t,
+    [
+      ['cpp', 'cpp'],
+      ['cpp', 'node'],
+      ['go', 'cpp'],
+      ['cpp', 'java'],
+      ['java', 'cpp'],
+    ],
+    { isSecure: true },
+  );
+  const receiver = await startReceiver(t);
+  const truth: Exchange[] = [];
+  const silentPids: number[] = [];
+  for (const { serverKind, clientKind, server, client } of pairs) {
+    const exchanges = [
+      ...(await client.run(planCalls(newRun(), 144), ways)),
+      ...(await client.run(planBroken(newRun(), 8), ways)),
+    ];
+    if (serverKind === 'java') silentPids.push(server.pid);
+    if (clientKind === 'java') silentPids.push(client.pid);
+    const hidden = {
+      ...(serverKind === 'java' ? { server: undefined } : {}),
+      ...(clientKind === 'java' ? { client: undefined } : {}),
+    };
+    truth.push(...exchanges.map((exchange) => ({ ...exchange, ...hidden })));
   }
   const stopped = await receiver.stop();
   assertTruth(stopped, truth, { silentPids });

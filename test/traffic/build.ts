@@ -1,4 +1,4 @@
-// Builds the C and Go programs once, into .cache/traffic under a hash of their sources.
+// Builds the C, C++, Go and Java programs once, into .cache/traffic under a hash of their sources.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
@@ -48,6 +48,29 @@ export function buildConnectPeer(): string {
     execFileSync('go', ['build', '-mod=readonly', '-trimpath', '-o', output, '.'], {
       cwd: path.join(here, 'go-connect'),
       env: { ...process.env, CGO_ENABLED: '0' },
+      stdio: 'pipe',
+    });
+  });
+}
+
+/** The gRPC server and client on gRPC's C++ library. */
+export function buildCppGrpcPeer(): string {
+  return built('grpc-peer-cpp', ['cpp-grpc/grpc-peer.cc'], (output) => {
+    const flags = ['-std=c++17', '-O1', '-Wall', '-Wextra', '-Werror', '-pthread'];
+    const libraries = ['-lgrpc++', '-lgrpc', '-lgpr', '-labsl_synchronization'];
+    execFileSync('c++', [...flags, '-o', output, 'cpp-grpc/grpc-peer.cc', ...libraries], { cwd: here });
+  });
+}
+
+/** A folder with the class GrpcPeer, the gRPC server and client on grpc-java, and the archives that it needs. */
+export function buildJavaGrpcPeer(): string {
+  return built('java-grpc', ['java-grpc/pom.xml', 'java-grpc/GrpcPeer.java'], (output) => {
+    const folder = path.join(here, 'java-grpc');
+    const fetch = ['-q', '-B', '-f', 'pom.xml', 'dependency:copy-dependencies', `-DoutputDirectory=${output}`];
+    execFileSync('mvn', fetch, { cwd: folder, stdio: 'pipe' });
+    const lint = ['-Xlint:all', '-Werror'];
+    execFileSync('javac', [...lint, '-cp', path.join(output, '*'), '-d', output, 'GrpcPeer.java'], {
+      cwd: folder,
       stdio: 'pipe',
     });
   });

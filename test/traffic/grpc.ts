@@ -1,6 +1,6 @@
 // Starts the gRPC servers and clients of this folder and turns what they report into the truth (truth.ts).
 import path from 'node:path';
-import { buildGrpcPeer, fetchPythonGrpc } from './build.ts';
+import { buildCppGrpcPeer, buildGrpcPeer, buildJavaGrpcPeer, fetchPythonGrpc } from './build.ts';
 import { serverCertificate } from './certificate.ts';
 import { startProgram, type Cleanup, type StartOptions } from './program.ts';
 import { certificateEnv } from './traffic.ts';
@@ -8,7 +8,7 @@ import type { Exchange } from './truth.ts';
 
 const here = import.meta.dirname;
 
-export type CallPeer = 'go' | 'node' | 'python';
+export type CallPeer = 'go' | 'node' | 'python' | 'cpp' | 'java';
 
 /** How many messages either end sends: unary one and one, `server` and `client` many of that end, `bidi` one for each that comes. */
 export type Shape = 'unary' | 'server' | 'client' | 'bidi';
@@ -129,6 +129,13 @@ function commandOf(
       return { command: process.execPath, args: [path.join(here, `node/grpc-${role}.mjs`), address], service: `grpc-${role}` };
     case 'python':
       return { command: 'python3', args: [path.join(here, `python/grpc_${role}.py`), address], service: `grpc_${role}` };
+    case 'cpp':
+      return { command: buildCppGrpcPeer(), args: [role, address], service: 'grpc-peer-cpp' };
+    case 'java': {
+      const folder = buildJavaGrpcPeer();
+      const machine = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-cp', `${folder}:${folder}/*`];
+      return { command: 'java', args: [...machine, 'GrpcPeer', role, address], service: 'GrpcPeer' };
+    }
   }
 }
 
