@@ -31,9 +31,10 @@ const refusalLogInterval = time.Minute
 // gate decides who may send: one usm-receiver at a time, of this protocol, run by root or by the Collector's user. Everybody else is told
 // UNAVAILABLE, which is retried: what they have to send is not lost while somebody mends it.
 type gate struct {
-	ownUID  uint32
-	silence time.Duration
-	logger  *zap.Logger
+	ownUID    uint32
+	silence   time.Duration
+	logger    *zap.Logger
+	telemetry *telemetry
 
 	mu sync.Mutex
 	// onlyPID is the child's in mode supervise, else 0.
@@ -45,8 +46,18 @@ type gate struct {
 	loggedAt time.Time
 }
 
-func newGate(ownUID uint32, silence time.Duration, logger *zap.Logger) *gate {
-	return &gate{ownUID: ownUID, silence: silence, logger: logger}
+// refusal is why a request is refused: in a word for the counter, and for whoever sent it.
+type refusal struct {
+	reason  string
+	message string
+}
+
+func refuse(reason, format string, args ...any) *refusal {
+	return &refusal{reason: reason, message: fmt.Sprintf(format, args...)}
+}
+
+func newGate(ownUID uint32, silence time.Duration, logger *zap.Logger, telemetry *telemetry) *gate {
+	return &gate{ownUID: ownUID, silence: silence, logger: logger, telemetry: telemetry}
 }
 
 func (g *gate) admit(ctx context.Context) error {
@@ -55,13 +66,18 @@ func (g *gate) admit(ctx context.Context) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	instance, version, refusal := g.examine(ctx, conn, now)
-	if refusal != "" {
-		if refusal != g.refusal || now.Sub(g.loggedAt) >= refusalLogInterval {
-			g.logger.Warn("Refused a request", zap.String("reason", refusal))
+	if refusal != nil {
+		g.telemetry.refused(ctx, refusal.reason)
+		if refusal.message != g.refusal || now.Sub(g.loggedAt) >= refusalLogInterval {
+			g.logger.Warn("Refused a request", zap.String("reason", refusal.message))
 			g.loggedAt = now
 		}
-		g.refusal = refusal
-		return status.Error(codes.Unavailable, refusal)
+		g.refusal = refusal.message
+		return status.Error(codes.Unavailable, refusal.message)
+	}
+	if !conn.isCounted {
+		conn.isCounted = true
+		g.telemetry.connected(ctx)
 	}
 	if instance != g.instance {
 		g.logger.Info("usm-receiver is connected",
@@ -72,28 +88,28 @@ func (g *gate) admit(ctx context.Context) error {
 }
 
 // examine returns why a request is refused, or who sent it.
-func (g *gate) examine(ctx context.Context, conn *peerConn, now time.Time) (instance, version, refusal string) {
+func (g *gate) examine(ctx context.Context, conn *peerConn, now time.Time) (instance, version string, why *refusal) {
 	if conn == nil {
-		return "", "", "the process that sends cannot be told"
+		return "", "", refuse(reasonUnknownPeer, "the process that sends cannot be told")
 	}
 	if conn.uid != 0 && conn.uid != g.ownUID {
-		return "", "", fmt.Sprintf("%s runs as user %d: only usm-receiver run by root or by the Collector's user %d may send here", conn, conn.uid, g.ownUID)
+		return "", "", refuse(reasonOtherUser, "%s runs as user %d: only usm-receiver run by root or by the Collector's user %d may send here", conn, conn.uid, g.ownUID)
 	}
 	md, _ := metadata.FromIncomingContext(ctx)
 	version, instance = first(md, versionKey), first(md, instanceKey)
 	if g.onlyPID != 0 && conn.pid != g.onlyPID {
-		return "", "", fmt.Sprintf("%s is not the usm-receiver that this Collector has started (process %d): with mode supervise, stop every other", conn, g.onlyPID)
+		return "", "", refuse(reasonNotTheChild, "%s is not the usm-receiver that this Collector has started (process %d): with mode supervise, stop every other", conn, g.onlyPID)
 	}
 	switch theirs := first(md, protocolKey); {
 	case theirs == "" || instance == "":
-		return "", "", fmt.Sprintf("%s does not say that it is usm-receiver: this socket is for `usm-receiver attach`; send OTLP of other programs to an otlp receiver", conn)
+		return "", "", refuse(reasonNotUsmReceiver, "%s does not say that it is usm-receiver: this socket is for `usm-receiver attach`; send OTLP of other programs to an otlp receiver", conn)
 	case theirs != protocol:
-		return "", "", fmt.Sprintf("usm-receiver %s speaks protocol %s and this Collector's receiver usm protocol %s: install versions that belong together", version, theirs, protocol)
+		return "", "", refuse(reasonOtherProtocol, "usm-receiver %s speaks protocol %s and this Collector's receiver usm protocol %s: install versions that belong together", version, theirs, protocol)
 	}
 	if instance != g.instance && g.isTaken(now) {
-		return "", "", fmt.Sprintf("the usm-receiver of %s (instance %s) is connected, and two would tell everything twice: stop %s, or give it a receiver of its own with another collector::socket", g.conn, g.instance, conn)
+		return "", "", refuse(reasonTaken, "the usm-receiver of %s (instance %s) is connected, and two would tell everything twice: stop %s, or give it a receiver of its own with another collector::socket", g.conn, g.instance, conn)
 	}
-	return instance, version, ""
+	return instance, version, nil
 }
 
 // expect has only this process admitted.
@@ -106,6 +122,13 @@ func (g *gate) expect(pid int) {
 // isTaken: the one that was heard last is still there.
 func (g *gate) isTaken(now time.Time) bool {
 	return g.conn != nil && !g.conn.isClosed() && now.Sub(g.heard) < g.silence
+}
+
+// isConnected: somebody was heard, and is still there.
+func (g *gate) isConnected() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.isTaken(time.Now())
 }
 
 // lastHeard is zero before anybody was.

@@ -23,6 +23,8 @@ type peerConn struct {
 	pid    int32
 	uid    uint32
 	closed atomic.Bool
+	// isCounted is the gate's, under its lock.
+	isCounted bool
 }
 
 func (c *peerConn) Close() error {

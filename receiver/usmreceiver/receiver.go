@@ -37,6 +37,7 @@ type usmReceiver struct {
 	cfg         *Config
 	set         receiver.Settings
 	obsreport   *receiverhelper.ObsReport
+	telemetry   *telemetry
 	nextTraces  consumer.Traces
 	nextMetrics consumer.Metrics
 	status      *statusReporter
@@ -64,12 +65,17 @@ func newReceiver(cfg *Config, set receiver.Settings, forget func()) (*usmReceive
 	if err != nil {
 		return nil, err
 	}
+	telemetry, err := newTelemetry(set)
+	if err != nil {
+		return nil, err
+	}
 	return &usmReceiver{
 		cfg:       cfg,
 		set:       set,
 		obsreport: obsreport,
+		telemetry: telemetry,
 		status:    &statusReporter{},
-		gate:      newGate(uint32(os.Getuid()), maxSilence, set.Logger),
+		gate:      newGate(uint32(os.Getuid()), maxSilence, set.Logger, telemetry),
 		silence:   maxSilence,
 		forget:    forget,
 	}, nil
@@ -95,7 +101,7 @@ func (r *usmReceiver) start(ctx context.Context, host component.Host) error {
 		if err := checkExecutable(collector.Executable, os.Getuid()); err != nil {
 			return err
 		}
-		child, err := newSupervisor(r.cfg, r.set, r.status, r.gate, r.signals())
+		child, err := newSupervisor(r.cfg, r.set, r.status, r.gate, r.telemetry, r.signals())
 		if err != nil {
 			return err
 		}
@@ -107,6 +113,9 @@ func (r *usmReceiver) start(ctx context.Context, host component.Host) error {
 	}
 	server, err := r.newServer(ctx, host)
 	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	if err := r.telemetry.start(r.child != nil, r.gate.isConnected); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	r.server = server
@@ -145,8 +154,8 @@ func (r *usmReceiver) newServer(ctx context.Context, host component.Host) (*grpc
 		return nil, err
 	}
 	// Both, whatever the pipelines are: that usm-receiver is there comes as an empty request for traces.
-	ptraceotlp.RegisterGRPCServer(server, &tracesService{next: r.nextTraces, obsreport: r.obsreport})
-	pmetricotlp.RegisterGRPCServer(server, &metricsService{next: r.nextMetrics, obsreport: r.obsreport})
+	ptraceotlp.RegisterGRPCServer(server, &tracesService{next: r.nextTraces, obsreport: r.obsreport, telemetry: r.telemetry})
+	pmetricotlp.RegisterGRPCServer(server, &metricsService{next: r.nextMetrics, obsreport: r.obsreport, telemetry: r.telemetry})
 	return server, nil
 }
 
@@ -203,6 +212,7 @@ func (r *usmReceiver) Shutdown(ctx context.Context) error {
 	}
 	r.hasStopped = true
 	defer r.forget()
+	defer r.telemetry.shutdown()
 	if r.child != nil && r.server != nil {
 		// It sends what it has through the socket, which is still served.
 		r.child.stop(ctx)

@@ -13,7 +13,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/consumer"
@@ -23,8 +22,6 @@ import (
 	"go.opentelemetry.io/collector/pipeline"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/receivertest"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -161,8 +158,15 @@ func TestASecondInstanceTakesOverFromOneThatIsSilent(t *testing.T) {
 	eventually(t, "the second after silence", func() bool { return two.greet() == nil })
 }
 
+func newTestGate(t testing.TB, ownUID uint32) *gate {
+	set := receivertest.NewNopSettings(metadata.Type)
+	telemetry, err := newTelemetry(set)
+	require.NoError(t, err)
+	return newGate(ownUID, maxSilence, set.Logger, telemetry)
+}
+
 func TestOnlyRootAndTheCollectorsUserMaySend(t *testing.T) {
-	g := newGate(998, maxSilence, receivertest.NewNopSettings(metadata.Type).Logger)
+	g := newTestGate(t, 998)
 	for uid, isAdmitted := range map[uint32]bool{0: true, 998: true, 1000: false, 65534: false} {
 		conn := &peerConn{pid: 4711, uid: uid}
 		err := g.admit(incoming(conn, usmReceiverOf("a")))
@@ -175,7 +179,7 @@ func TestOnlyRootAndTheCollectorsUserMaySend(t *testing.T) {
 }
 
 func TestWithAChildOnlyTheChildMaySend(t *testing.T) {
-	g := newGate(0, maxSilence, receivertest.NewNopSettings(metadata.Type).Logger)
+	g := newTestGate(t, 0)
 	g.expect(4711)
 	require.NoError(t, g.admit(incoming(&peerConn{pid: 4711}, usmReceiverOf("a"))))
 	requireRefused(t, g.admit(incoming(&peerConn{pid: 4712}, usmReceiverOf("a"))), codes.Unavailable, "process 4712", "process 4711")
@@ -215,23 +219,6 @@ func TestARequestOverTheLimitIsRefused(t *testing.T) {
 	traces.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0).SetName(strings.Repeat("x", mib))
 	requireRefused(t, c.sendTraces(traces), codes.ResourceExhausted)
 	require.NoError(t, c.sendTraces(oneSpan()))
-}
-
-func TestWhatIsAcceptedIsCountedForUsm(t *testing.T) {
-	tel := componenttest.NewTelemetry()
-	t.Cleanup(func() { assert.NoError(t, tel.Shutdown(context.Background())) })
-	set := receivertest.NewNopSettings(metadata.Type)
-	set.ID = component.NewIDWithName(metadata.Type, "edge")
-	set.TelemetrySettings = tel.NewTelemetrySettings()
-	cfg := attachConfig(t)
-	startTraces(t, cfg, set, consumertest.NewNop())
-	require.NoError(t, newClient(t, cfg.Collector.Socket, usmReceiverOf("a")).sendTraces(oneSpan()))
-	metric, err := tel.GetMetric("otelcol_receiver_accepted_spans")
-	require.NoError(t, err)
-	points := metric.Data.(metricdata.Sum[int64]).DataPoints
-	require.Len(t, points, 1)
-	assert.Equal(t, int64(1), points[0].Value)
-	assert.Equal(t, attribute.NewSet(attribute.String("receiver", "usm/edge"), attribute.String("transport", "grpc")), points[0].Attributes)
 }
 
 func TestItCanBeStartedAgainAndAgain(t *testing.T) {

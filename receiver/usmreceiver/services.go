@@ -21,6 +21,7 @@ type tracesService struct {
 	ptraceotlp.UnimplementedGRPCServer
 	next      consumer.Traces
 	obsreport *receiverhelper.ObsReport
+	telemetry *telemetry
 }
 
 func (s *tracesService) Export(ctx context.Context, request ptraceotlp.ExportRequest) (ptraceotlp.ExportResponse, error) {
@@ -30,6 +31,7 @@ func (s *tracesService) Export(ctx context.Context, request ptraceotlp.ExportReq
 		return ptraceotlp.NewExportResponse(), nil
 	}
 	if s.next == nil {
+		s.telemetry.refused(ctx, reasonNoPipeline)
 		return ptraceotlp.NewExportResponse(), errNoPipeline("traces")
 	}
 	ctx = s.obsreport.StartTracesOp(ctx)
@@ -43,6 +45,7 @@ type metricsService struct {
 	pmetricotlp.UnimplementedGRPCServer
 	next      consumer.Metrics
 	obsreport *receiverhelper.ObsReport
+	telemetry *telemetry
 }
 
 func (s *metricsService) Export(ctx context.Context, request pmetricotlp.ExportRequest) (pmetricotlp.ExportResponse, error) {
@@ -52,6 +55,7 @@ func (s *metricsService) Export(ctx context.Context, request pmetricotlp.ExportR
 		return pmetricotlp.NewExportResponse(), nil
 	}
 	if s.next == nil {
+		s.telemetry.refused(ctx, reasonNoPipeline)
 		return pmetricotlp.NewExportResponse(), errNoPipeline("metrics")
 	}
 	ctx = s.obsreport.StartMetricsOp(ctx)

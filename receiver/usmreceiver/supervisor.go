@@ -25,13 +25,14 @@ const watchInterval = time.Second
 
 // supervisor keeps one child running: starts it, starts it again when it ends, stops it.
 type supervisor struct {
-	command CollectorConfig
-	args    []string
-	input   []byte
-	logger  *zap.Logger
-	status  *statusReporter
-	gate    *gate
-	silence time.Duration
+	command   CollectorConfig
+	args      []string
+	input     []byte
+	logger    *zap.Logger
+	status    *statusReporter
+	gate      *gate
+	telemetry *telemetry
+	silence   time.Duration
 
 	stopping chan struct{}
 	stopped  chan struct{}
@@ -39,7 +40,7 @@ type supervisor struct {
 	stopContext context.Context
 }
 
-func newSupervisor(cfg *Config, set receiver.Settings, status *statusReporter, gate *gate, signals []string) (*supervisor, error) {
+func newSupervisor(cfg *Config, set receiver.Settings, status *statusReporter, gate *gate, telemetry *telemetry, signals []string) (*supervisor, error) {
 	input, err := childInput(cfg, set.ID.String(), signals, levelOf(set.Logger))
 	if err != nil {
 		return nil, err
@@ -49,15 +50,16 @@ func newSupervisor(cfg *Config, set receiver.Settings, status *statusReporter, g
 		args = append(args, "--receiver", id)
 	}
 	return &supervisor{
-		command:  cfg.Collector,
-		args:     args,
-		input:    input,
-		logger:   set.Logger,
-		status:   status,
-		gate:     gate,
-		silence:  maxSilence,
-		stopping: make(chan struct{}),
-		stopped:  make(chan struct{}),
+		command:   cfg.Collector,
+		args:      args,
+		input:     input,
+		logger:    set.Logger,
+		status:    status,
+		gate:      gate,
+		telemetry: telemetry,
+		silence:   maxSilence,
+		stopping:  make(chan struct{}),
+		stopped:   make(chan struct{}),
 	}, nil
 }
 
@@ -118,6 +120,7 @@ func (s *supervisor) run() {
 		if time.Since(startedAt) >= healthyAfter {
 			wait = s.command.Restart.InitialInterval
 		}
+		s.telemetry.restarted(context.Background())
 		err := fmt.Errorf("%w; it is started again in %s", reason, wait)
 		s.logger.Error("usm-receiver is not running", zap.Error(err))
 		s.status.report(componentstatus.NewRecoverableErrorEvent(err))

@@ -22,11 +22,14 @@ import (
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/receivertest"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
 	"usm-receiver.test/receiver/usmreceiver/internal/metadata"
+	"usm-receiver.test/receiver/usmreceiver/internal/metadatatest"
 )
 
 // supervised is a receiver with a child.
@@ -35,6 +38,7 @@ type supervised struct {
 	host     *recordingHost
 	sink     *consumertest.TracesSink
 	logs     *observer.ObservedLogs
+	tel      *componenttest.Telemetry
 }
 
 func supervise(t *testing.T, fake string, change func(*Config)) *supervised {
@@ -43,10 +47,11 @@ func supervise(t *testing.T, fake string, change func(*Config)) *supervised {
 		change(cfg)
 	}
 	core, logs := observer.New(zapcore.DebugLevel)
-	set := receivertest.NewNopSettings(metadata.Type)
-	set.ID = component.NewID(metadata.Type)
+	tel := componenttest.NewTelemetry()
+	t.Cleanup(func() { assert.NoError(t, tel.Shutdown(context.Background())) })
+	set := metadatatest.NewSettings(tel)
 	set.Logger = zap.New(core)
-	s := &supervised{host: &recordingHost{}, sink: &consumertest.TracesSink{}, logs: logs}
+	s := &supervised{host: &recordingHost{}, sink: &consumertest.TracesSink{}, logs: logs, tel: tel}
 	var err error
 	s.receiver, err = NewFactory().CreateTraces(context.Background(), set, cfg, s.sink)
 	require.NoError(t, err)
@@ -60,6 +65,12 @@ func (s *supervised) record(t *testing.T, message string) map[string]any {
 	t.Helper()
 	eventually(t, "a record: "+message, func() bool { return s.logs.FilterMessage(message).Len() > 0 })
 	return s.logs.FilterMessage(message).All()[0].ContextMap()
+}
+
+func (s *supervised) assertRestarts(t *testing.T, expected int) {
+	t.Helper()
+	points := []metricdata.DataPoint[int64]{{Value: int64(expected), Attributes: attribute.NewSet(attribute.String("receiver", "usm"))}}
+	metadatatest.AssertEqualReceiverUsmRestarts(t, s.tel, points, ignored...)
 }
 
 func (s *supervised) childPID(t *testing.T) int {
@@ -78,10 +89,12 @@ func isAlive(pid int) bool {
 func TestAChildIsStartedAndFlushesAtTheEnd(t *testing.T) {
 	s := supervise(t, "well", nil)
 	eventually(t, "OK", func() bool { return s.host.last().Status() == componentstatus.StatusOK })
+	s.assertRestarts(t, 0)
 	pid := s.childPID(t)
 	require.NoError(t, s.receiver.Shutdown(context.Background()))
 	assert.False(t, isAlive(pid))
 	assert.Equal(t, 1, s.sink.SpanCount(), "what it sent after SIGTERM")
+	s.assertRestarts(t, 0)
 }
 
 func TestAChildThatCrashesIsStartedAgainMoreAndMoreSlowly(t *testing.T) {
@@ -100,6 +113,7 @@ func TestAChildThatCrashesIsStartedAgainMoreAndMoreSlowly(t *testing.T) {
 	startedAt := time.Now()
 	require.NoError(t, s.receiver.Shutdown(context.Background()))
 	assert.Less(t, time.Since(startedAt), testTimeout)
+	s.assertRestarts(t, s.logs.FilterMessage(message).Len())
 }
 
 func TestAChildThatIgnoresSIGTERMIsKilled(t *testing.T) {
@@ -181,7 +195,7 @@ func TestWhatAChildGets(t *testing.T) {
 func TestAReceiverWithANameIsNamedToTheChild(t *testing.T) {
 	set := receivertest.NewNopSettings(metadata.Type)
 	set.ID = component.NewIDWithName(metadata.Type, "edge")
-	s, err := newSupervisor(attachConfig(t), set, &statusReporter{}, nil, []string{"metrics"})
+	s, err := newSupervisor(attachConfig(t), set, &statusReporter{}, nil, nil, []string{"metrics"})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"attach", "--supervised", "--receiver", "usm/edge"}, s.args)
 	assert.Contains(t, string(s.input), `"pipelines":{"metrics":{"receivers":["usm/edge"]}}`)
