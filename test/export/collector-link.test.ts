@@ -1,37 +1,18 @@
 // What is sent to a Collector on this host: over a real UNIX socket, with the queue, the retries and the books that every exporter has.
 import { status } from '@grpc/grpc-js';
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { lstat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { loadSupervised } from '../../receiver/config/load-attached.ts';
-import type { CollectorExporterConfig } from '../../receiver/config/types.ts';
 import { type CollectorLinkDependencies, openCollectorExporters } from '../../receiver/export/collector-link.ts';
-import type { Exporter, ExportOutcome } from '../../receiver/export/exporter.ts';
-import { createExportPath, type ExportPath } from '../../receiver/export/fan-out.ts';
+import type { Exporter } from '../../receiver/export/exporter.ts';
 import { createTimers, type Timers } from '../../receiver/export/timers.ts';
-import { openExporters } from '../../receiver/exporters.ts';
-import type { Span } from '../../receiver/model/span.ts';
 import { waitFor } from '../e2e/wait.ts';
+import { configOf, type LogRecord, makeLog, makeSocketPath, names, openSending, push, uid } from './collector-sending.ts';
 import { ManualTimers } from './manual-timers.ts';
-import { clock, makeSpan, scope } from './spans.ts';
+import { scope } from './spans.ts';
 import { startComponent, type Judge } from './stand-in-component.ts';
-
-const uid = process.geteuid?.() ?? 0;
-
-interface LogRecord {
-  readonly level: string;
-  readonly message: string;
-  readonly error: string;
-}
-
-function makeSocketPath(t: TestContext): string {
-  const folder = mkdtempSync(path.join(tmpdir(), 'usm-link-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  return path.join(folder, 'collector.sock');
-}
 
 async function start(t: TestContext, socketPath: string, judge?: Judge) {
   const component = await startComponent(socketPath, judge);
@@ -39,75 +20,10 @@ async function start(t: TestContext, socketPath: string, judge?: Judge) {
   return component;
 }
 
-function makeLog() {
-  const records: LogRecord[] = [];
-  const take =
-    (level: string) =>
-    (message: string, fields: Readonly<Record<string, unknown>> = {}): void =>
-      void records.push({ level, message, error: typeof fields['error'] === 'string' ? fields['error'] : '' });
-  return { records, logger: { info: take('info'), warn: take('warn'), error: take('error') } };
-}
-
-/** As `usm-receiver attach` has it. */
-function configOf(socketPath: string): CollectorExporterConfig {
-  const text = JSON.stringify({
-    receivers: { usm: { collector: { socket: socketPath } } },
-    service: { pipelines: { traces: { receivers: ['usm'] } } },
-  });
-  const [exporter] = loadSupervised(text, undefined, { readFile: () => '', env: {} }).config.exporters;
-  assert.equal(exporter?.kind, 'collector');
-  return exporter;
-}
-
-interface Sending {
-  readonly path: ExportPath<Span>;
-  readonly outcomes: Map<ExportOutcome, number>;
-  readonly records: readonly LogRecord[];
-}
-
-/** Small batches, and the whole export stage around them. */
-async function open(t: TestContext, socketPath: string, changes: Partial<CollectorExporterConfig> = {}): Promise<Sending> {
-  const base = configOf(socketPath);
-  const config: CollectorExporterConfig = {
-    ...base,
-    sendingQueue: { ...base.sendingQueue, batch: { flushTimeoutMs: 5, sizer: 'items', minSize: 20, maxSize: 20 } },
-    retryOnFailure: { ...base.retryOnFailure, initialIntervalMs: 20, maxIntervalMs: 100 },
-    ...changes,
-  };
-  const timers = createTimers();
-  const { records, logger } = makeLog();
-  const exporters = await openExporters(
-    { traces: [config], metrics: [] },
-    {
-      scope,
-      clock: { ...clock, originMonotonicNs: 0n, resync: () => undefined },
-      timers,
-      logger,
-      extensions: [],
-      write: () => undefined,
-      ownUid: uid,
-    },
-  );
-  const outcomes = new Map<ExportOutcome, number>();
-  const exportPath = createExportPath(
-    exporters.traces,
-    (items, outcome) => void outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + items),
-    { timers, random: Math.random, logger },
-  );
-  t.after(() => exportPath.close(0));
-  return { path: exportPath, outcomes, records };
-}
-
-const names = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, at) => `span ${from + at}`);
-
-function push({ path }: Sending, from: number, to: number): void {
-  for (const name of names(from, to)) path.push(makeSpan({ name }));
-}
-
 test('spans arrive once, with the protocol, the version and the instance that sends them', async (t) => {
   const socketPath = makeSocketPath(t);
   const component = await start(t, socketPath);
-  const sending = await open(t, socketPath);
+  const sending = await openSending(t, socketPath);
   push(sending, 0, 500);
   assert.equal(await sending.path.flush(10_000), true);
   assert.deepEqual(component.spans.map(({ name }) => name).sort(), names(0, 500).sort());
@@ -130,7 +46,7 @@ test('what the Collector cannot take now is sent until it does', async (t) => {
       ? { code: status.UNAVAILABLE, details: 'data refused due to high memory usage' }
       : undefined,
   );
-  const sending = await open(t, socketPath);
+  const sending = await openSending(t, socketPath);
   push(sending, 0, 100);
   assert.equal(await sending.path.flush(10_000), true);
   assert.deepEqual(component.spans.map(({ name }) => name).sort(), names(0, 100).sort());
@@ -142,7 +58,7 @@ test('what the Collector will never take is counted and not sent again', async (
   const component = await start(t, socketPath, ({ request }) =>
     request.length > 0 ? { code: status.INVALID_ARGUMENT, details: 'not consumable' } : undefined,
   );
-  const sending = await open(t, socketPath);
+  const sending = await openSending(t, socketPath);
   push(sending, 0, 20);
   assert.equal(await sending.path.flush(10_000), true);
   assert.deepEqual([...sending.outcomes], [['export_rejected', 20]]);
@@ -157,7 +73,7 @@ test('a Collector that is killed in the middle and comes back gets every span', 
     if (request.length > 0 && ++taken === 50) setImmediate(() => before.kill());
     return undefined;
   });
-  const sending = await open(t, socketPath);
+  const sending = await openSending(t, socketPath);
   for (let at = 0; at < total; at += 20) {
     push(sending, at, at + 20);
     await new Promise((resolve) => setImmediate(resolve));
@@ -174,7 +90,7 @@ test('a Collector that is killed in the middle and comes back gets every span', 
 test('what the queue cannot hold while there is no Collector is counted, and the rest is delivered', async (t) => {
   const socketPath = makeSocketPath(t);
   const { sendingQueue } = configOf(socketPath);
-  const sending = await open(t, socketPath, {
+  const sending = await openSending(t, socketPath, {
     sendingQueue: { ...sendingQueue, queueSize: 16_384, batch: { flushTimeoutMs: 5, sizer: 'items', minSize: 20, maxSize: 20 } },
   });
   push(sending, 0, 1000);
@@ -188,7 +104,7 @@ test('what the queue cannot hold while there is no Collector is counted, and the
 });
 
 test('what waits when the receiver ends without a Collector is counted as failed', async (t) => {
-  const sending = await open(t, makeSocketPath(t));
+  const sending = await openSending(t, makeSocketPath(t));
   push(sending, 0, 40);
   await sending.path.close(200);
   assert.deepEqual([...sending.outcomes], [['export_failed', 40]]);
