@@ -11,7 +11,6 @@ import { type DecoratedExporter, directDelivery } from './export/export-lane.ts'
 import type { Exporter, ExportLogger, InstrumentationScope, RequestEncoder, Signal } from './export/exporter.ts';
 import { openFileExporters } from './export/file.ts';
 import { openOtlpGrpcExporter } from './export/otlp-grpc.ts';
-import { openOtlpHttpExporter } from './export/otlp-http.ts';
 import { TraceJsonEncoder } from './export/otlp-json.ts';
 import { MetricJsonEncoder } from './export/otlp-metrics-json.ts';
 import { MetricRequestEncoder } from './export/otlp-metrics-protobuf.ts';
@@ -126,7 +125,8 @@ async function openSenders(
       return openFileExporters(config, signals, clock, fs);
     case 'otlp_grpc':
       return Promise.all(signals.map((signal) => openOtlpGrpcExporter(config, signal, scope)));
-    case 'otlp_http':
+    case 'otlp_http': {
+      const { openOtlpHttpExporter } = await import('./export/otlp-http.ts');
       return Promise.all(
         signals.map((signal) => {
           const url = signal === 'traces' ? config.tracesEndpoint : config.metricsEndpoint;
@@ -134,6 +134,7 @@ async function openSenders(
           return openOtlpHttpExporter({ ...config, url }, signal, scope, clock, timers);
         }),
       );
+    }
   }
 }
 
