@@ -22,13 +22,16 @@ export interface NativeMap {
   readonly slots: number;
 }
 
+export interface NativeOpenOptions {
+  readonly path: string;
+  readonly constants: readonly [string, Uint8Array][];
+  readonly mapEntries: readonly [string, number][];
+  readonly autoload: readonly [string, boolean][];
+}
+
 export interface NativeSession {
-  open(options: {
-    path: string;
-    constants: [string, Uint8Array][];
-    mapEntries: [string, number][];
-    autoload: [string, boolean][];
-  }): Failure | undefined;
+  open(options: NativeOpenOptions): Failure | undefined;
+  openInBackground(options: NativeOpenOptions): Promise<Failure | undefined>;
   attach(names: readonly string[]): AttachFailure[];
   /** The number by which detachProbes() knows them. */
   attachProbes(program: string, file: string, offsets: BigUint64Array, cookies: BigUint64Array): number | Failure;

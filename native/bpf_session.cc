@@ -140,11 +140,11 @@ Status BpfSession::SetConstants(const OpenOptions& options) {
           return name == btf__name_by_offset(types, type->name_off);
         });
     if (found == end) return Status::Failed(ENOENT, operation, "the object has no such constant");
-    if (found->size != value.size || found->offset + found->size > size)
+    if (found->size != value.size() || found->offset + found->size > size)
       return Status::Failed(EINVAL, operation,
                             "it has " + std::to_string(found->size) + " bytes, " +
-                                std::to_string(value.size) + " were given");
-    std::memcpy(data + found->offset, value.data, value.size);
+                                std::to_string(value.size()) + " were given");
+    std::memcpy(data + found->offset, value.data(), value.size());
   }
   return Status::Ok();
 }

@@ -13,15 +13,10 @@
 
 namespace usm {
 
-struct Bytes {
-  uint8_t* data;
-  size_t size;
-};
-
 struct OpenOptions {
   std::string path;
-  /** `const volatile` globals by name. The bytes are borrowed for the duration of the call. */
-  std::vector<std::pair<std::string, Bytes>> constants;
+  /** `const volatile` globals by name. */
+  std::vector<std::pair<std::string, std::vector<uint8_t>>> constants;
   std::vector<std::pair<std::string, uint32_t>> max_entries;
   std::vector<std::pair<std::string, bool>> autoload;
 };

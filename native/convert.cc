@@ -42,7 +42,9 @@ OpenOptions ToOpenOptions(const Napi::Object& options) {
   OpenOptions result;
   result.path = ToString(options.Get("path"));
   ForEachPair(options.Get("constants"), [&](std::string name, const Napi::Value& value) {
-    result.constants.emplace_back(std::move(name), ToBytes(value));
+    const Bytes bytes = ToBytes(value);
+    result.constants.emplace_back(std::move(name),
+                                  std::vector<uint8_t>(bytes.data, bytes.data + bytes.size));
   });
   ForEachPair(options.Get("mapEntries"), [&](std::string name, const Napi::Value& value) {
     result.max_entries.emplace_back(std::move(name), value.As<Napi::Number>().Uint32Value());

@@ -15,6 +15,11 @@ namespace usm {
 /** Undefined when the operation succeeded, else { errno, operation, log }. */
 Napi::Value ToValue(Napi::Env env, const Status& status);
 
+struct Bytes {
+  uint8_t* data;
+  size_t size;
+};
+
 /** The view's own bytes, valid during the call. */
 Bytes ToBytes(const Napi::Value& view);
 

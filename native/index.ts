@@ -2,7 +2,7 @@
 // Knows no protocol and holds no policy; this file validates and phrases, the addon converts and acts.
 // More than 400 lines: it is one surface, and belongs before the reader in one piece.
 import { createRequire } from 'node:module';
-import type { Addon, Failure, NativeMap, NativeRing, NativeSession } from './addon.ts';
+import type { Addon, Failure, NativeMap, NativeOpenOptions, NativeRing, NativeSession } from './addon.ts';
 import { findBuilt } from './built.ts';
 import { NativeError, closed, invalid } from './error.ts';
 
@@ -63,19 +63,29 @@ const MAX_ITERATOR_OUTPUT = 64 * 1024 * 1024;
 /** Each record that {@link Ring.drain} writes begins with this many bytes: its length as u32, and zeros. */
 export const RECORD_HEADER_SIZE = 8;
 
-/** Opens, prepares and loads. Takes as long as the verifier needs, so it belongs before the event loop has other work. */
+/** Opens, prepares and loads, which takes as long as the verifier needs. */
 export function openObject(options: OpenOptions): BpfObject {
   const addon = loadAddon();
   const session = new addon.Session();
-  check(
-    session.open({
-      path: options.object,
-      constants: Object.entries(options.constants ?? {}),
-      mapEntries: Object.entries(options.mapEntries ?? {}),
-      autoload: Object.entries(options.autoload ?? {}),
-    }),
-  );
+  check(session.open(nativeOptions(options)));
   return new BpfObject(addon, session);
+}
+
+/** As {@link openObject}, on another thread. */
+export async function openObjectInBackground(options: OpenOptions): Promise<BpfObject> {
+  const addon = loadAddon();
+  const session = new addon.Session();
+  check(await session.openInBackground(nativeOptions(options)));
+  return new BpfObject(addon, session);
+}
+
+function nativeOptions({ object, constants, mapEntries, autoload }: OpenOptions): NativeOpenOptions {
+  return {
+    path: object,
+    constants: Object.entries(constants ?? {}),
+    mapEntries: Object.entries(mapEntries ?? {}),
+    autoload: Object.entries(autoload ?? {}),
+  };
 }
 
 /** A loaded BPF object. Everything that came from it ends with it. */

@@ -41,21 +41,50 @@ Napi::Value Result(const Napi::CallbackInfo& info, int error) {
 
 }  // namespace
 
+class SessionWrap::Opening : public Napi::AsyncWorker {
+ public:
+  Opening(SessionWrap* wrap, OpenOptions options)
+      : AsyncWorker(wrap->Env()),
+        wrap_(wrap),
+        held_(Napi::Persistent(wrap->Value())),
+        options_(std::move(options)),
+        deferred_(wrap->Env()) {}
+
+  Napi::Promise Promise() const { return deferred_.Promise(); }
+
+ protected:
+  void Execute() override { status_ = session_.Open(options_); }
+
+  void OnOK() override {
+    wrap_->session_ = std::move(session_);
+    deferred_.Resolve(ToValue(Env(), status_));
+  }
+
+ private:
+  SessionWrap* wrap_;
+  Napi::ObjectReference held_;
+  OpenOptions options_;
+  Napi::Promise::Deferred deferred_;
+  BpfSession session_;
+  Status status_;
+};
+
 Napi::Function SessionWrap::Define(Napi::Env env) {
-  return DefineClass(
-      env, "Session",
-      {InstanceMethod<&SessionWrap::Open>("open"), InstanceMethod<&SessionWrap::Attach>("attach"),
-       InstanceMethod<&SessionWrap::AttachProbes>("attachProbes"),
-       InstanceMethod<&SessionWrap::DetachProbes>("detachProbes"),
-       InstanceMethod<&SessionWrap::Iterate>("iterate"),
-       InstanceMethod<&SessionWrap::Programs>("programs"),
-       InstanceMethod<&SessionWrap::FindMap>("findMap"),
-       InstanceMethod<&SessionWrap::Lookup>("lookup"),
-       InstanceMethod<&SessionWrap::Update>("update"),
-       InstanceMethod<&SessionWrap::Remove>("remove"),
-       InstanceMethod<&SessionWrap::NextKey>("nextKey"),
-       InstanceMethod<&SessionWrap::ShareMemory>("memory"),
-       InstanceMethod<&SessionWrap::Close>("close")});
+  return DefineClass(env, "Session",
+                     {InstanceMethod<&SessionWrap::Open>("open"),
+                      InstanceMethod<&SessionWrap::OpenInBackground>("openInBackground"),
+                      InstanceMethod<&SessionWrap::Attach>("attach"),
+                      InstanceMethod<&SessionWrap::AttachProbes>("attachProbes"),
+                      InstanceMethod<&SessionWrap::DetachProbes>("detachProbes"),
+                      InstanceMethod<&SessionWrap::Iterate>("iterate"),
+                      InstanceMethod<&SessionWrap::Programs>("programs"),
+                      InstanceMethod<&SessionWrap::FindMap>("findMap"),
+                      InstanceMethod<&SessionWrap::Lookup>("lookup"),
+                      InstanceMethod<&SessionWrap::Update>("update"),
+                      InstanceMethod<&SessionWrap::Remove>("remove"),
+                      InstanceMethod<&SessionWrap::NextKey>("nextKey"),
+                      InstanceMethod<&SessionWrap::ShareMemory>("memory"),
+                      InstanceMethod<&SessionWrap::Close>("close")});
 }
 
 SessionWrap::SessionWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
@@ -75,6 +104,14 @@ SessionWrap::~SessionWrap() {
 
 Napi::Value SessionWrap::Open(const Napi::CallbackInfo& info) {
   return ToValue(info.Env(), session_.Open(ToOpenOptions(info[0].As<Napi::Object>())));
+}
+
+Napi::Value SessionWrap::OpenInBackground(const Napi::CallbackInfo& info) {
+  // Deletes itself when it is done.
+  auto* opening = new Opening(this, ToOpenOptions(info[0].As<Napi::Object>()));
+  const Napi::Promise promise = opening->Promise();
+  opening->Queue();
+  return promise;
 }
 
 Napi::Value SessionWrap::Attach(const Napi::CallbackInfo& info) {

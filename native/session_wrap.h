@@ -26,7 +26,11 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
     Napi::Reference<Napi::ArrayBuffer> buffer;
   };
 
+  /** Opens a session on a thread of the pool, which is this object's once that is done. */
+  class Opening;
+
   Napi::Value Open(const Napi::CallbackInfo& info);
+  Napi::Value OpenInBackground(const Napi::CallbackInfo& info);
   Napi::Value Attach(const Napi::CallbackInfo& info);
   Napi::Value AttachProbes(const Napi::CallbackInfo& info);
   void DetachProbes(const Napi::CallbackInfo& info);

@@ -84,6 +84,16 @@ describe('the end of', kernelTest(), () => {
     assert.deepEqual(heldDescriptors(), before);
   });
 
+  test('a worker that is terminated while objects are opened gives everything back', async () => {
+    const before = heldDescriptors();
+    for (let round = 0; round < 5; round++) {
+      const worker = startWorker('opening');
+      await once(worker, 'message');
+      await worker.terminate();
+    }
+    assert.deepEqual(heldDescriptors(), before);
+  });
+
   test('one worker leaves another, and this thread, undisturbed', async () => {
     const target = uniqueTarget();
     const object = openProbe(target);

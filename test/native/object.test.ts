@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
 import { after, test } from 'node:test';
-import { type BpfObject, enableStats, NativeError, openObject } from '../../native/index.ts';
+import { type BpfObject, enableStats, NativeError, openObject, openObjectInBackground } from '../../native/index.ts';
 import { kernelTest } from '../support/kernel.ts';
-import { openProbe, probePath, rejectedPath, trigger, u32, u64, uniqueTarget } from './probe.ts';
+import { openProbe, openProbeInBackground, probePath, rejectedPath, trigger, u32, u64, uniqueTarget } from './probe.ts';
 
 const options = kernelTest();
 const target = uniqueTarget();
@@ -32,6 +32,30 @@ test('a constant set before the load decides what an attached program sees', opt
   trigger(target + 1);
   trigger(target);
   assert.equal(callCount(object), 2n);
+});
+
+test('opened in the background, it is the same object', options, async () => {
+  const target = uniqueTarget();
+  const object = await openProbeInBackground(target);
+  open.push(object);
+  object.attach();
+  trigger(target);
+  trigger(target + 1);
+  assert.equal(callCount(object), 1n);
+});
+
+test('what goes wrong in the background is told as it would be at once', options, async () => {
+  const failing = { object: probePath, constants: { targett: u32(1) } };
+  const messageOf = (error: unknown): string => {
+    assert.ok(error instanceof NativeError);
+    return error.message;
+  };
+  let message = '';
+  assert.throws(
+    () => openObject(failing),
+    (error) => (message = messageOf(error)) !== '',
+  );
+  await assert.rejects(openObjectInBackground(failing), (error) => messageOf(error) === message);
 });
 
 test('a program that is not attached does not run', options, () => {

@@ -1,18 +1,23 @@
 // A process or worker that uses the addon and ends in the way that its argument names. lifetime.test.ts looks at what is left.
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
-import { openProbe, orderFlags, setOrder, trigger } from './probe.ts';
+import { openProbe, openProbeInBackground, orderFlags, setOrder, trigger } from './probe.ts';
 
 const [ending, target] = (isMainThread ? process.argv.slice(2) : (workerData as string[])) as [string, string];
-
-const object = openProbe(Number(target));
-object.attach();
-const ring = object.ring('ring');
-setOrder(object, 8, 1, orderFlags.forceWakeup);
 
 const report = (word: string): void => {
   if (isMainThread) process.stdout.write(`${word}\n`);
   else parentPort?.postMessage(word);
 };
+
+if (ending === 'opening') {
+  // Gone before they are open, or when some are.
+  for (let count = 0; count < 20; count++) void openProbeInBackground(Number(target));
+  report('opening');
+}
+const object = openProbe(Number(target));
+object.attach();
+const ring = object.ring('ring');
+setOrder(object, 8, 1, orderFlags.forceWakeup);
 
 switch (ending) {
   case 'return':

@@ -1,6 +1,6 @@
 // The test object (probe.bpf.c) and its trigger: each kill() of a process id that nobody has makes it carry out the current order.
 import { fileURLToPath } from 'node:url';
-import { type BpfObject, openObject, RECORD_HEADER_SIZE } from '../../native/index.ts';
+import { type BpfObject, openObject, openObjectInBackground, type OpenOptions, RECORD_HEADER_SIZE } from '../../native/index.ts';
 
 export const probePath = fileURLToPath(new URL('../../build/test/probe.bpf.o', import.meta.url));
 export const rejectedPath = fileURLToPath(new URL('../../build/test/rejected.bpf.o', import.meta.url));
@@ -18,12 +18,20 @@ export function u64(value: number): Uint8Array {
   return new Uint8Array(BigUint64Array.of(BigInt(value)).buffer);
 }
 
-export function openProbe(target: number, ringSize = 4096): BpfObject {
-  return openObject({
+export function openProbe(target: number, ringSize?: number): BpfObject {
+  return openObject(probeOptions(target, ringSize));
+}
+
+export function openProbeInBackground(target: number): Promise<BpfObject> {
+  return openObjectInBackground(probeOptions(target));
+}
+
+function probeOptions(target: number, ringSize = 4096): OpenOptions {
+  return {
     object: probePath,
     constants: { target: u32(target), kill_number: u64(process.arch === 'arm64' ? 129 : 62) },
     mapEntries: { ring: ringSize },
-  });
+  };
 }
 
 export function trigger(target: number): void {
