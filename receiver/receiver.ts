@@ -21,7 +21,8 @@ import {
   controlLayout,
   type KernelCounters,
   type KernelSession,
-  openKernelSession,
+  type LoadedPrograms,
+  loadPrograms,
   unixPeerOf,
   maxTlsTargets,
   windowSize,
@@ -91,21 +92,42 @@ const NS_PER_MS = 1e6;
 export async function startReceiver(options: ReceiverOptions): Promise<Receiver> {
   checkPlatform();
   limitAllocator(ALLOCATOR_LIMITS);
-  const { clock } = options;
-  const operations = await startOperations({
-    ...options,
-    nowMs: () => clock.now() / NS_PER_MS,
-    wallMs: () => Number(clock.toUnixNs(clock.now())) / NS_PER_MS,
+  const { config, clock } = options;
+  // The slowest part of the start, and beside the rest of it.
+  const loading = loadPrograms({
+    filter: config.usm.filter,
+    ringBufferSizeBytes: config.usm.capture.ringBufferSizeBytes,
+    hasContextAttributes: config.usm.threadContext.attributes.length > 0,
+    hasVitals: wantsVitals(config),
+    tellsExecs: config.usm.tls.isEnabled,
+    hasRegistration: config.usm.threadContext.registration !== undefined,
   });
+  loading.catch(() => undefined); // until it is waited for
+  let operations: Operations | undefined;
   try {
-    return await startCapture(options, operations);
+    operations = await startOperations({
+      ...options,
+      nowMs: () => clock.now() / NS_PER_MS,
+      wallMs: () => Number(clock.toUnixNs(clock.now())) / NS_PER_MS,
+    });
+    return await startCapture(options, operations, loading);
   } catch (error) {
-    await operations.close(0);
+    await operations?.close(0);
+    await loading.then(
+      (programs) => {
+        programs.close();
+      },
+      () => undefined,
+    );
     throw error;
   }
 }
 
-async function startCapture(options: ReceiverOptions, operations: Operations): Promise<Receiver> {
+async function startCapture(
+  options: ReceiverOptions,
+  operations: Operations,
+  loading: Promise<LoadedPrograms>,
+): Promise<Receiver> {
   const { config, logger, clock } = options;
   const ledger = new Ledger();
   const lags = new Lags();
@@ -135,20 +157,15 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
     { timers, random: Math.random, logger, recovery: ledger },
   );
   const metricsPath = createExportPath(exporters.metrics, () => undefined, { timers, random: Math.random, logger });
-  let kernel: KernelSession | undefined;
+  let kernel: KernelSession;
   let registration: Registration | undefined;
+  const tls = config.usm.tls.isEnabled ? createTls(() => kernel, clock) : undefined;
+  tls?.prepare();
   try {
-    kernel = openKernelSession({
-      filter: config.usm.filter,
-      ringBufferSizeBytes: config.usm.capture.ringBufferSizeBytes,
-      hasContextAttributes: config.usm.threadContext.attributes.length > 0,
-      hasVitals: wantsVitals(config),
-      tellsExecs: config.usm.tls.isEnabled,
-      hasRegistration: config.usm.threadContext.registration !== undefined,
-    });
+    kernel = (await loading).attach();
     registration = await openConfiguredRegistration(options, kernel);
   } catch (error) {
-    kernel?.close();
+    tls?.close();
     await Promise.all([exportPath.close(0), metricsPath.close(0)]);
     await exporters.close();
     throw error;
@@ -157,7 +174,6 @@ async function startCapture(options: ReceiverOptions, operations: Operations): P
   const buffer = new Uint8Array(BUFFER_SIZE);
   const overload = createOverloadGuard(config, kernel, logger);
   const processSizes = openProcessSizes();
-  const tls = config.usm.tls.isEnabled ? createTls(kernel, clock) : undefined;
   const pipeline = createPipeline({
     config,
     clock,
@@ -226,15 +242,16 @@ function warnOfBlindness({ usm }: ReceiverConfig, logger: Logger): void {
   }
 }
 
-function createTls(kernel: KernelSession, clock: Clock): TlsTargets {
+/** `kernel`: is there once the targets are started. */
+function createTls(kernel: () => KernelSession, clock: Clock): TlsTargets {
   return createTlsTargets({
     kernel: {
-      attachProbes: (program, file, sites) => kernel.attachProbes(program, file, sites),
+      attachProbes: (program, file, sites) => kernel().attachProbes(program, file, sites),
       activateTarget: (index, known) => {
-        kernel.activateTarget(index, known, () => clock.originMonotonicNs + BigInt(clock.now()));
+        kernel().activateTarget(index, known, () => clock.originMonotonicNs + BigInt(clock.now()));
       },
       clearTarget: (index) => {
-        kernel.clearTarget(index);
+        kernel().clearTarget(index);
       },
     },
     maxTargets: maxTlsTargets,

@@ -6,7 +6,7 @@ import {
   type Capabilities,
   capabilities,
   NativeError,
-  openObject,
+  openObjectInBackground,
   type Peer,
   peerOf,
   type ProbeSite,
@@ -180,58 +180,89 @@ export function unixPeerOf(fd: number): Peer | undefined {
   }
 }
 
-/** Loads, attaches, seeds. From the return on, nothing that moves is missed. */
-export function openKernelSession(options: KernelOptions): KernelSession {
+/** Loads and attaches. */
+export async function openKernelSession(options: KernelOptions): Promise<KernelSession> {
+  return (await loadPrograms(options)).attach();
+}
+
+/** Loads, on another thread: the kernel takes half a second to verify the programs. They see nothing before they are attached. */
+export async function loadPrograms(options: KernelOptions): Promise<LoadedPrograms> {
   const { possibleCpus: cpus, kernelRelease } = checkPlatform();
   const hasTracepoints = !isOlder(kernelRelease, firstWithSocketTracepoints);
   const objectPath = builtPath('usm.bpf.o');
   const filter = compileFilter(options.filter.include, options.filter.exclude);
-  const object = attempt('USM_BPF_LOAD', 'load the BPF programs', () =>
-    openObject({
-      object: objectPath,
-      constants: {
-        ring_size: u32(options.ringBufferSizeBytes),
-        cpu_count: u32(cpus),
-        capture_loopback: u32(options.filter.loopback ? 1 : 0),
-        tell_execs: u32(options.tellsExecs === true ? 1 : 0),
-        context_attributes: u32(options.hasContextAttributes === true ? 1 : 0),
-        has_registration: u32(options.hasRegistration === true ? 1 : 0),
-        include_rules: u64(filter.includeRules),
-        exclude_rules: u64(filter.excludeRules),
-        any_local_port: u64(filter.anyLocalPort),
-        any_remote_port: u64(filter.anyRemotePort),
-        any_address: u64(filter.anyAddress),
-        any_pid: u64(filter.anyPid),
-        any_executable: u64(filter.anyExecutable),
-        any_cgroup: u64(filter.anyCgroup),
-      },
-      // Of each CPU one for programs that can be preempted, and one for the others.
-      mapEntries: { ring: options.ringBufferSizeBytes, scratches: 2 * cpus },
-      autoload: {
-        ...(hasTracepoints ? {} : fromFunctionEnds),
-        ...(options.hasVitals === true ? { vitals_changed: true, seed_vitals: true, living_vitals: true } : {}),
-        ...(options.hasRegistration === true
-          ? { [hasTracepoints ? 'proof_sent' : 'proof_sent_end']: true, process_forked: true }
-          : {}),
-      },
-    }),
-  );
+  const object = await openObjectInBackground({
+    object: objectPath,
+    constants: {
+      ring_size: u32(options.ringBufferSizeBytes),
+      cpu_count: u32(cpus),
+      capture_loopback: u32(options.filter.loopback ? 1 : 0),
+      tell_execs: u32(options.tellsExecs === true ? 1 : 0),
+      context_attributes: u32(options.hasContextAttributes === true ? 1 : 0),
+      has_registration: u32(options.hasRegistration === true ? 1 : 0),
+      include_rules: u64(filter.includeRules),
+      exclude_rules: u64(filter.excludeRules),
+      any_local_port: u64(filter.anyLocalPort),
+      any_remote_port: u64(filter.anyRemotePort),
+      any_address: u64(filter.anyAddress),
+      any_pid: u64(filter.anyPid),
+      any_executable: u64(filter.anyExecutable),
+      any_cgroup: u64(filter.anyCgroup),
+    },
+    // Of each CPU one for programs that can be preempted, and one for the others.
+    mapEntries: { ring: options.ringBufferSizeBytes, scratches: 2 * cpus },
+    autoload: {
+      ...(hasTracepoints ? {} : fromFunctionEnds),
+      ...(options.hasVitals === true ? { vitals_changed: true, seed_vitals: true, living_vitals: true } : {}),
+      ...(options.hasRegistration === true
+        ? { [hasTracepoints ? 'proof_sent' : 'proof_sent_end']: true, process_forked: true }
+        : {}),
+    },
+  }).catch((error: unknown) => {
+    throw explain(error, 'USM_BPF_LOAD', 'load the BPF programs');
+  });
   try {
     fillFilter(object, filter);
-    // Who we are and who listens, before anything is attached; then the hooks; then what is older than they are: nothing falls between.
-    attempt('USM_SEED_FAILED', 'identify the receiver to its BPF programs', () => object.iterate('identify_self'));
-    attempt('USM_SEED_FAILED', 'enumerate the listening sockets', () => object.iterate('seed_listeners'));
-    attempt('USM_BPF_ATTACH', 'attach the BPF programs', () => {
-      object.attach();
-    });
-    attempt('USM_SEED_FAILED', 'enumerate the open sockets', () => {
-      object.iterate('seed_sockets');
-      if (options.hasVitals === true) object.iterate('seed_vitals');
-    });
-    return new KernelSession(object);
+    return new LoadedPrograms(object, options.hasVitals === true);
   } catch (error) {
     object.close();
     throw error;
+  }
+}
+
+/** What {@link loadPrograms} has loaded: to be attached, or closed. */
+export class LoadedPrograms {
+  readonly #object: BpfObject;
+  readonly #hasVitals: boolean;
+
+  constructor(object: BpfObject, hasVitals: boolean) {
+    this.#object = object;
+    this.#hasVitals = hasVitals;
+  }
+
+  /** Attaches and seeds. From the return on, nothing that moves is missed. Closes, where that fails. */
+  attach(): KernelSession {
+    const object = this.#object;
+    try {
+      // Who we are and who listens, before anything is attached; then the hooks; then what is older than they are: nothing falls between.
+      attempt('USM_SEED_FAILED', 'identify the receiver to its BPF programs', () => object.iterate('identify_self'));
+      attempt('USM_SEED_FAILED', 'enumerate the listening sockets', () => object.iterate('seed_listeners'));
+      attempt('USM_BPF_ATTACH', 'attach the BPF programs', () => {
+        object.attach();
+      });
+      attempt('USM_SEED_FAILED', 'enumerate the open sockets', () => {
+        object.iterate('seed_sockets');
+        if (this.#hasVitals) object.iterate('seed_vitals');
+      });
+      return new KernelSession(object);
+    } catch (error) {
+      object.close();
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#object.close();
   }
 }
 
@@ -297,18 +328,23 @@ function attempt<T>(code: KernelErrorCode, attempted: string, action: () => T): 
   try {
     return action();
   } catch (error) {
-    if (!(error instanceof NativeError)) throw error;
-    if (error.code === 'EPERM' || error.code === 'EACCES') {
-      const missing = missingPrivileges(capabilities().effective).filter(({ loss }) => loss === undefined);
-      // The verifier refuses with EACCES too; then its log says why.
-      if (error.code === 'EPERM' || missing.length > 0)
-        throw new ReceiverError('USM_PRIVILEGE_MISSING', { attempted, ...refusalOf(missing, error.message) }, error);
-    }
-    if (error.code === 'ENOENT' && code === 'USM_BPF_LOAD') {
-      throw new ReceiverError('USM_BPF_OBJECT_MISSING', { attempted, happened: error.message }, error);
-    }
-    throw new ReceiverError(code, { attempted, happened: error.message }, error);
+    throw explain(error, code, attempted);
   }
+}
+
+/** The error with the words of this receiver, if it comes from the kernel. */
+function explain(error: unknown, code: KernelErrorCode, attempted: string): unknown {
+  if (!(error instanceof NativeError)) return error;
+  if (error.code === 'EPERM' || error.code === 'EACCES') {
+    const missing = missingPrivileges(capabilities().effective).filter(({ loss }) => loss === undefined);
+    // The verifier refuses with EACCES too; then its log says why.
+    if (error.code === 'EPERM' || missing.length > 0)
+      return new ReceiverError('USM_PRIVILEGE_MISSING', { attempted, ...refusalOf(missing, error.message) }, error);
+  }
+  if (error.code === 'ENOENT' && code === 'USM_BPF_LOAD') {
+    return new ReceiverError('USM_BPF_OBJECT_MISSING', { attempted, happened: error.message }, error);
+  }
+  return new ReceiverError(code, { attempted, happened: error.message }, error);
 }
 
 /** What the kernel has refused, by the name of what is missing. */

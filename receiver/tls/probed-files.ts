@@ -57,6 +57,8 @@ const MAX_SITES_AT_ONCE = 3;
 const TARGET_SHIFT = 16n;
 
 export class ProbedFiles {
+  /** Files are examined, and probed later. */
+  isHeld = false;
   readonly #options: ProbedFilesOptions;
   /** By what /proc/PID/maps says of them; the longest unused first. */
   readonly #files = new Map<string, ProbedFile>();
@@ -104,7 +106,7 @@ export class ProbedFiles {
     target.close();
   }
 
-  /** Examines the file if it is new or another than it was, and probes it. Closes it. */
+  /** Examines the file if it is new or another than it was, and probes it unless that is held back. Closes it. */
   *ensure(
     key: string,
     target: TargetFile,
@@ -141,7 +143,7 @@ export class ProbedFiles {
     }
     file.keys.add(key);
     this.#files.set(key, file);
-    if (file.links.length === 0 && !file.isBusy) {
+    if (file.links.length === 0 && !file.isBusy && !this.isHeld) {
       file.isBusy = true;
       yield* this.#attach(file, target.kernelPath);
       file.isBusy = false;

@@ -51,8 +51,16 @@ export class TlsTargets {
     this.#sweptMs = options.nowMs();
   }
 
+  /** Examines what {@link start} will probe: the kernel side need not be there. */
+  prepare(): void {
+    this.#files.isHeld = true;
+    this.#background.add(this.#lookAtHost(), false);
+    this.#background.add(this.#lookAtAll(), false);
+  }
+
   /** Begins with the libraries of the host and with the processes that are there. Calls back when it has seen them all. */
   start(callback: () => void): void {
+    this.#files.isHeld = false;
     this.#background.add(this.#lookAtHost(), true);
     this.#background.add(this.#lookAtAll(), false);
     this.#background.whenIdle(callback);

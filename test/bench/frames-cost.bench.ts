@@ -51,7 +51,7 @@ await withCleanup(async (cleanup) => {
   const program = startProgram(cleanup, 'python3', [script]);
   await program.next('ready');
   const rule = { localPorts: [], remotePorts: [], cidrs: [], pids: [program.pid], executables: [], cgroups: [] };
-  const session = openKernelSession({
+  const session = await openKernelSession({
     filter: { include: [rule], exclude: [], loopback: true },
     ringBufferSizeBytes: 16 * 1024 * 1024,
   });

@@ -48,7 +48,7 @@ function spent(capture: Capture): { runs: number; ns: number } {
 
 /** Microseconds that a program runs per I/O, by the kernel's own statistics. */
 async function measurePrograms(pingPong: PingPong, name: CaptureName, connections: number): Promise<number> {
-  const capture = openCapture(name, pingPong.places);
+  const capture = await openCapture(name, pingPong.places);
   try {
     return await withConnections(pingPong, connections, async () => {
       const before = spent(capture);
@@ -65,7 +65,7 @@ async function measurePrograms(pingPong: PingPong, name: CaptureName, connection
 
 /** Nanoseconds per I/O, several times. */
 async function measureWall(pingPong: PingPong, name: CaptureName, connections: number): Promise<number[]> {
-  const capture = openCapture(name);
+  const capture = await openCapture(name);
   try {
     return await withConnections(pingPong, connections, async () => {
       const samples: number[] = [];
@@ -79,7 +79,7 @@ async function measureWall(pingPong: PingPong, name: CaptureName, connections: n
 
 /** Runs of our programs per call that has nothing to do with sockets. */
 async function measureRunsPerCall(pingPong: PingPong): Promise<number> {
-  const capture = openCapture('captured');
+  const capture = await openCapture('captured');
   try {
     const runs = (): number => capture.programs().reduce((sum, program) => sum + program.runCount, 0);
     const before = runs();
@@ -91,7 +91,7 @@ async function measureRunsPerCall(pingPong: PingPong): Promise<number> {
 }
 
 async function measureCalls(pingPong: PingPong, name: CaptureName): Promise<number[]> {
-  const capture = openCapture(name);
+  const capture = await openCapture(name);
   try {
     const samples: number[] = [];
     for (let i = 0; i < MEASUREMENTS; i++) samples.push(await pingPong.getppid(exchanges * 2));

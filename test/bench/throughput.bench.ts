@@ -38,7 +38,7 @@ await withCleanup(async (cleanup) => {
         if (!ledger.balanced) report.doubt(`the books do not balance: ${JSON.stringify(ledger)}`);
         return rate;
       }
-      const capture = openCapture(variant);
+      const capture = await openCapture(variant);
       inner.after(() => {
         const records = capture.close();
         if (records > 0) report.doubt(`the ring was full for ${records} records of '${variant}'`);

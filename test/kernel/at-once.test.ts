@@ -11,9 +11,9 @@ const CONNECTIONS = 20_000;
 test('are told of before their bytes are', kernelTest(), async (t) => {
   const program = startProgram(t, buildAtOnce(), [String(CONNECTIONS)]);
   await program.next('ready');
-  const observer = observe(t, [program.pid], 64 * 1024 * 1024);
+  const observer = await observe(t, [program.pid], 64 * 1024 * 1024);
   program.send('go');
-  await program.next('done', 60_000);
+  await program.next('done', 300_000);
   const ends = [...observer.drain().values()];
   assert.equal(ends.length, 2 * CONNECTIONS);
   assert.equal(observer.strange.size, 0);

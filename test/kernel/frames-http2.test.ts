@@ -27,7 +27,7 @@ for (const [title, requests] of [
     const { port: proxyPort } = await proxy.next('listening');
     const client = startProgram(t, process.execPath, [script, 'client', String(proxyPort)]);
     await client.next('ready');
-    const observer = observe(t, [server.pid, client.pid]);
+    const observer = await observe(t, [server.pid, client.pid]);
     for (const plan of requests) {
       client.send(JSON.stringify({ requests: plan }));
       await client.next('done', 60_000);

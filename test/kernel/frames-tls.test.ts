@@ -74,7 +74,7 @@ for (const [title, start] of [
   test(`frames in sessions of ${title}, cut up in many ways`, kernelTest(), async (t) => {
     const program = start(t);
     await program.next('ready');
-    const observer = observe(t, [program.pid]);
+    const observer = await observe(t, [program.pid]);
     await probe(t, observer, program);
     for (const size of [1, 7, 9, 10, 100, 5000, 16_384, 40_000]) {
       for (const [pieces, reads] of [

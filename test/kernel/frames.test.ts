@@ -30,7 +30,7 @@ interface Bench {
 async function start(t: TestContext, ringBufferSizeBytes?: number): Promise<Bench> {
   const program = startProgram(t, 'python3', [script]);
   const { variable } = await program.next('ready');
-  return { program, variable: Number(variable), observer: observe(t, [program.pid], ringBufferSizeBytes) };
+  return { program, variable: Number(variable), observer: await observe(t, [program.pid], ringBufferSizeBytes) };
 }
 
 async function order({ program }: Bench, plan: Readonly<Record<string, unknown>>): Promise<void> {

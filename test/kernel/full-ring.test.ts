@@ -35,7 +35,7 @@ test('a connection whose end the full ring refused says so with its next record'
   // The servers' ends alone, so that nothing else fills the ring.
   const localPorts = [filler, ...pairs].map(({ server }) => ({ first: server.port, last: server.port }));
   const rule = { localPorts, remotePorts: [], cidrs: [], pids: [], executables: [], cgroups: [] };
-  const session = openKernelSession({
+  const session = await openKernelSession({
     filter: { include: [rule], exclude: [], loopback: true },
     ringBufferSizeBytes: 256 * 1024,
   });

@@ -15,7 +15,7 @@ test('is told by their listener, however late it is enumerated', kernelTest(), a
   const program = startProgram(t, 'python3', [script, String(OTHER_FILES)]);
   const ready = await program.next('ready');
   for (let round = 0; round < ROUNDS; round++) {
-    const observer = observe(t, [Number(ready['pid'])]);
+    const observer = await observe(t, [Number(ready['pid'])]);
     const ends = [...observer.drain().values()].filter(({ info }) => info.transport === 'tcp');
     observer.session.close();
     const roles = ends.map(({ info }) => [info.local.port === ready['serverPort'], info.role, info.roleEvidence]);

@@ -46,7 +46,7 @@ async function start(t: TestContext, tcpPairs: number, unixPairs: number): Promi
   const program = startProgram(t, '/bin/sh', ['-c', command, process.execPath, script, String(tcpPairs), String(unixPairs)]);
   const pids = [Number((await program.next('ready'))['pid'])];
   const rule = { localPorts: [], remotePorts: [], cidrs: [], pids, executables: [], cgroups: [] };
-  const session = openKernelSession({
+  const session = await openKernelSession({
     filter: { include: [rule], exclude: [], loopback: true },
     ringBufferSizeBytes: 8 * 1024 * 1024,
   });

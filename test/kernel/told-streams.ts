@@ -33,9 +33,13 @@ export interface Observer {
   forget(): void;
 }
 
-export function observe(cleanup: Cleanup, pids: readonly number[], ringBufferSizeBytes = 16 * 1024 * 1024): Observer {
+export async function observe(
+  cleanup: Cleanup,
+  pids: readonly number[],
+  ringBufferSizeBytes = 16 * 1024 * 1024,
+): Promise<Observer> {
   const rule = { localPorts: [], remotePorts: [], cidrs: [], pids, executables: [], cgroups: [] };
-  const session = openKernelSession({ filter: { include: [rule], exclude: [], loopback: true }, ringBufferSizeBytes });
+  const session = await openKernelSession({ filter: { include: [rule], exclude: [], loopback: true }, ringBufferSizeBytes });
   cleanup.after(() => session.close());
   const told = new Map<number, ToldConnection>();
   const instances = new Map<number, ProcessInstance>();

@@ -183,6 +183,34 @@ test('the libraries of the host are probed at the start, whether anyone runs the
   assert.deepEqual(host.attached, ssl);
 });
 
+test('what was examined before the kernel side was there is probed at the start, and not examined again', () => {
+  const host = setUp();
+  host.host.push('/lib/libssl');
+  host.processes.set(7, ['/bin/sh', '/lib/libc', '/lib/libssl']);
+  host.targetsOf.prepare();
+  host.run();
+  assert.deepEqual(host.attached, []);
+  assert.deepEqual(host.examined, ['/lib/libssl', '/bin/sh', '/lib/libc']);
+  host.targetsOf.start(() => undefined);
+  host.run();
+  assert.deepEqual(host.attached, ssl);
+  assert.equal(host.examined.length, 3);
+  assert.equal(host.opened, 0);
+});
+
+test('an examination that the start overtakes is as good', () => {
+  const host = setUp();
+  host.processes.set(7, ['/bin/sh', '/lib/libc', '/lib/libssl']);
+  host.targetsOf.prepare();
+  host.turn();
+  let isDone = false;
+  host.targetsOf.start(() => (isDone = true));
+  host.run();
+  assert.equal(isDone, true);
+  assert.deepEqual(host.attached, ssl);
+  assert.equal(host.opened, 0);
+});
+
 test('a file that many processes map is examined once and probed once', () => {
   const host = setUp();
   for (let pid = 1; pid <= 50; pid++) host.processes.set(pid, ['/bin/sh', '/lib/libc', '/lib/libssl']);

@@ -25,9 +25,9 @@ const DRAIN_INTERVAL_MS = 2;
 const RING_SIZE = 16 * 1024 * 1024;
 
 /** `none` measures nothing and costs nothing. `places`: where the load's threads have their contexts. */
-export function openCapture(name: CaptureName, places?: PingPong['places']): Capture {
+export async function openCapture(name: CaptureName, places?: PingPong['places']): Promise<Capture> {
   const buffer = new Uint8Array(1024 * 1024);
-  const source = open(name, buffer, name === 'context' || name === 'context by DTV' ? places?.[name] : undefined);
+  const source = await open(name, buffer, name === 'context' || name === 'context by DTV' ? places?.[name] : undefined);
   const drain = (): void => {
     while (source.drain(buffer) > 0);
   };
@@ -44,7 +44,7 @@ export function openCapture(name: CaptureName, places?: PingPong['places']): Cap
   };
 }
 
-function open(name: CaptureName, buffer: Uint8Array<ArrayBuffer>, place: ContextPlace | undefined): Source {
+async function open(name: CaptureName, buffer: Uint8Array<ArrayBuffer>, place: ContextPlace | undefined): Promise<Source> {
   switch (name) {
     case 'none':
       return { drain: () => 0, lost: () => 0, programs: () => [], close: () => undefined };
@@ -68,7 +68,7 @@ function open(name: CaptureName, buffer: Uint8Array<ArrayBuffer>, place: Context
     case 'context by DTV':
     case 'captured':
     case 'ignored': {
-      const session = openKernelSession({
+      const session = await openKernelSession({
         filter: name === 'ignored' ? ignoring(pingPongPath) : everything,
         ringBufferSizeBytes: RING_SIZE,
       });
