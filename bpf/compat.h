@@ -160,6 +160,8 @@ static __always_inline bool has_kernel_functions(void)
 }
 
 extern void *bpf_rdonly_cast(const void *pointer, __u32 type) __ksym __weak;
+extern void bpf_rcu_read_lock(void) __ksym __weak;
+extern void bpf_rcu_read_unlock(void) __ksym __weak;
 
 /* What bpf_skc_to_tcp_sock() does for a socket that is known to be TCP, without the call: the verifier turns it into a
  * move. */

@@ -3,6 +3,7 @@
 #ifndef USM_REGISTRATION_H
 #define USM_REGISTRATION_H
 
+#include "compat.h"
 #include "maps.h"
 
 /* Of the process of `task`, which is the running one; 0: it has not registered, or was another program then. */
@@ -10,13 +11,14 @@ static __always_inline struct context_place *registered_place(struct task_struct
 {
 	struct context_place *place;
 
-#ifdef PREEMPTIBLE
-	/* They may sleep, and the verifier does not trust them with the leader of a thread. */
-	return 0;
-#endif
 	if (!has_registration)
 		return 0;
+	/* Programs that may sleep are trusted with the leader of a thread only within. */
+	if (IS_PREEMPTIBLE && has_kernel_functions())
+		bpf_rcu_read_lock();
 	place = bpf_task_storage_get(&registered_places, task->group_leader, 0, 0);
+	if (IS_PREEMPTIBLE && has_kernel_functions())
+		bpf_rcu_read_unlock();
 	return place && place->exec_id == (u32)task->self_exec_id ? place : 0;
 }
 

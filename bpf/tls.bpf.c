@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Plaintext of a TLS session, on its way to user space like the I/O of any connection. */
+/* Plaintext of TLS sessions, on its way to user space like the I/O of any connection; and the sockets of Go's. */
 #define PREEMPTIBLE
 #include "kernel.h"
 #include <bpf/bpf_helpers.h>
+#include "compat.h"
 #include "frames.h"
 #include "tls.h"
 #include "transfer.h"
@@ -88,4 +89,40 @@ __noinline int tls_end(struct tls_session *session)
 	if (session && !(session->conn.flags & (CONN_IGNORED | CONN_CONTESTED)))
 		emit_end(&session->conn, &event, 0);
 	return 0;
+}
+
+/* Cookie of the TCP socket that is this descriptor of the current process, 0: there is none. */
+static __always_inline u64 find_socket_cookie(u64 number)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct files_struct *files = task->files;
+	struct fdtable *table = files->fdt;
+	struct socket *socket;
+	struct file *file;
+	struct sock *sk;
+
+	/* A thread that has left the table of its process: Go's own numbers are those of the process. */
+	if (files != task->group_leader->files || number >= table->max_fds ||
+	    bpf_probe_read_kernel(&file, sizeof(file), table->fd + number) || !file)
+		return 0;
+	/* Two pointers that lead back: no other kind of file has them. */
+	socket = BPF_CORE_READ(file, private_data);
+	sk = BPF_CORE_READ(socket, sk);
+	if (!sk || BPF_CORE_READ(socket, file) != file || BPF_CORE_READ(sk, sk_socket) != socket ||
+	    BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_CLOSE)
+		return 0;
+	return BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+}
+
+/* Not static: of the files that are linked, Debian 12's bpftool lets one use these functions of the kernel. */
+__noinline u64 tls_socket_cookie(u64 number)
+{
+	u64 cookie;
+
+	if (has_kernel_functions())
+		bpf_rcu_read_lock();
+	cookie = find_socket_cookie(number);
+	if (has_kernel_functions())
+		bpf_rcu_read_unlock();
+	return cookie;
 }

@@ -273,4 +273,7 @@ int tls_tell(struct tls_session *session, u32 direction, u64 address, u64 size, 
 /* The session is over, its socket may not be. In tls.bpf.c. */
 int tls_end(struct tls_session *session);
 
+/* Cookie of the TCP socket that is this descriptor of the current process, 0: there is none. In tls.bpf.c. */
+u64 tls_socket_cookie(u64 number);
+
 #endif

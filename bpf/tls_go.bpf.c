@@ -15,9 +15,6 @@
 #include "compat.h"
 #include "tls.h"
 
-extern void bpf_rcu_read_lock(void) __ksym __weak;
-extern void bpf_rcu_read_unlock(void) __ksym __weak;
-
 #define TLS_APPLICATION_DATA 23 /* the content type */
 
 /* Of an interface's table (runtime.itab), its methods by name: of a net.Conn, Close is the first. */
@@ -42,29 +39,6 @@ struct go_descriptor {
 static __always_inline bool read_user(void *to, u32 size, u64 from)
 {
 	return likely(!bpf_probe_read_user(to, size, (void *)from)) || !bpf_copy_from_user(to, size, (void *)from);
-}
-
-/* Cookie of the TCP socket that is this descriptor of the current process, 0: there is none. */
-static __always_inline u64 socket_cookie(u64 number)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct files_struct *files = task->files;
-	struct fdtable *table = files->fdt;
-	struct socket *socket;
-	struct file *file;
-	struct sock *sk;
-
-	/* A thread that has left the table of its process: Go's own numbers are those of the process. */
-	if (files != task->group_leader->files || number >= table->max_fds ||
-	    bpf_probe_read_kernel(&file, sizeof(file), table->fd + number) || !file)
-		return 0;
-	/* Two pointers that lead back: no other kind of file has them. */
-	socket = BPF_CORE_READ(file, private_data);
-	sk = BPF_CORE_READ(socket, sk);
-	if (!sk || BPF_CORE_READ(socket, file) != file || BPF_CORE_READ(sk, sk_socket) != socket ||
-	    BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_CLOSE)
-		return 0;
-	return BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
 }
 
 /*
@@ -119,11 +93,7 @@ static __noinline struct tls_session *find_session(const struct tls_target *targ
 		count(COUNTER_TLS_UNREADABLE, 1);
 		return 0;
 	}
-	if (has_kernel_functions())
-		bpf_rcu_read_lock();
-	cookie = socket_cookie(descriptor.number);
-	if (has_kernel_functions())
-		bpf_rcu_read_unlock();
+	cookie = tls_socket_cookie(descriptor.number);
 	/* Not closed now: so the number was this socket's when it was looked up. */
 	order_loads();
 	if (!cookie || !read_user(&descriptor.state, sizeof(descriptor.state), at) ||
@@ -177,5 +147,5 @@ int tls_go(struct pt_regs *ctx)
 	if (what & PROBE_SENT ? !find_written(&plaintext, target, ctx) : !find_read(&plaintext, target, ctx))
 		return 0;
 	session = find_session(target, &plaintext, what);
-	return tls_tell(session, what & PROBE_SENT ? SENT : RECEIVED, plaintext.address, plaintext.size, 0);
+	return tls_tell(session, what & PROBE_SENT ? IO_SENT : 0, plaintext.address, plaintext.size, 0);
 }

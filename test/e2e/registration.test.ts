@@ -15,11 +15,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { buildRegistrant } from '../traffic/build.ts';
+import { buildContextLibrary, buildGoRegistrant, buildRegistrant } from '../traffic/build.ts';
+import { serverCertificate } from '../traffic/certificate.ts';
 import { type Program, startProgram } from '../traffic/program.ts';
 import {
   assertBooks,
@@ -86,11 +88,11 @@ async function run(program: Program, verb: 'get' | 'fork' | 'exec', port: number
 }
 
 /** The CLIENT spans of requests, by number; one that comes twice is an error. */
-function clientsOf(spans: readonly SpanRecord[]): Map<number, SpanRecord> {
+function clientsOf(spans: readonly SpanRecord[], from = 0): Map<number, SpanRecord> {
   const clients = new Map<number, SpanRecord>();
   for (const span of spans) {
     const number = Number(/^\/r\?id=(\d+)$/.exec(targetOf(span))?.[1] ?? -1);
-    if (span.kind !== 'CLIENT' || number < 0) continue;
+    if (span.kind !== 'CLIENT' || number < from) continue;
     assert.equal(clients.has(number), false, `two spans of ${String(number)}`);
     clients.set(number, span);
   }
@@ -106,10 +108,10 @@ interface Planned {
   readonly isBelow: boolean;
 }
 
-/** Exactly those, each below its own span or none. */
-function assertPlanned(stopped: Stopped, planned: readonly Planned[]): void {
+/** Exactly those, each below its own span or none. Numbers below `from` do not count. */
+function assertPlanned(stopped: Stopped, planned: readonly Planned[], from = 0): void {
   assertBooks(stopped);
-  const clients = clientsOf(stopped.spans);
+  const clients = clientsOf(stopped.spans, from);
   const faults: string[] = [];
   for (const { first, count, isBelow } of planned) {
     for (let number = first; number < first + count; number++) {
@@ -159,6 +161,61 @@ for (const build of ['glibc program', 'glibc library', 'musl program', 'musl lib
     },
   );
 }
+
+/** An HTTPS server in this process. */
+async function startSecureServer(t: TestContext): Promise<number> {
+  const { certificate, key } = serverCertificate();
+  const tls = { cert: readFileSync(certificate), key: readFileSync(key) };
+  const server = https.createServer(tls, (_, response) => response.end('ok')).listen(0, '127.0.0.1');
+  t.after(() => server.close());
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+/** Requests, numbered from 1, until one has such a span: the library that it is encrypted with, or the variable, has been found. */
+async function untilSeen(receiver: Receiver, program: Program, port: number, isIt: (span: SpanRecord) => boolean): Promise<void> {
+  let number = 1;
+  await waitFor('a span of a request by HTTPS', async () => {
+    await run(program, 'get', port, number++, 1);
+    return [...clientsOf(receiver.spans()).values()].some(isIt);
+  });
+}
+
+const pythonClient = path.join(import.meta.dirname, '../traffic/python/context_client.py');
+
+for (const [name, commandOf] of [
+  ["OpenSSL's", (socket: string) => ['python3', pythonClient, buildContextLibrary(), socket] as const],
+  ["Go's", (socket: string) => [buildGoRegistrant(), socket] as const],
+] as const) {
+  test(`requests by HTTPS (${name}) are below the span of the registered thread as well`, { skip }, async (t) => {
+    const { receiver, socket } = await setUp(t);
+    const port = await startSecureServer(t);
+    const [command, ...args] = commandOf(socket);
+    const program = startProgram(t, command, args);
+    await program.next('ready');
+    await untilSeen(receiver, program, port, () => true);
+    await run(program, 'get', port, 1_000, 30);
+    await register(program);
+    await run(program, 'get', port, 2_000, 100);
+    const planned = [
+      { first: 1_000, count: 30, isBelow: false },
+      { first: 2_000, count: 100, isBelow: true },
+    ];
+    assertPlanned(await receiver.stop(), planned, 1_000);
+  });
+}
+
+test('requests by HTTPS are below the span of a thread that is found without registration as well', { skip }, async (t) => {
+  const { receiver, socket } = await setUp(t);
+  const port = await startSecureServer(t);
+  const program = startProgram(t, 'python3', [pythonClient, buildContextLibrary(), socket]);
+  await program.next('ready');
+  program.send('publish');
+  assert.deepEqual(await program.next('published'), { kind: 'published', result: 0 });
+  await untilSeen(receiver, program, port, ({ attributes }) => attributes['usm.correlation.source'] === 'thread_context');
+  await run(program, 'get', port, 2_000, 100);
+  assertPlanned(await receiver.stop(), [{ first: 2_000, count: 100, isBelow: true }], 2_000);
+});
 
 test('a program that says where the variable is not is refused, and nothing is read there from then on', { skip }, async (t) => {
   const { receiver, socket, port, start } = await setUp(t);

@@ -177,3 +177,24 @@ export function buildRegistrant(libc: 'glibc' | 'musl', linkage: 'program' | 'li
     run('-o', output, 'c/registrant.c', shared, `-Wl,-rpath,${path.dirname(output)}`);
   });
 }
+
+/** The C library of otel-thread-context, shared. */
+export function buildContextLibrary(): string {
+  return path.join(path.dirname(buildRegistrant('glibc', 'library')), 'libregistrant-glibc.so');
+}
+
+/** The same in Go, with that library. */
+export function buildGoRegistrant(): string {
+  const library = buildContextLibrary();
+  return built('go-registrant', ['go-registrant/go.mod', 'go-registrant/main.go', path.relative(here, library)], (output) => {
+    execFileSync('go', ['build', '-trimpath', '-tags=netgo', '-ldflags=-s -w', '-o', output, '.'], {
+      cwd: path.join(here, 'go-registrant'),
+      env: {
+        ...process.env,
+        CGO_ENABLED: '1',
+        CGO_CFLAGS: `-O2 -I${path.resolve(here, '../../otel-thread-context/include')}`,
+        CGO_LDFLAGS: `${library} -Wl,-rpath,${path.dirname(library)}`,
+      },
+    });
+  });
+}

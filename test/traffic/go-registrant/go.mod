@@ -1,0 +1,3 @@
+module registrant
+
+go 1.24
