@@ -28,12 +28,12 @@ static __always_inline u64 io_time(struct tcp_sock *tcp, u32 direction)
 	return bpf_ktime_get_ns();
 }
 
-/* Whether the call would have waited for its bytes: who asks so does one thing at a time. */
-static __always_inline bool has_waited(struct sock *sk, int msg_flags)
+/* Whether it is a read that would have waited for its bytes: who asks so does one thing at a time. */
+static __always_inline bool has_waited(struct sock *sk, int msg_flags, u32 direction)
 {
 	struct socket *socket = sk->sk_socket;
 
-	return !(msg_flags & MSG_DONTWAIT) && socket && !(socket->file->f_flags & O_NONBLOCK);
+	return direction == RECEIVED && !(msg_flags & MSG_DONTWAIT) && socket && !(socket->file->f_flags & O_NONBLOCK);
 }
 
 static __noinline int io_failed(struct sock *sk, struct conn *conn, int error, u32 direction)
@@ -112,7 +112,8 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 	conn = bpf_sk_storage_get(&conns, sk, 0, 0);
 	if (conn && (conn->flags & CONN_IGNORED)) {
 		if (unlikely(conn->flags & CONN_TLS) && result > 0)
-			secure_io(conn, bpf_get_current_task_btf(), result, direction);
+			secure_io(conn, bpf_get_current_task_btf(), result, direction,
+				  has_waited(sk, msg_flags, direction));
 		return 0;
 	}
 	if (unlikely(direction == RECEIVED && (msg_flags & (MSG_PEEK | MSG_ERRQUEUE | MSG_OOB))))
@@ -141,7 +142,7 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 			return 0;
 	}
 	if (unlikely(conn->flags & CONN_TLS))
-		return secure_io(conn, task, size, direction);
+		return secure_io(conn, task, size, direction, has_waited(sk, msg_flags, direction));
 
 	flow = &conn->flow[direction];
 	other = &conn->flow[!direction];
@@ -186,7 +187,7 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 			goto untold;
 		}
 	}
-	if (direction == RECEIVED && is_turn && has_waited(sk, msg_flags))
+	if (is_turn && has_waited(sk, msg_flags, direction))
 		moved.flags |= IO_BLOCKING;
 	if (unlikely(is_framed))
 		return tell_frames(&moved, &buffers, wishes.parsed, is_turn ? FRAMES_TURN : 0);

@@ -8,15 +8,16 @@
 #include "tls.h"
 #include "transfer.h"
 
-static __always_inline int tell_plaintext(struct scratch *scratch, struct conn *conn, u32 direction, u64 address,
-					  u32 size, u64 time)
+static __always_inline int tell_plaintext(struct scratch *scratch, struct conn *conn, u32 flags, u64 address, u32 size,
+					  u64 time)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
+	u32 direction = flags & IO_SENT ? SENT : RECEIVED;
 	struct flow *flow = &conn->flow[direction];
 	struct buffers *buffers = &scratch->buffers;
 	struct wishes *wishes = &scratch->wishes;
-	struct moved moved = { .conn = conn, .task = task };
 	bool is_framed, is_turn = conn->last_flow != direction + 1;
+	struct moved moved = { .conn = conn, .task = task, .flags = is_turn ? flags : flags & IO_SENT };
 	u64 start = __sync_fetch_and_add(&flow->position, size);
 
 	buffers->address = address;
@@ -31,7 +32,6 @@ static __always_inline int tell_plaintext(struct scratch *scratch, struct conn *
 	moved.start = start;
 	moved.end = start + size;
 	moved.other_position = conn->flow[!direction].position;
-	moved.flags = direction == SENT ? IO_SENT : 0;
 	is_framed = may_have_frames(conn, direction, start) && has_frames(conn, buffers, start, size, moved.flags);
 	if (unlikely(conn->flags & CONN_SHED) && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_size / 2) {
 		count(COUNTER_LOST_BYTES, size);
@@ -51,7 +51,7 @@ static __always_inline int tell_plaintext(struct scratch *scratch, struct conn *
 }
 
 /* Not static: verified by itself, once. */
-__noinline int tls_tell(struct tls_session *session, u32 direction, u64 address, u64 size, u64 time)
+__noinline int tls_tell(struct tls_session *session, u32 flags, u64 address, u64 size, u64 time)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct scratch *scratch = get_scratch();
@@ -64,7 +64,7 @@ __noinline int tls_tell(struct tls_session *session, u32 direction, u64 address,
 		return 0;
 	if (unlikely(!conn->cookie)) {
 		/* Another thread is making it. What follows has its place behind this. */
-		__sync_fetch_and_add(&conn->flow[direction & 1].position, size);
+		__sync_fetch_and_add(&conn->flow[flags & IO_SENT].position, size);
 		count(COUNTER_LOST_BYTES, size);
 		return 0;
 	}
@@ -72,11 +72,11 @@ __noinline int tls_tell(struct tls_session *session, u32 direction, u64 address,
 	conn->start_time = task->group_leader->start_boottime;
 	if (__sync_val_compare_and_swap(&scratch->is_taken, 0, 1)) {
 		/* Whoever has it was preempted: rare, and not worth waiting for. */
-		__sync_fetch_and_add(&conn->flow[direction & 1].position, size);
+		__sync_fetch_and_add(&conn->flow[flags & IO_SENT].position, size);
 		shed(conn, size);
 		return 0;
 	}
-	tell_plaintext(scratch, conn, direction & 1, address, size, time);
+	tell_plaintext(scratch, conn, flags & (IO_SENT | IO_BLOCKING), address, size, time);
 	scratch->is_taken = 0;
 	return 0;
 }

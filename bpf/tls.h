@@ -38,7 +38,7 @@ struct tls_frame {
 	u64 count; /* address of the count of bytes, 0: it is the result */
 	u64 time; /* of the first send within */
 	u32 what; /* its probe's cookie: probe_flag, tls_library, index of the target */
-	u32 pad;
+	u32 has_waited; /* its own read would have waited for the peer's bytes */
 };
 
 struct tls_thread {
@@ -267,8 +267,11 @@ static __always_inline struct tls_session *tls_socket_session(u64 cookie, u32 wh
 	return tls_session_of(&key, what);
 }
 
-/* `size` bytes of plaintext at a user address moved, in this thread. `time` 0: now. In tls.bpf.c. */
-int tls_tell(struct tls_session *session, u32 direction, u64 address, u64 size, u64 time);
+/*
+ * `size` bytes of plaintext at a user address moved, in this thread. `flags`: IO_SENT, or perhaps IO_BLOCKING. `time`
+ * 0: now. In tls.bpf.c.
+ */
+int tls_tell(struct tls_session *session, u32 flags, u64 address, u64 size, u64 time);
 
 /* The session is over, its socket may not be. In tls.bpf.c. */
 int tls_end(struct tls_session *session);

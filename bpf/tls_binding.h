@@ -104,8 +104,11 @@ static __noinline int attest(struct conn *conn, u64 object, u32 what, u32 eviden
 	return 0;
 }
 
-/* I/O on a connection that carries TLS: nothing of it is told, but it may say whose it is. */
-static __noinline int secure_io(struct conn *conn, struct task_struct *task, u32 size, u32 direction)
+/*
+ * I/O on a connection that carries TLS: nothing of it is told, but it may say whose it is, and `waits`, of a read,
+ * that it would have waited for its bytes.
+ */
+static __noinline int secure_io(struct conn *conn, struct task_struct *task, u32 size, u32 direction, bool waits)
 {
 	struct tls_thread *thread = bpf_task_storage_get(&tls_threads, task, 0, 0);
 	struct tls_record_key record = { .tgid = task->tgid };
@@ -122,6 +125,8 @@ static __noinline int secure_io(struct conn *conn, struct task_struct *task, u32
 			return 0;
 		if (direction == SENT && !frame->time)
 			frame->time = bpf_ktime_get_ns();
+		if (waits)
+			frame->has_waited = true;
 		if (conn->tls_object != frame->object || conn->tls_tgid != (u32)task->tgid)
 			attest(conn, frame->object, frame->what, TLS_EVIDENCE_NESTED);
 		return 0;

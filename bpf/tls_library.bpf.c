@@ -50,6 +50,7 @@ static __always_inline int enter(struct pt_regs *ctx)
 	frame->stack = stack;
 	frame->time = 0;
 	frame->what = what;
+	frame->has_waited = 0;
 	thread->depth = depth + 1;
 	return 0;
 }
@@ -83,7 +84,7 @@ static __always_inline int leave(struct pt_regs *ctx)
 	struct tls_key key = {};
 	int result = call_result(ctx);
 	u64 size = result, count;
-	u32 depth;
+	u32 depth, flags;
 
 	/* What is deeper has ended; this call's own frame is not below its own stack pointer. */
 	depth = thread ? live_depth(thread, stack - 1) : 0;
@@ -106,7 +107,8 @@ static __always_inline int leave(struct pt_regs *ctx)
 	key.object = frame->object;
 	key.tgid = task->tgid;
 	session = tls_session_of(&key, frame->what);
-	return tls_tell(session, frame->what & PROBE_SENT ? SENT : RECEIVED, frame->buffer, size, frame->time);
+	flags = frame->what & PROBE_SENT ? IO_SENT : frame->has_waited ? IO_BLOCKING : 0;
+	return tls_tell(session, flags, frame->buffer, size, frame->time);
 }
 
 /* BIO_write(bio, data, size) within a call: the first record of what is to be sent, by which its send will be known. */

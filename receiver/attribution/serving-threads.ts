@@ -60,6 +60,8 @@ export class ServingThreads {
     if (event.connection !== connection.id || event.isSent !== (connection.role === 'client') || position < event.position)
       return;
     if (connection.role === 'server') {
+      // Else of a TLS session of which it was not known yet that it is a server's when this was read.
+      if (thread.connection !== connection.id) return;
       if (thread.serving === undefined) thread.serving = exchange;
       else thread.isBarred = true;
     } else if (request.traceparent === undefined && !this.#options.isPublishing(exchange.process)) {

@@ -7,6 +7,8 @@ import { transactionOf } from '../protocols/http/transaction.ts';
 
 const SERVER = 1;
 const OTHER_SERVER = 2;
+/** A session of which it is not known yet whose it is. */
+const UNBOUND = 3;
 const CLIENT = 10;
 const PROCESS = { pid: 7, startTime: 70 };
 const THREAD = 8;
@@ -15,7 +17,7 @@ const THREAD = 8;
 function bench(options: { isPublishing?: boolean; maxThreads?: number } = {}) {
   const threads = new ServingThreads({
     maxThreads: options.maxThreads ?? 10,
-    roleOf: (connection) => (connection === CLIENT ? 'client' : 'server'),
+    roleOf: (connection) => (connection === UNBOUND ? undefined : connection === CLIENT ? 'client' : 'server'),
     isPublishing: () => options.isPublishing ?? false,
   });
   const io = (connection: number, isSent: boolean, variation: Partial<IoEvent> = {}): IoEvent => {
@@ -147,6 +149,14 @@ test('a head that was complete before its request was told of says nothing', () 
   assert.equal(exchange.servedBy, undefined, 'told of when its answer came');
 });
 
+test('what a thread has read for a TLS session that was bound only afterwards is not what it has waited for', () => {
+  const { io, ask, hold, exchangeOf } = bench();
+  io(SERVER, false);
+  const session = io(UNBOUND, false, { isBlocking: false });
+  hold(exchangeOf('server', session), session);
+  assert.equal(ask(), undefined);
+});
+
 test('a thread that has published a context says nothing', () => {
   const { serve, ask } = bench();
   serve(SERVER, { context: {} as NonNullable<IoEvent['context']> });
@@ -157,7 +167,7 @@ test('what is kept of threads is bounded', () => {
   const { serve, ask } = bench({ maxThreads: 2 });
   serve(SERVER);
   serve(OTHER_SERVER, { tid: 20 });
-  serve(3, { tid: 21 });
+  serve(4, { tid: 21 });
   assert.equal(ask(), undefined);
   assert.notEqual(ask({ tid: 21 }), undefined);
 });

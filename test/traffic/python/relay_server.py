@@ -1,11 +1,20 @@
-"""A server whose threads each serve one request at a time, and ask another server for the answer: relay_server.py UPSTREAM_HOST UPSTREAM_PORT"""
+"""A server whose threads each serve one request at a time, and ask another server for the answer: relay_server.py UPSTREAM_HOST UPSTREAM_PORT.
+With TLS_CERTIFICATE and TLS_KEY it speaks HTTPS, with TLS the other server does."""
 
 import http.client
 import json
 import os
+import ssl
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+def connect():
+    host, port = sys.argv[1], int(sys.argv[2])
+    if "TLS" in os.environ:
+        return http.client.HTTPSConnection(host, port, context=ssl._create_unverified_context())
+    return http.client.HTTPConnection(host, port)
 
 
 class Relay(BaseHTTPRequestHandler):
@@ -13,7 +22,7 @@ class Relay(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self):
-        upstream = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]))
+        upstream = connect()
         upstream.request("GET", self.path)
         body = upstream.getresponse().read()
         upstream.close()
@@ -22,7 +31,7 @@ class Relay(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
         # What comes after the answer is no part of it.
-        upstream = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]))
+        upstream = connect()
         upstream.request("GET", self.path + "&after=1")
         upstream.getresponse().read()
         upstream.close()
@@ -32,6 +41,10 @@ class Relay(BaseHTTPRequestHandler):
 
 
 server = ThreadingHTTPServer(("127.0.0.1", 0), Relay)
+if "TLS_CERTIFICATE" in os.environ:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(os.environ["TLS_CERTIFICATE"], os.environ["TLS_KEY"])
+    server.socket = context.wrap_socket(server.socket, server_side=True)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 print(json.dumps({"kind": "listening", "pid": os.getpid(), "port": server.server_port}), flush=True)
 sys.stdin.read()
