@@ -117,6 +117,27 @@ test('namespaces with the same addresses are never mixed up', { skip }, async (t
   assert.deepEqual(joinsOf(stopped.spans), { joined: truth.length, apart: 0, wrong: [] });
 });
 
+test('both ends are joined through a NAT that changes the ports of both', { skip }, async (t) => {
+  const [left, right] = addLinkedNamespaces(t);
+  const translate = (name: string, ...rule: string[]): void => {
+    execFileSync('ip', ['netns', 'exec', name, 'iptables', '-t', 'nat', '-A', ...rule], { stdio: ['ignore', 'ignore', 'pipe'] });
+  };
+  translate(left, 'POSTROUTING', '-p', 'tcp', '-j', 'SNAT', '--to-source', '10.79.0.1:61000-61999');
+  translate(right, 'PREROUTING', '-p', 'tcp', '--dport', '9090', '-j', 'REDIRECT', '--to-ports', '8080');
+  const receiver = await startReceiver(t);
+  const server = await startServer(t, 'go', { prefix: inside(right), host: '10.79.0.2', port: 8080 });
+  const client = await startClient(t, 'go', { ...server, target: '10.79.0.2:9090' }, { prefix: inside(left) });
+  const truth = await client.run(planRequests(newRun(), 84, 'plain'), { connections: 5 });
+  const stopped = await receiver.stop();
+  assertTruth(stopped, truth);
+  assert.deepEqual(joinsOf(stopped.spans), { joined: truth.length, apart: 0, wrong: [] });
+  // No port of one end is one of the other's.
+  for (const { kind, attributes } of stopped.spans) {
+    const port = Number(attributes['network.peer.port']);
+    assert.ok(kind === 'CLIENT' ? port === 9090 : port >= 61_000, `${kind} ${String(port)}`);
+  }
+});
+
 test('two receivers that see one end each name the exchange alike', { skip }, async (t) => {
   const [left, right] = addLinkedNamespaces(t);
   const server = await startServer(t, 'node', { prefix: inside(right), host: '10.79.0.2' });
