@@ -65,6 +65,8 @@ export interface Ledger {
     readonly lost?: Readonly<Record<string, number>>;
   };
   readonly events?: { readonly received?: number; readonly dropped?: Readonly<Record<string, number>> };
+  /** The kernel side's own counters, those that are not 0. */
+  readonly kernel?: Readonly<Record<string, number>>;
 }
 
 export interface ReceiverOptions {

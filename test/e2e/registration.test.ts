@@ -48,7 +48,12 @@ interface SetUp {
   readonly start: (build: Build, prefix?: readonly string[]) => Promise<Program>;
 }
 
-async function setUp(t: TestContext, registration: object = {}, usm: (folder: string) => object = () => ({})): Promise<SetUp> {
+async function setUp(
+  t: TestContext,
+  registration: object = {},
+  usm: (folder: string) => object = () => ({}),
+  threadContext: object = {},
+): Promise<SetUp> {
   const folder = mkdtempSync(path.join(tmpdir(), 'usm-registration-'));
   chmodSync(folder, 0o755);
   t.after(() => {
@@ -59,7 +64,10 @@ async function setUp(t: TestContext, registration: object = {}, usm: (folder: st
   t.after(() => server.close());
   await once(server, 'listening');
   const receiver = await startReceiver(t, {
-    usm: { ...usm(folder), thread_context: { enabled: true, registration: { endpoint: socket, ...registration } } },
+    usm: {
+      ...usm(folder),
+      thread_context: { enabled: true, ...threadContext, registration: { endpoint: socket, ...registration } },
+    },
   });
   return {
     receiver,
@@ -82,7 +90,13 @@ async function register(program: Program): Promise<void> {
   assert.deepEqual(await program.next('registered'), { kind: 'registered', result: 0, text: '' });
 }
 
-async function run(program: Program, verb: 'get' | 'fork' | 'exec', port: number, first: number, count: number): Promise<void> {
+async function run(
+  program: Program,
+  verb: 'get' | 'fork' | 'exec' | 'odd',
+  port: number,
+  first: number,
+  count: number,
+): Promise<void> {
   program.send(`${verb} ${String(port)} ${String(first)} ${String(count)}`);
   await program.next('done');
 }
@@ -215,6 +229,47 @@ test('requests by HTTPS are below the span of a thread that is found without reg
   await untilSeen(receiver, program, port, ({ attributes }) => attributes['usm.correlation.source'] === 'thread_context');
   await run(program, 'get', port, 2_000, 100);
   assertPlanned(await receiver.stop(), [{ first: 2_000, count: 100, isBelow: true }], 2_000);
+});
+
+type Oddity = 'contextNone' | 'contextHalfSet' | 'contextImplausible' | 'contextFault';
+
+/** What c/registrant.c may have as a record, and as what it counts; undefined: as the context that it is. */
+const oddRecords: readonly (readonly [description: string, counted: Oddity | undefined])[] = [
+  ['as it should be', undefined],
+  ['no pointer', 'contextNone'],
+  ['valid: 0', 'contextNone'],
+  ['valid: 2', 'contextNone'],
+  ['valid: 0x80', 'contextNone'],
+  ['valid: 255', 'contextNone'],
+  ['no ids', 'contextNone'],
+  ['no trace id', 'contextHalfSet'],
+  ['no span id', 'contextHalfSet'],
+  ['an odd address', 'contextImplausible'],
+  ['613 bytes of attributes', 'contextImplausible'],
+  ['65,535 bytes of attributes', 'contextImplausible'],
+  ['612 bytes of attributes', undefined],
+  ['attributes where no memory is', undefined],
+  ['an address where no memory is', 'contextFault'],
+  ['a record that ends where memory does, too early', 'contextFault'],
+  ["an address of the kernel's", 'contextFault'],
+  ['as it should be, after all of these', undefined],
+];
+
+test('whatever a thread has as its record, only a whole one is a context, and each other one is counted', { skip }, async (t) => {
+  // So that attributes are read at all.
+  const { receiver, port, start } = await setUp(t, {}, undefined, { attributes: ['any'] });
+  const program = await start('glibc program');
+  await register(program);
+  await run(program, 'odd', port, 1_000, oddRecords.length);
+  const stopped = await receiver.stop();
+  const planned = oddRecords.map(([, counted], kind) => ({ first: 1_000 + kind, count: 1, isBelow: counted === undefined }));
+  assertPlanned(stopped, planned);
+  const counted = (oddity: Oddity): number => oddRecords.filter(([, one]) => one === oddity).length;
+  const kernel = stopped.ledger?.kernel ?? {};
+  for (const oddity of ['contextHalfSet', 'contextImplausible', 'contextFault'] as const)
+    assert.equal(kernel[oddity], counted(oddity), oddity);
+  // What it writes to its standard output is in no span either.
+  assert.ok((kernel['contextNone'] ?? 0) >= counted('contextNone'), JSON.stringify(kernel));
 });
 
 test('a program that says where the variable is not is refused, and nothing is read there from then on', { skip }, async (t) => {

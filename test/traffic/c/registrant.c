@@ -8,6 +8,7 @@
  *     get PORT FIRST COUNT       requests FIRST … FIRST+COUNT-1, in turns of this thread and another; {"kind":"done"}
  *     fork PORT FIRST COUNT      the same in a child
  *     exec PORT FIRST COUNT      the same after executing this program once more, which reads on
+ *     odd PORT FIRST COUNT       the same, each with one of the records of odd_record(), by its number
  *     stranger                   a child sends the proof of its parent's claim; {"kind":"answer","text":"…"}
  */
 #define _GNU_SOURCE
@@ -19,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -39,23 +41,15 @@ static void fill_id(uint8_t *id, size_t size, uint8_t tag, unsigned long number)
 		id[size - 1 - i] = number >> (8 * i);
 }
 
-static void *get(void *data)
+static void ask(const struct request *request)
 {
-	const struct request *request = data;
 	struct sockaddr_in address = { .sin_family = AF_INET,
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 				       .sin_port = htons(request->port) };
-	struct otel_thread_context_record *record = otel_thread_context_thread_record();
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	uint8_t trace_id[16], span_id[8];
 	char text[1024];
 	int n;
 
-	fill_id(trace_id, 16, 0xc1, request->number);
-	fill_id(span_id, 8, 0xc1, request->number);
-	if (otel_thread_context_record_update(record, trace_id, span_id, 1, NULL, 0) ||
-	    otel_thread_context_attach(record))
-		exit(3);
 	if (fd < 0 || connect(fd, (void *)&address, sizeof(address)))
 		exit(4);
 	n = snprintf(text, sizeof(text), "GET /r?id=%lu HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n",
@@ -66,7 +60,84 @@ static void *get(void *data)
 		;
 	otel_thread_context_detach();
 	close(fd);
+}
+
+static void *get(void *data)
+{
+	const struct request *request = data;
+	struct otel_thread_context_record *record = otel_thread_context_thread_record();
+	uint8_t trace_id[16], span_id[8];
+
+	fill_id(trace_id, 16, 0xc1, request->number);
+	fill_id(span_id, 8, 0xc1, request->number);
+	if (otel_thread_context_record_update(record, trace_id, span_id, 1, NULL, 0) ||
+	    otel_thread_context_attach(record))
+		exit(3);
+	ask(request);
 	return NULL;
+}
+
+/* What a thread may have as a record, made by hand: the caller knows which of them are contexts. */
+static void *odd_record(unsigned long number, unsigned kind)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	/* Behind them is nothing. */
+	uint8_t *pages = mmap(NULL, 3 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *end = pages + 2 * page, *record = pages;
+
+	if (pages == MAP_FAILED || munmap(end, page))
+		exit(12);
+	switch (kind) {
+	case 1:
+		return NULL;
+	case 9:
+		record++;
+		break;
+	case 13:
+		record = end - sizeof(struct otel_thread_context_record);
+		break;
+	case 14:
+		return end;
+	case 15:
+		/* Its ids are there, and the rest of it is not. */
+		record = end - 24;
+		memset(record, 0xc1, 24);
+		return record;
+	case 16:
+		return (void *)0xffff888000000000;
+	}
+	fill_id(record, 16, 0xc1, number);
+	fill_id(record + 16, 8, 0xc1, number);
+	record[24] = kind == 2 ? 0 : kind == 3 ? 2 : kind == 4 ? 0x80 : kind == 5 ? 0xff : 1;
+	if (kind == 6 || kind == 7)
+		memset(record, 0, 16);
+	if (kind == 6 || kind == 8)
+		memset(record + 16, 0, 8);
+	switch (kind) {
+	case 10:
+		memcpy(record + 26, (uint16_t[]){ 613 }, 2);
+		break;
+	case 11:
+		memcpy(record + 26, (uint16_t[]){ 0xffff }, 2);
+		break;
+	case 12:
+		memcpy(record + 26, (uint16_t[]){ 612 }, 2);
+		break;
+	case 13:
+		memcpy(record + 26, (uint16_t[]){ 100 }, 2);
+		break;
+	}
+	return record;
+}
+
+static void ask_oddly(int port, unsigned long first, unsigned long count)
+{
+	for (unsigned long i = 0; i < count; i++) {
+		struct request request = { port, first + i };
+
+		otel_thread_context_swap(odd_record(request.number, i));
+		ask(&request);
+	}
 }
 
 static void get_all(int port, unsigned long first, unsigned long count)
@@ -175,6 +246,9 @@ int main(int argc, char **argv)
 			send_as_stranger(argv[1]);
 		} else if (!strcmp(verb, "get")) {
 			get_all(port, first, count);
+			say_done();
+		} else if (!strcmp(verb, "odd")) {
+			ask_oddly(port, first, count);
 			say_done();
 		} else if (!strcmp(verb, "fork")) {
 			pid_t child = fork();
