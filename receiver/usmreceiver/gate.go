@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"sync"
 	"time"
 
@@ -144,6 +146,9 @@ func (g *gate) whySilent(silence time.Duration, socket string) error {
 	defer g.mu.Unlock()
 	if g.refusal != "" {
 		return errors.New(g.refusal)
+	}
+	if _, err := os.Lstat(socket); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("somebody has removed %s, and usm-receiver looks for it before it sends: start the Collector again", socket)
 	}
 	return fmt.Errorf("no usm-receiver was heard on %s for %s: is `usm-receiver attach` running with this file?", socket, silence)
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -119,6 +120,16 @@ func TestStatusSaysWhyNobodyIsAdmitted(t *testing.T) {
 	eventually(t, "the reason", func() bool {
 		err := s.hosts[0].last().Err()
 		return err != nil && strings.Contains(err.Error(), "9.9.9")
+	})
+}
+
+func TestStatusSaysThatTheSocketWasRemoved(t *testing.T) {
+	s := start(t, attachConfig(t), func(r *usmReceiver) { r.silence = 50 * time.Millisecond })
+	require.NoError(t, newClient(t, s.socket, usmReceiverOf("a")).greet())
+	require.NoError(t, os.Remove(s.socket))
+	eventually(t, "the reason", func() bool {
+		err := s.hosts[0].last().Err()
+		return err != nil && strings.Contains(err.Error(), "somebody has removed "+s.socket)
 	})
 }
 

@@ -82,6 +82,16 @@ func TestWhatIsNoSocketIsLeftAlone(t *testing.T) {
 	}
 }
 
+func TestASocketOfAnotherKindIsLeftAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "collector.sock")
+	datagrams, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	require.NoError(t, err)
+	defer func() { _ = datagrams.Close() }()
+	_, err = listen(path)
+	require.ErrorContains(t, err, "is somebody else's")
+	assert.True(t, exists(path))
+}
+
 func TestASocketThatTookOurPlaceIsLeftAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "collector.sock")
 	ours, err := listen(path)

@@ -1,8 +1,10 @@
 // What is sent to a Collector on this host: over a real UNIX socket, with the queue, the retries and the books that every exporter has.
 import { status } from '@grpc/grpc-js';
 import assert from 'node:assert/strict';
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { lstat } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { type CollectorLinkDependencies, openCollectorExporters } from '../../receiver/export/collector-link.ts';
@@ -133,9 +135,18 @@ async function openLink(
   return { exporter, records, [Symbol.dispose]: close };
 }
 
+/** As a Collector that was killed leaves it. */
+async function leaveSocket(socketPath: string): Promise<void> {
+  const server = createServer().listen(`${socketPath}.new`);
+  await once(server, 'listening');
+  renameSync(`${socketPath}.new`, socketPath);
+  server.close();
+  await once(server, 'close');
+}
+
 const nothing = { items: 0, body: new Uint8Array(0) };
 
-test('nothing is sent to what is no socket, or is not there, or belongs to somebody else', async (t) => {
+test('nothing is sent to what is no socket, or is not there, or is not served, or belongs to somebody else', async (t) => {
   const socketPath = makeSocketPath(t);
   const folder = path.dirname(socketPath);
   const other = path.join(folder, 'other.sock');
@@ -180,6 +191,11 @@ test('nothing is sent to what is no socket, or is not there, or belongs to someb
     assert.deepEqual(await link.exporter.export(nothing), { kind: 'retryable', message }, title);
     rmSync(socketPath, { recursive: true, force: true });
   }
+  await leaveSocket(socketPath);
+  using stale = await openLink(t, socketPath);
+  const answer = await stale.exporter.export(nothing);
+  assert.equal(answer.kind, 'retryable');
+  assert.match(answer.message, /ECONNREFUSED/);
   using foreign = await openLink(t, other, createTimers(), owned(uid + 1, uid + 2));
   assert.deepEqual(await foreign.exporter.export(nothing), {
     kind: 'retryable',
@@ -218,6 +234,23 @@ test('an empty request is sent at the start, and whenever the Collector has hear
   await isSilent(4_900);
   await isHeard(100);
   assert.ok(component.calls.every(({ signal, request }) => signal === 'traces' && request.length === 0));
+});
+
+test('a Collector that does not answer is looked for once a second', async (t) => {
+  const timers = new ManualTimers();
+  let looks = 0;
+  using link = await openLink(t, makeSocketPath(t), timers, (at) => {
+    looks++;
+    return lstat(at);
+  });
+  for (let second = 1; second <= 5; second++) {
+    await waitFor('the end of an attempt', () => timers.waiting === 1);
+    assert.equal(looks, second);
+    await timers.advance(999);
+    assert.equal(looks, second);
+    await timers.advance(1);
+  }
+  assert.equal(link.records.length, 1);
 });
 
 test('why the Collector does not answer is logged once for each reason, and that it answers again', async (t) => {
