@@ -185,6 +185,33 @@ static __always_inline struct pt_regs *registers_of(struct task_struct *task)
 	return (struct pt_regs *)bpf_task_pt_regs(task);
 }
 
+/*
+ * A tracepoint calls programs with preemption off; since 7.0, guarded by SRCU,
+ * it only keeps them on their CPU. A thread that takes the CPU in the middle of
+ * one does I/O too: its programs write into the same scratch, and the one that
+ * has not ended is not run again (a recursion). There they keep it themselves.
+ */
+static __always_inline bool may_be_preempted(void)
+{
+	return bpf_core_field_exists(((struct tp_transition_snapshot *)0)->srcu_gp);
+}
+
+/* In one file, because the linker of libbpf 1.1 cannot join what several say of a kernel function without a result. */
+__hidden int hold_cpu(void);
+__hidden int release_cpu(void);
+
+#define without_preemption(call)        \
+	({                              \
+		int result_;            \
+                                        \
+		if (may_be_preempted()) \
+			hold_cpu();     \
+		result_ = (call);       \
+		if (may_be_preempted()) \
+			release_cpu();  \
+		result_;                \
+	})
+
 /* kernfs_node.parent became __parent in 6.15. */
 static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node)
 {

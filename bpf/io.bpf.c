@@ -201,16 +201,40 @@ untold:
 	return is_framed ? tell_frames(&moved, &buffers, 0, FRAMES_UNTOLD) : 0;
 }
 
+/* They came with 6.10, and with 6.14. */
+extern void bpf_preempt_disable(void) __ksym __weak;
+extern void bpf_preempt_enable(void) __ksym __weak;
+extern void bpf_local_irq_save(unsigned long *flags) __ksym __weak;
+extern void bpf_local_irq_restore(unsigned long *flags) __ksym __weak;
+
+__hidden int hold_cpu(void)
+{
+	bpf_preempt_disable();
+	return 0;
+}
+
+/* A switch to another thread that became due meanwhile would be made here, in a program that has not ended. With
+ * interrupts off it is put off, to the moment after. */
+__hidden int release_cpu(void)
+{
+	unsigned long flags;
+
+	bpf_local_irq_save(&flags);
+	bpf_preempt_enable();
+	bpf_local_irq_restore(&flags);
+	return 0;
+}
+
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(socket_sent, struct sock *sk, int result, int flags)
 {
-	return io_done(sk, result, flags, SENT);
+	return without_preemption(io_done(sk, result, flags, SENT));
 }
 
 SEC("tp_btf/sock_recv_length")
 int BPF_PROG(socket_received, struct sock *sk, int result, int flags)
 {
-	return io_done(sk, result, flags, RECEIVED);
+	return without_preemption(io_done(sk, result, flags, RECEIVED));
 }
 
 /*

@@ -267,6 +267,11 @@ struct kernfs_node___old {
 	struct kernfs_node *parent;
 };
 
+/* Since 7.0, where calls of tracepoints are guarded by SRCU. */
+struct tp_transition_snapshot {
+	unsigned long srcu_gp;
+};
+
 struct cgroup {
 	struct kernfs_node *kn;
 };

@@ -85,8 +85,7 @@ static __always_inline void ended(struct sock *sk, u8 cause)
 	emit_end(conn, &event, 0);
 }
 
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(state_changed, struct sock *sk, int old, int new)
+static __always_inline int change_state(struct sock *sk, int old, int new)
 {
 	struct tcp_sock *tcp;
 
@@ -111,6 +110,12 @@ int BPF_PROG(state_changed, struct sock *sk, int old, int new)
 		break;
 	}
 	return 0;
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(state_changed, struct sock *sk, int old, int new)
+{
+	return without_preemption(change_state(sk, old, new));
 }
 
 /* Run before anything is attached: whoever reads it is the receiver. */

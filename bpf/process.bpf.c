@@ -245,8 +245,7 @@ __noinline u64 describe_process(u64 time)
 
 struct linux_binprm;
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(process_executed, struct task_struct *task, int old_pid, struct linux_binprm *binary)
+static __always_inline int tell_exec(struct task_struct *task)
 {
 	struct exec_event event = {};
 	u32 tgid = task->tgid;
@@ -263,8 +262,13 @@ int BPF_PROG(process_executed, struct task_struct *task, int old_pid, struct lin
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(process_exited, struct task_struct *task)
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(process_executed, struct task_struct *task, int old_pid, struct linux_binprm *binary)
+{
+	return without_preemption(tell_exec(task));
+}
+
+static __always_inline int tell_exit(struct task_struct *task)
 {
 	struct process_exit_event event = {};
 	u32 tgid = task->tgid;
@@ -278,4 +282,10 @@ int BPF_PROG(process_exited, struct task_struct *task)
 	emit(&event, sizeof(event), false);
 	bpf_map_delete_elem(&processes, &tgid);
 	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(process_exited, struct task_struct *task)
+{
+	return without_preemption(tell_exit(task));
 }

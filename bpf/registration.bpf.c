@@ -94,7 +94,7 @@ static __always_inline int judge_sender(struct sock *sk, int result)
 SEC("?tp_btf/sock_send_length")
 int BPF_PROG(proof_sent, struct sock *sk, int result)
 {
-	return judge_sender(sk, result);
+	return without_preemption(judge_sender(sk, result));
 }
 
 /* The same before 6.3 (io.bpf.c). */
@@ -105,8 +105,7 @@ int BPF_PROG(proof_sent_end, struct socket *socket, struct msghdr *message, u64 
 }
 
 /* The child has a copy of its parent's memory: what is true of that is true of it. */
-SEC("?tp_btf/sched_process_fork")
-int BPF_PROG(process_forked, struct task_struct *parent, struct task_struct *child)
+static __always_inline int inherit_place(struct task_struct *parent, struct task_struct *child)
 {
 	struct context_place *place, inherited;
 
@@ -120,4 +119,10 @@ int BPF_PROG(process_forked, struct task_struct *parent, struct task_struct *chi
 	if (!bpf_task_storage_get(&registered_places, child, &inherited, BPF_LOCAL_STORAGE_GET_F_CREATE))
 		count(COUNTER_CONTEXT_NOT_INHERITED, 1);
 	return 0;
+}
+
+SEC("?tp_btf/sched_process_fork")
+int BPF_PROG(process_forked, struct task_struct *parent, struct task_struct *child)
+{
+	return without_preemption(inherit_place(parent, child));
 }

@@ -50,6 +50,21 @@ static __always_inline int tell_plaintext(struct scratch *scratch, struct conn *
 	return tell_io(&moved, buffers, wishes, direction, is_turn);
 }
 
+/* With the scratch to itself. */
+static __always_inline int tell_alone(struct scratch *scratch, struct conn *conn, u32 flags, u64 address, u32 size,
+				      u64 time)
+{
+	if (__sync_val_compare_and_swap(&scratch->is_taken, 0, 1)) {
+		/* Whoever has it was preempted: rare, and not worth waiting for. Since 7.0 nobody is. */
+		__sync_fetch_and_add(&conn->flow[flags & IO_SENT].position, size);
+		shed(conn, size);
+		return 0;
+	}
+	tell_plaintext(scratch, conn, flags & (IO_SENT | IO_BLOCKING), address, size, time);
+	scratch->is_taken = 0;
+	return 0;
+}
+
 /* Not static: verified by itself, once. */
 __noinline int tls_tell(struct tls_session *session, u32 flags, u64 address, u64 size, u64 time)
 {
@@ -70,15 +85,7 @@ __noinline int tls_tell(struct tls_session *session, u32 flags, u64 address, u64
 	}
 	/* A connection may be handed on from process to process, and a child of fork has its parent's. */
 	conn->start_time = task->group_leader->start_boottime;
-	if (__sync_val_compare_and_swap(&scratch->is_taken, 0, 1)) {
-		/* Whoever has it was preempted: rare, and not worth waiting for. */
-		__sync_fetch_and_add(&conn->flow[flags & IO_SENT].position, size);
-		shed(conn, size);
-		return 0;
-	}
-	tell_plaintext(scratch, conn, flags & (IO_SENT | IO_BLOCKING), address, size, time);
-	scratch->is_taken = 0;
-	return 0;
+	return without_preemption(tell_alone(scratch, conn, flags, address, size, time));
 }
 
 /* The session is over, its socket may not be. */

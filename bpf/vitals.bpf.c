@@ -214,8 +214,7 @@ static __always_inline void ended(struct sock *sk, int old)
 	bpf_sk_storage_delete(&vitals, sk);
 }
 
-SEC("?tp_btf/inet_sock_set_state")
-int BPF_PROG(vitals_changed, struct sock *sk, int old, int new)
+static __always_inline int change_state(struct sock *sk, int old, int new)
 {
 	if (sk->sk_protocol != IPPROTO_TCP)
 		return 0;
@@ -235,6 +234,12 @@ int BPF_PROG(vitals_changed, struct sock *sk, int old, int new)
 		break;
 	}
 	return 0;
+}
+
+SEC("?tp_btf/inet_sock_set_state")
+int BPF_PROG(vitals_changed, struct sock *sk, int old, int new)
+{
+	return without_preemption(change_state(sk, old, new));
 }
 
 /* The connections that are older than we are: from here on they are counted. Whoever has one open is taken for its

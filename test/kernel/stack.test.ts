@@ -37,6 +37,8 @@ function readRoutines(file: string): Map<string, Routine> {
   let section = '';
   let routine: Routine | undefined;
   let immediate = 0;
+  /** Whom the last instruction calls, unless a relocation says something else. */
+  let called = '';
   /** Registers that hold the top of the frame. */
   const tops = new Set<number>();
   for (const line of dump(file, '--disassemble', '--reloc')) {
@@ -58,11 +60,13 @@ function readRoutines(file: string): Map<string, Routine> {
       if (operation === 0x07 && tops.has(to)) routine.depth = Math.max(routine.depth, -immediate);
       if (operation === 0xbf && from === 10) tops.add(to);
       else if (kind === 0 || kind === 1 || kind === 4 || kind === 7) tops.delete(to);
-      if (operation === 0x85 && from === 1) routine.calls.add(`${section}+${at + 8 + immediate * 8}`);
+      called = operation === 0x85 && from === 1 ? `${section}+${at + 8 + immediate * 8}` : '';
+      if (called !== '') routine.calls.add(called);
       continue;
     }
     const [, type, target = ''] = /R_BPF_64_(32|64)\s+(\S+)$/.exec(line) ?? [];
     if (type === undefined || routine === undefined) continue;
+    routine.calls.delete(called);
     if (target === '.text') routine.calls.add(`.text+${type === '32' ? (immediate + 1) * 8 : immediate}`);
     else if (type === '32') routine.calls.add(places.get(target) ?? '');
   }

@@ -107,7 +107,8 @@ for (const [name, kinds] of Object.entries({ 'HTTPS of OpenSSL': ['python', 'nod
     const stopped = await receiver.stop();
     assertBooks(stopped);
     const spans = stopped.spans.filter((span) => !tried.has(targetOf(span)));
-    assert.equal(compareTruth(truth, spans), undefined);
+    const difference = compareTruth(truth, spans);
+    assert.equal(difference, undefined, `${difference ?? ''}\nledger: ${JSON.stringify(stopped.ledger)}`);
   });
 }
 
