@@ -78,7 +78,7 @@ export function detailedText(spans: readonly Span[], clock: UnixTime, scope: Ins
       text += field('End time', utcTime(origin + BigInt(Math.round(span.end))));
       text += field('Status code', span.isError ? 'Error' : 'Unset') + field('Status message', '');
       text += field('DroppedAttributesCount', '0') + field('DroppedEventsCount', '0') + field('DroppedLinksCount', '0');
-      text += attributesBlock('Attributes', pairs(span));
+      text += attributesBlock('Attributes', pairs(span)) + linkBlock(span);
     }
   }
   return text;
@@ -165,6 +165,12 @@ export function attributesBlock(header: string, attributes: Iterable<readonly [s
 
 function field(name: string, value: string): string {
   return `    ${name.padEnd(15)}: ${escapeControls(value)}\n`;
+}
+
+function linkBlock({ link }: Span): string {
+  if (link === undefined) return '';
+  const fields = [`Trace ID: ${link.traceId}`, `ID: ${link.spanId}`, 'TraceState: ', 'DroppedAttributesCount: 0'];
+  return `Links:\nSpanLink #0\n${fields.map((text) => `     -> ${text}\n`).join('')}`;
 }
 
 function typeName(value: AttributeValue): string {

@@ -42,6 +42,10 @@ export class TraceJsonEncoder implements RequestEncoder<Span> {
     text += `,"startTimeUnixNano":"${origin + BigInt(Math.round(span.start))}"`;
     text += `,"endTimeUnixNano":"${origin + BigInt(Math.round(span.end))}"`;
     if (span.attributes.length > 0) text += `,"attributes":${this.#request.attributes(span.attributes)}`;
+    if (span.link !== undefined) {
+      const { traceId, spanId, flags } = span.link;
+      text += `,"links":[{"traceId":"${traceId}","spanId":"${spanId}","flags":${(flags & 0xff) | FLAGS_HAS_IS_REMOTE}}]`;
+    }
     return `${text},"status":${span.isError ? `{"code":${STATUS_ERROR}}` : '{}'}}`;
   }
 }

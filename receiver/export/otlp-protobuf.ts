@@ -1,7 +1,7 @@
 // Hot path. Spans → the bytes of an OTLP ExportTraceServiceRequest
 // (https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/trace/v1/trace.proto).
 // Why it is our own: docs/decisions/0002-own-otlp-encoder.md.
-import type { AttributeList, AttributeValue, Span } from '../model/span.ts';
+import type { AttributeList, AttributeValue, Span, SpanLink } from '../model/span.ts';
 import { EncodedNames } from './encoded-names.ts';
 import type { InstrumentationScope, RequestEncoder, UnixTime } from './exporter.ts';
 import { encodeKey, encodeResource, RequestEnvelope, writeKeyValue } from './otlp-protobuf-envelope.ts';
@@ -14,6 +14,8 @@ const MAX_POSITIONS = 64;
 const MEMORIES = 8;
 /** Only the width of the guess matters: 128 to 16,383 bytes take two. */
 const EXPECTED_SPAN_BYTES = 600;
+/** Both ids and the flags, each behind its tag. */
+const LINK_BYTES = 18 + 10 + 5;
 const STATUS_ERROR = 2;
 const FLAGS_HAS_IS_REMOTE = 0x100;
 const FLAGS_IS_REMOTE = 0x200;
@@ -85,6 +87,7 @@ export class TraceRequestEncoder implements RequestEncoder<Span> {
     this.#timeField(0x39, span.start); // start_time_unix_nano
     this.#timeField(0x41, span.end); // end_time_unix_nano
     this.#attributes(span.attributes, memory);
+    if (span.link !== undefined) this.#link(span.link);
     if (span.isError) {
       writer.byte(0x7a); // status { code }
       writer.byte(2);
@@ -94,6 +97,16 @@ export class TraceRequestEncoder implements RequestEncoder<Span> {
     writer.byte(0x85); // flags
     writer.byte(0x01);
     writer.fixed32((span.traceFlags & 0xff) | FLAGS_HAS_IS_REMOTE | (span.parentIsRemote ? FLAGS_IS_REMOTE : 0));
+  }
+
+  #link({ traceId, spanId, flags }: SpanLink): void {
+    const writer = this.#writer;
+    writer.byte(0x6a); // links
+    writer.byte(LINK_BYTES);
+    writer.hexField(0x0a, traceId); // trace_id
+    writer.hexField(0x12, spanId); // span_id
+    writer.byte(0x35); // flags
+    writer.fixed32((flags & 0xff) | FLAGS_HAS_IS_REMOTE);
   }
 
   /** fixed64 of origin + time, exact to the nanosecond without a BigInt per span. */

@@ -30,8 +30,16 @@ export interface Span {
   readonly start: Nanoseconds;
   readonly end: Nanoseconds;
   readonly attributes: AttributeList;
+  /** Another span that says it is of the same transaction, in another trace. */
+  readonly link: SpanLink | undefined;
   /** OTLP status: Error when true, Unset otherwise (an observer never sets Ok). */
   readonly isError: boolean;
+}
+
+export interface SpanLink {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly flags: number;
 }
 
 /** What a protocol says of a transaction, before it is known which trace that belongs to. */

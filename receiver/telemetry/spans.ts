@@ -71,6 +71,7 @@ export function createSpanBuilder({ describe, resourceOf, sampler, addThreadAttr
       start,
       end,
       attributes,
+      link: isChild ? correlation.link : undefined,
       isError: description.isError,
     };
     return { kind: 'span', span };

@@ -4,7 +4,7 @@ import { createDebugExporter, DebugTraceEncoder } from '../../receiver/export/de
 import { escapeControls } from '../../receiver/export/debug-text.ts';
 import { SpanKind } from '../../receiver/model/span.ts';
 import type { Span } from '../../receiver/model/span.ts';
-import { clock, makeResource, makeSpan, payloadOf, scope, tricky } from './spans.ts';
+import { clock, makeResource, makeSpan, otherTrace, payloadOf, scope, tricky } from './spans.ts';
 
 process.env['TZ'] = 'UTC';
 
@@ -184,7 +184,7 @@ test('normal: a line per resource, scope and span, as the Collector has them', a
 test('detailed: the whole span, as the Collector prints it', async () => {
   const span = { ...tricky, attributes: tricky.attributes.slice(8, 24).concat(['list', ['a', 'b'], 'zero', 0]) };
   assert.equal(
-    await text('detailed', [span, makeSpan({ attributes: [], start: 987_655 })]),
+    await text('detailed', [span, makeSpan({ attributes: [], start: 987_655, link: otherTrace })]),
     [
       'ResourceSpans #0',
       'Resource SchemaURL: https://opentelemetry.io/schemas/1.40.0',
@@ -232,6 +232,12 @@ test('detailed: the whole span, as the Collector prints it', async () => {
       '    DroppedAttributesCount: 0',
       '    DroppedEventsCount: 0',
       '    DroppedLinksCount: 0',
+      'Links:',
+      'SpanLink #0',
+      '     -> Trace ID: 5e5e5e5e5e5e5e5e00000000000f6180',
+      '     -> ID: 5e000000000f6180',
+      '     -> TraceState: ',
+      '     -> DroppedAttributesCount: 0',
       '',
     ].join('\n'),
   );

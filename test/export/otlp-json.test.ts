@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TraceJsonEncoder } from '../../receiver/export/otlp-json.ts';
 import type { Span } from '../../receiver/model/span.ts';
-import { clock, makeResource, makeSpan, payloadOf, scope, tricky } from './spans.ts';
+import { clock, makeResource, makeSpan, otherTrace, payloadOf, scope, tricky } from './spans.ts';
 
 const encode = (spans: readonly Span[], encoder = new TraceJsonEncoder(scope, clock)): string =>
   Buffer.from(payloadOf(encoder, spans).body).toString();
@@ -50,6 +50,13 @@ test('a span in which everything is unusual is written as the Collector writes i
       'k'.repeat(150) +
       '","value":{"stringValue":"long key"}}],' +
       '"status":{"code":2}}],"schemaUrl":"https://opentelemetry.io/schemas/1.40.0"}],"schemaUrl":"https://opentelemetry.io/schemas/1.40.0"}]}',
+  );
+});
+
+test('a link is written between the attributes and the status', () => {
+  assert.match(
+    encode([makeSpan({ attributes: [], link: otherTrace })]),
+    /"endTimeUnixNano":"\d+","links":\[\{"traceId":"5e5e5e5e5e5e5e5e00000000000f6180","spanId":"5e000000000f6180","flags":257\}\],"status":\{\}\}/,
   );
 });
 

@@ -4,7 +4,7 @@ import { TraceRequestEncoder } from '../../receiver/export/otlp-protobuf.ts';
 import { encodeKey, encodeResource } from '../../receiver/export/otlp-protobuf-envelope.ts';
 import type { AttributeValue, Span } from '../../receiver/model/span.ts';
 import { SpanKind } from '../../receiver/model/span.ts';
-import { clock, makeResource, makeSpan, ORIGIN_UNIX_NS, payloadOf, scope, shop, tricky } from './spans.ts';
+import { clock, makeResource, makeSpan, ORIGIN_UNIX_NS, otherTrace, payloadOf, scope, shop, tricky } from './spans.ts';
 import type { DecodedSpan } from './wire.ts';
 import { decodeTraceRequest } from './wire.ts';
 
@@ -27,6 +27,7 @@ function expected(span: Span): DecodedSpan {
     startUnixNs: ORIGIN_UNIX_NS + BigInt(span.start),
     endUnixNs: ORIGIN_UNIX_NS + BigInt(span.end),
     attributes,
+    links: span.link === undefined ? [] : [{ ...span.link, flags: span.link.flags | 0x100 }],
     statusCode: span.isError ? 2 : 0,
     flags: span.traceFlags | 0x100 | (span.parentIsRemote ? 0x200 : 0),
   };
@@ -49,6 +50,11 @@ test('a plain span arrives with every field', () => {
 
 test('a span in which everything is unusual arrives with every field', () => {
   assert.deepEqual(decodedSpans(encode([tricky])), [expected(tricky)]);
+});
+
+test('a link arrives, and the span after it is whole', () => {
+  const spans = [makeSpan({ link: otherTrace, isError: true }), makeSpan()];
+  assert.deepEqual(decodedSpans(encode(spans)), spans.map(expected));
 });
 
 test('the bytes of a small span are those of the specification', () => {

@@ -35,10 +35,14 @@ export function makeSpan(fields: Partial<Span> = {}): Span {
     start: 1_000_000,
     end: 3_500_000,
     attributes: ['http.request.method', 'GET', 'url.path', '/', 'http.response.status_code', 200],
+    link: undefined,
     isError: false,
     ...fields,
   };
 }
+
+/** What a span may be linked to. */
+export const otherTrace = { traceId: '5e5e5e5e5e5e5e5e00000000000f6180', spanId: '5e000000000f6180', flags: 1 };
 
 /** A span in which everything is unusual. */
 export const tricky: Span = makeSpan({

@@ -10,6 +10,7 @@ export interface DecodedSpan {
   startUnixNs: bigint;
   endUnixNs: bigint;
   attributes: [string, unknown][];
+  links: { traceId: string; spanId: string; flags: number }[];
   statusCode: number;
   flags: number;
 }
@@ -42,7 +43,7 @@ export function decodeTraceRequest(bytes: Uint8Array): DecodedResourceSpans[] {
 
 function span(bytes: Buffer): DecodedSpan {
   for (const field of fields(bytes)) {
-    if (![1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16].includes(field.number)) throw new Error(`unknown span field ${field.number}`);
+    if (![1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 15, 16].includes(field.number)) throw new Error(`unknown span field ${field.number}`);
   }
   const status = messages(bytes, 15);
   return {
@@ -55,8 +56,18 @@ function span(bytes: Buffer): DecodedSpan {
     startUnixNs: scalar(bytes, 7, 1),
     endUnixNs: scalar(bytes, 8, 1),
     attributes: messages(bytes, 9).map(keyValue),
+    links: messages(bytes, 13).map(link),
     statusCode: status[0] === undefined ? 0 : Number(scalar(status[0], 3, 0)),
     flags: Number(scalar(bytes, 16, 5)),
+  };
+}
+
+function link(bytes: Buffer): DecodedSpan['links'][number] {
+  for (const { number } of fields(bytes)) if (![1, 2, 6].includes(number)) throw new Error(`unknown link field ${number}`);
+  return {
+    traceId: one(bytes, 1).toString('hex'),
+    spanId: one(bytes, 2).toString('hex'),
+    flags: Number(scalar(bytes, 6, 5)),
   };
 }
 

@@ -6,6 +6,7 @@ import type { ProcessImage } from '../../receiver/model/process.ts';
 import type { Resource } from '../../receiver/model/resource.ts';
 import type { Span } from '../../receiver/model/span.ts';
 import { SpanKind } from '../../receiver/model/span.ts';
+import type { TraceContext } from '../../receiver/model/trace.ts';
 import type { Transaction } from '../../receiver/model/transaction.ts';
 import { createSampler, type SamplingOptions } from '../../receiver/telemetry/sampling.ts';
 import { createSpanContexts, type SpanEvent } from '../../receiver/telemetry/span-contexts.ts';
@@ -33,6 +34,8 @@ interface Input {
   readonly isError?: boolean;
   readonly sampling?: Partial<SamplingOptions>;
   readonly pair?: string;
+  /** What a server's thread has published. */
+  readonly thread?: TraceContext;
 }
 
 function build(input: Input): { readonly result: SpanResult; readonly events: readonly SpanEvent[] } {
@@ -55,8 +58,9 @@ function build(input: Input): { readonly result: SpanResult; readonly events: re
     isKnown: () => true,
     count: (event) => events.push(event),
   });
-  const { role, traceparent, tracestate, pair = '' } = input;
+  const { role, traceparent, tracestate, pair = '', thread } = input;
   const transaction = transactionOf({ role, request: { traceparent, tracestate }, connection: { pair } });
+  if (thread !== undefined) transaction.exchange.responseContext = { position: 0, end: 1, context: thread, record: undefined };
   const spanContext = spanContextOf(transaction.exchange);
   return { result: spans.build(transaction, 'image' in input ? input.image : image, spanContext), events };
 }
@@ -112,6 +116,16 @@ describe('which trace a span joins', () => {
       );
     });
   }
+});
+
+test('a server whose thread is in another trace than the header is linked to that, and others to nothing', () => {
+  const thread = { traceId: '5e'.repeat(16), spanId: '5e'.repeat(8), flags: 1, traceState: '' };
+  const linkOf = (input: Partial<Input>) => spanOf({ role: 'server', ...input }).link;
+  assert.deepEqual(linkOf({ traceparent: sampled, thread }), thread);
+  assert.equal(linkOf({ traceparent: sampled, thread: { ...thread, traceId: wireTrace, spanId: wireSpan } }), undefined);
+  assert.equal(linkOf({ traceparent: sampled }), undefined);
+  assert.equal(linkOf({ thread }), undefined);
+  assert.equal(linkOf({}), undefined);
 });
 
 describe('no span', () => {

@@ -71,6 +71,7 @@ function makeSpan(index: number, resource: Resource): Span {
       'usm.exchange.id',
       `${hex}-${hex}-1a2b`,
     ],
+    link: undefined,
     isError: false,
   };
 }
