@@ -32,6 +32,7 @@ function span(kind: 'SERVER' | 'CLIENT', pid: number, changes: Readonly<Record<s
     isError: kind === 'CLIENT',
     flags: 3,
     traceState: '',
+    links: [],
     attributes: {
       'http.request.method': 'GET',
       'http.response.status_code': 404,

@@ -1,11 +1,12 @@
 // context-peer (../traffic/c): a server and a client that publish the span of each request for their threads, and what must come of it.
 import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
 import { buildContextPeer } from '../traffic/build.ts';
 import { startProgram, type Cleanup, type Program } from '../traffic/program.ts';
 import { targetOf, type SpanRecord } from './spans.ts';
 
 export type Linkage = Parameters<typeof buildContextPeer>[0];
-export type Mode = 'both' | 'client' | 'server' | 'none' | 'sdk' | 'carry' | 'linger' | 'mixed';
+export type Mode = 'both' | 'client' | 'server' | 'none' | 'sdk' | 'carry' | 'contradict' | 'linger' | 'mixed';
 
 export interface Peers {
   readonly server: Program;
@@ -79,10 +80,13 @@ export function faultOf(mode: Mode, number: number, { client, server }: Pair): s
       return client === undefined && server === undefined ? undefined : 'spans that an SDK has made already';
     case 'mixed':
       return faultOf((number - FIRST) % 2 === 0 ? 'linger' : 'none', number, { client, server });
-    case 'carry': {
-      const isConfirmed = server?.attributes['usm.correlation.confidence'] === 'confirmed';
+    case 'carry':
+    case 'contradict': {
+      const confidence = mode === 'carry' ? 'confirmed' : 'observed';
+      const links = mode === 'carry' ? [] : [{ traceId: traceIdOf('5e', number), spanId: spanIdOf('5e', number) }];
       const isBelow = server?.traceId === traceIdOf('c1', number) && server.parentSpanId === spanIdOf('c2', number);
-      return client === undefined && isConfirmed && isBelow ? undefined : 'not confirmed below the traceparent';
+      const isSo = server?.attributes['usm.correlation.confidence'] === confidence && isDeepStrictEqual(server.links, links);
+      return client === undefined && isBelow && isSo ? undefined : `not ${confidence} below the traceparent`;
     }
   }
 }

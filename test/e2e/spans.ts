@@ -16,6 +16,7 @@ export interface SpanRecord {
   readonly isError: boolean;
   readonly flags: number;
   readonly traceState: string;
+  readonly links: readonly { readonly traceId: string; readonly spanId: string }[];
   readonly attributes: Readonly<Record<string, Value>>;
   readonly resource: Readonly<Record<string, Value>>;
   readonly scope: string;
@@ -45,6 +46,7 @@ interface OtlpSpan {
   status?: { code?: number };
   flags?: number;
   traceState?: string;
+  links?: { traceId: string; spanId: string }[];
   attributes?: KeyValue[];
 }
 
@@ -94,6 +96,7 @@ export function parseRequests(text: string): SpanRecord[] {
             isError: span.status?.code === 2,
             flags: span.flags ?? 0,
             traceState: span.traceState ?? '',
+            links: (span.links ?? []).map(({ traceId, spanId }) => ({ traceId, spanId })),
             attributes: flatten(span.attributes),
             resource: resourceAttributes,
             scope: scope?.name ?? '',

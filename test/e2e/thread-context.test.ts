@@ -69,15 +69,35 @@ function assertPlanned(stopped: Stopped, planned: readonly Planned[]): void {
   assert.equal(pairs.size, 0, 'spans of no request');
 }
 
-const modes: readonly Mode[] = ['both', 'client', 'server', 'none', 'linger', 'mixed', 'sdk', 'carry', 'both'];
+const modes: readonly Mode[] = ['both', 'client', 'server', 'none', 'linger', 'mixed', 'sdk', 'carry', 'contradict', 'both'];
+
+/** Transactions by the rule that decided on their trace, as the receiver counts them. */
+async function rulesOf(receiver: Receiver): Promise<Readonly<Record<string, number>>> {
+  const url = /"endpoint": "(http:[^"]+\/metrics)"/.exec(receiver.stderr())?.[1] ?? '';
+  const page = await (await fetch(url)).text();
+  const lines = page.matchAll(/^otelcol_receiver_usm_correlations\{.*rule="(\w+)".*\} (\d+)$/gm);
+  return Object.fromEntries([...lines].map(([, rule = '', count]) => [rule, Number(count)]));
+}
+
+const withMetrics = [
+  '--config',
+  'yaml:service::telemetry::metrics: {readers: [{pull: {exporter: {prometheus: {host: 127.0.0.1, port: 0}}}}]}',
+];
 
 for (const linkage of ['program', 'library'] as const) {
   test(`every transaction is below the span of its own thread, in which the variable is a ${linkage}'s`, { skip }, async (t) => {
-    const receiver = await startReceiver(t, { usm: { thread_context: { enabled: true } } });
+    const receiver = await startReceiver(t, { usm: { thread_context: { enabled: true } }, args: withMetrics });
     const peers = await startPeers(t, linkage);
     await untilLocated(receiver, peers, ['CLIENT', 'SERVER']);
     const planned = modes.map((mode, index) => ({ mode, first: FIRST + index * 1000, count: 400 }));
     for (const { mode, first, count } of planned) await peers.run(mode, first, count, 8);
+    // Of `sdk`, `carry` and `contradict`.
+    const decided = { client_sdk: 400, server_sdk: 400, client_traceparent: 400, server_confirmed: 400 };
+    const contradicted = { client_contradicted: 400, server_contradicted: 400 };
+    await waitFor('each rule to have decided as often as it must', async () => {
+      const rules = await rulesOf(receiver);
+      return Object.entries({ ...decided, ...contradicted }).every(([rule, count]) => rules[rule] === count);
+    });
     assertPlanned(await receiver.stop(), planned);
   });
 }

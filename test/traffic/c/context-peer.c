@@ -9,8 +9,8 @@
  * Lines in: `publish` (a late server begins to publish, and the next time under another name), `run FIRST COUNT THREADS
  * MODE` (a client: requests FIRST … FIRST+COUNT-1). Modes: which ends are in a span (`both`, `client`, `server`,
  * `none`); `sdk`: both, and the client's traceparent goes with the request; `carry`: the server's thread carries what
- * the traceparent says; `linger`: as `server`, but it is left only in the next request; `mixed`: `linger` and `none` in
- * turns.
+ * the traceparent says; `contradict`: as `sdk`, but each thread is in a trace of its own; `linger`: as `server`, but it
+ * is left only in the next request; `mixed`: `linger` and `none` in turns.
  */
 #define _GNU_SOURCE
 #include "otel_thread_context.h"
@@ -100,7 +100,8 @@ static void *serve_connection(void *data)
 		fill = 0;
 		if (sscanf(request, "GET /c?id=%lu&mode=%15[a-z]", &number, mode) != 2)
 			break;
-		if (!strcmp(mode, "both") || !strcmp(mode, "server") || !strcmp(mode, "linger"))
+		if (!strcmp(mode, "both") || !strcmp(mode, "server") || !strcmp(mode, "linger") ||
+		    !strcmp(mode, "contradict"))
 			enter(0x5e, 0x5e, number);
 		else if (!strcmp(mode, "sdk"))
 			enter(0xc1, 0x5e, number);
@@ -173,7 +174,7 @@ static bool call(int fd, unsigned long number, const char *mode)
 	uint8_t id[16];
 	int n = 0;
 
-	if (!strcmp(mode, "sdk") || !strcmp(mode, "carry")) {
+	if (!strcmp(mode, "sdk") || !strcmp(mode, "carry") || !strcmp(mode, "contradict")) {
 		n = sprintf(parent, "traceparent: 00-");
 		trace_id_of(0xc1, number, id);
 		for (int i = 0; i < 16; i++)
@@ -188,6 +189,8 @@ static bool call(int fd, unsigned long number, const char *mode)
 		     mode, parent);
 	if (!strcmp(mode, "both") || !strcmp(mode, "client") || !strcmp(mode, "sdk"))
 		enter(0xc1, 0xc1, number);
+	else if (!strcmp(mode, "contradict"))
+		enter(0xc3, 0xc3, number);
 	if (write(fd, request, n) != n)
 		return false;
 	leave();
