@@ -15,6 +15,7 @@ enum bound {
 	MAX_LABELS = 8, /* of a goroutine */
 	CONTEXT_ATTRIBUTES = 128, /* bytes of attributes of a thread's context that are copied: all, or none */
 	MAX_TLS_TARGETS = 1024, /* libraries that are probed at a time */
+	KNOWN_FRAME_BIT = 62, /* of control.walk: what begins there is an HTTP/2 frame */
 };
 
 enum event_kind {
@@ -391,7 +392,7 @@ struct control {
 	__u64 ignore;
 	__u64 until[2]; /* by direction (received, sent): bytes before this position are of no interest */
 	__u64 parsed[2]; /* user space has followed the stream up to here */
-	__u64 walk[2]; /* a chunk-size line begins at this position */
+	__u64 walk[2]; /* a chunk-size line begins at this position; with KNOWN_FRAME_BIT, a frame header does */
 };
 
 /* Index into the counters map. */

@@ -4,9 +4,10 @@
  * and the payload of DATA frames is left out of what is copied (RFC 9113, 4.1).
  *
  * A direction is followed from its first byte, which is the client's preface or
- * a SETTINGS frame, and as long as every byte of it comes by here in order.
- * After a hole, or a header that a peer would refuse, nobody knows where a frame
- * begins: then it is told as any other direction, and never followed again.
+ * a SETTINGS frame, or from where user space knows a frame to begin, because it
+ * has read every byte before; and as long as every byte of it comes by here in
+ * order. After a hole, or a header that a peer would refuse, nobody knows where a
+ * frame begins: then it is told as any other direction, and never followed again.
  */
 #ifndef USM_FRAMES_H
 #define USM_FRAMES_H
@@ -363,10 +364,10 @@ static __noinline __attribute__((unused)) void stop_frames(struct conn *conn, u3
 	__builtin_memset(&conn->framing[direction & 1], 0, sizeof(conn->framing[0]));
 }
 
-/* Whether there is anything to look at in an I/O that begins at `start`. */
-static __always_inline bool may_have_frames(const struct conn *conn, u32 direction, u64 start)
+/* Where user space knows a frame to begin; behind all positions if it does not. */
+static __always_inline u64 known_frame(const struct wishes *wishes)
 {
-	return conn->flags & frames_flag(direction) || !start;
+	return wishes->walk ^ (1ULL << KNOWN_FRAME_BIT);
 }
 
 struct recognising {
@@ -390,9 +391,25 @@ static __always_inline bool is_other_followed(const struct conn *conn, u32 direc
 	return conn->flags & recognising.flag;
 }
 
-/* Whether the I/O is to be followed. `flags` are those of the event. */
-static __noinline __attribute__((unused)) bool has_frames(struct conn *conn, const struct buffers *buffers, u64 start,
-							  u32 size, u32 flags)
+/* A frame begins at `known`, and before it in this I/O is nothing but payload of DATA. */
+static __noinline __attribute__((unused)) bool join_frames(struct conn *conn, u64 start, u64 known, u32 flags)
+{
+	u32 direction = flags & IO_SENT ? SENT : RECEIVED;
+	struct frames *frames = &conn->framing[direction].frames;
+
+	if (flags & IO_UNORDERED || conn->flags & walk_flag(direction))
+		return false;
+	__builtin_memset(&conn->framing[direction], 0, sizeof(conn->framing[0]));
+	frames->next = known;
+	frames->is_data = known > start;
+	__sync_fetch_and_or(&conn->flags, frames_flag(direction));
+	return true;
+}
+
+/* Whether an I/O at which the direction may begin with frames, or is followed already, is to be followed. `flags` are
+ * those of the event. */
+static __noinline __attribute__((unused)) bool is_followed(struct conn *conn, const struct buffers *buffers, u64 start,
+							   u32 size, u32 flags)
 {
 	u32 direction = flags & IO_SENT ? SENT : RECEIVED;
 	struct frames *frames = &conn->framing[direction].frames;
@@ -418,6 +435,17 @@ static __noinline __attribute__((unused)) bool has_frames(struct conn *conn, con
 	frames->next = first;
 	__sync_fetch_and_or(&conn->flags, frames_flag(direction));
 	return true;
+}
+
+/* Whether the I/O is to be followed. */
+static __always_inline bool has_frames(struct conn *conn, const struct buffers *buffers, u64 start, u32 size, u32 flags,
+				       const struct wishes *wishes)
+{
+	u32 direction = flags & IO_SENT ? SENT : RECEIVED;
+
+	if (unlikely(conn->flags & frames_flag(direction) || !start))
+		return is_followed(conn, buffers, start, size, flags);
+	return unlikely(known_frame(wishes) - start < size) && join_frames(conn, start, known_frame(wishes), flags);
 }
 
 /* How an I/O with frames is told. */

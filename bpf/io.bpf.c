@@ -165,7 +165,7 @@ static __always_inline int io_done(struct sock *sk, int result, int msg_flags, u
 	moved.start = start;
 	moved.end = end;
 	moved.flags = flags;
-	is_framed = unlikely(may_have_frames(conn, direction, start)) && has_frames(conn, &buffers, start, size, flags);
+	is_framed = has_frames(conn, &buffers, start, size, flags, &wishes);
 
 	if (unlikely(conn->flags & CONN_SHED)) {
 		if (is_left_out(sk, conn)) {

@@ -32,7 +32,7 @@ static __always_inline int tell_plaintext(struct scratch *scratch, struct conn *
 	moved.start = start;
 	moved.end = start + size;
 	moved.other_position = conn->flow[!direction].position;
-	is_framed = may_have_frames(conn, direction, start) && has_frames(conn, buffers, start, size, moved.flags);
+	is_framed = has_frames(conn, buffers, start, size, moved.flags, wishes);
 	if (unlikely(conn->flags & CONN_SHED) && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_size / 2) {
 		count(COUNTER_LOST_BYTES, size);
 		return is_framed ? tell_frames(&moved, buffers, 0, FRAMES_UNTOLD) : 0;

@@ -22,7 +22,7 @@ import type { Abort, Nanoseconds, Transaction } from '../model/transaction.ts';
 import type { Controls } from './controls.ts';
 import type { IoEvent, OpenEvent, WalkEvent } from '../model/stream-event.ts';
 import { type Flow, flowAt, holeOf } from './flow.ts';
-import { proveRole, recogniseRole, recogniseTurn, type RoleVerdict, startOf } from './recognition.ts';
+import { possibleOf, proveRole, recogniseRole, recogniseTurn, type RoleVerdict, startOf } from './recognition.ts';
 import { WaitingEvents } from './waiting.ts';
 
 export interface ConnectionContext {
@@ -117,7 +117,7 @@ export class Connection implements ConversationSink {
     this.#lastTime = event.time;
     if (event.isResumed) this.resumed();
     if (this.#isRequestSent === undefined && !this.#resolveRole(event)) return;
-    if ((this.#waiting?.isEmpty ?? true) && !this.#isBlocked(event)) {
+    if ((this.#waiting?.isEmpty ?? true) && !this.#isBlocked(event) && !this.#isUndecided(event)) {
       this.#deliver(event);
       return;
     }
@@ -209,12 +209,13 @@ export class Connection implements ConversationSink {
     if (this.#waiting?.isUnused === true) this.#waiting = undefined;
   }
 
-  /** Hands over what waits, ready or not. What waits for the role goes on waiting: nobody knows yet whose it is. */
+  /** Hands over what waits, ready or not. What waits for the role or the protocol goes on waiting: nobody knows yet whose it is. */
   release(): void {
     if (this.#isRequestSent === undefined) return;
     const waiting = this.#waiting;
     if (waiting === undefined) return;
     this.#releaseReady();
+    if (this.#isWaitingUndecided(waiting)) return;
     // What they wait for counts as missing from now on. One direction at most is left.
     for (const isSent of [true, false]) {
       for (let event = waiting.take(isSent); event !== undefined; event = waiting.take(isSent)) this.#handOver(event);
@@ -278,6 +279,10 @@ export class Connection implements ConversationSink {
     const isSent = this.#isSent(side);
     (isSent ? this.#sent : this.#received).steppedTo = position;
     this.#context.controls.stepOverChunks(this.#info.id, isSent, position);
+  }
+
+  followFrames(side: Side, position: number): void {
+    this.#context.controls.followFrames(this.#info.id, this.#isSent(side), position);
   }
 
   handOver(token: string, handover: Handover): Conversation | undefined {
@@ -425,6 +430,7 @@ export class Connection implements ConversationSink {
       const sent = waiting.first(true);
       const received = waiting.first(false);
       if (sent === undefined && received === undefined) break;
+      if (this.#isWaitingUndecided(waiting)) return;
       if (sent !== undefined && received !== undefined) {
         // The first of both directions are here: what is before them has come, or is missing.
         const isSentFirst = received.otherPosition > sent.position;
@@ -489,6 +495,29 @@ export class Connection implements ConversationSink {
     const isFirst = event.position === 0 && (event.isSent ? this.#received : this.#sent).position === 0;
     this.#start = isFirst ? 'beginning' : 'middle';
     return (this.#conversation = protocol.open(this.#info, this.#start, this));
+  }
+
+  /** The first bytes are those of several protocols, as far as they go: more have to tell. */
+  #isUndecided(event: IoEvent): boolean {
+    if (this.#conversation !== undefined || this.#start !== 'beginning' || this.#isIgnored || event.isFramed) return false;
+    const { bytes, from, captured, size, position, isSent } = event;
+    if (position !== 0 || captured === 0 || captured < size) return false;
+    const side = this.#sideOf(isSent);
+    return possibleOf(this.#context.protocols, side, bytes.subarray(from, from + captured)).length > 1;
+  }
+
+  /** The same of what waits. Where that tells, the protocol is chosen; and at the latest where both sides have spoken. */
+  #isWaitingUndecided(waiting: WaitingEvents): boolean {
+    const sent = waiting.first(true);
+    const received = waiting.first(false);
+    const isUndecided = [sent, received].some((event) => event !== undefined && this.#isUndecided(event));
+    if (!isUndecided) return false;
+    let possible = this.#context.protocols;
+    for (const isSent of [true, false]) possible = possibleOf(possible, this.#sideOf(isSent), waiting.bytesOf(isSent));
+    const [protocol] = possible;
+    if (possible.length > 1 && (sent === undefined || received === undefined)) return true;
+    if (protocol !== undefined) this.#conversation = protocol.open(this.#info, this.#start, this);
+    return false;
   }
 
   /** Chooses a protocol at the first bytes. Undefined: none, the connection is not ours to read. */

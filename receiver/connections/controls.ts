@@ -1,5 +1,5 @@
 // What user space tells the kernel about a connection, through shared memory and without a system call: bytes that need not be
-// copied, chunks it may follow itself, a connection it may forget. Layout: struct control in bpf/event.h.
+// copied, chunks or frames that it may follow itself, a connection it may forget. Layout: struct control in bpf/event.h.
 import type { ConnectionId } from '../model/connection.ts';
 
 /** Word offsets (64-bit) in one slot. `received` fields; the `sent` ones follow each by one. */
@@ -10,6 +10,8 @@ export interface ControlLayout {
   readonly until: number;
   readonly parsed: number;
   readonly walk: number;
+  /** Which bit of `walk` says that it is no chunk-size line that begins there, but a frame. */
+  readonly knownFrameBit: number;
 }
 
 /**
@@ -44,6 +46,11 @@ export class Controls {
     this.#write(connection, this.#layout.until + (isSent ? 1 : 0), position);
   }
 
+  /** A frame begins at `position`: from it on the kernel follows the frames, if it does not do so already. */
+  followFrames(connection: ConnectionId, isSent: boolean, position: number): void {
+    this.#write(connection, this.#layout.walk + (isSent ? 1 : 0), BigInt(position) | (1n << BigInt(this.#layout.knownFrameBit)));
+  }
+
   /** The stream has been followed up to `position`: the kernel's copy window opens anew from there. */
   parsed(connection: ConnectionId, isSent: boolean, position: number): void {
     this.#write(connection, this.#layout.parsed + (isSent ? 1 : 0), position);
@@ -65,7 +72,7 @@ export class Controls {
     Atomics.store(this.#words, slot * this.#layout.words + this.#layout.cookie, 0n);
   }
 
-  #write(connection: ConnectionId, word: number, value: number): boolean {
+  #write(connection: ConnectionId, word: number, value: number | bigint): boolean {
     const slot = connection % this.#slots;
     const base = slot * this.#layout.words;
     if (this.#holders[slot] !== connection) {

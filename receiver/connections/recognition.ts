@@ -1,10 +1,16 @@
 // What the first bytes of a connection, and what the kernel knows of its past, tell: who asks, and where its conversation is joined.
 import type { ConnectionInfo, Role } from '../model/connection.ts';
-import type { ConversationStart, Protocol, Verdict } from '../model/protocol.ts';
+import type { ConversationStart, Protocol, Side, Verdict } from '../model/protocol.ts';
 import type { OpenEvent } from '../model/stream-event.ts';
 
 /** 'undecided': more bytes may tell. */
 export type RoleVerdict = Exclude<Role, 'unknown'> | 'undecided' | 'neither';
+
+/** Those in which one side may begin with `bytes`, as far as it has spoken. */
+export function possibleOf(protocols: readonly Protocol[], side: Side, bytes: Uint8Array): readonly Protocol[] {
+  if (bytes.length === 0) return protocols;
+  return protocols.filter((protocol) => protocol.recognise(side, bytes, 0, bytes.length) !== 'no');
+}
 
 /** The role of this end by the grammar of the first bytes of one direction: the side that speaks requests is the client's. */
 export function recogniseRole(protocols: readonly Protocol[], isSent: boolean, bytes: Uint8Array): RoleVerdict {

@@ -54,6 +54,7 @@ export const controlLayout = {
   until: control.until / 8,
   parsed: control.parsed / 8,
   walk: control.walk / 8,
+  knownFrameBit: bound.knownFrameBit,
 };
 
 export class KernelSession {

@@ -194,6 +194,11 @@ export interface ConversationSink {
   /** A chunk-size line begins at `position`: the kernel may follow the chunks from there without copying. */
   stepOverChunks(side: Side, position: number): void;
   /**
+   * A frame header is at `position`, or will be: every byte before it has been read, or is payload of a DATA frame. The kernel may follow the
+   * frames of this side from there on.
+   */
+  followFrames(side: Side, position: number): void;
+  /**
    * The server has agreed to go on in the protocol of this name in `Upgrade` fields. What follows, be it of the bytes at hand, is for the
    * conversation that is returned; undefined: nobody reads that protocol, and nothing is handed over.
    */

@@ -34,6 +34,7 @@ const sink: ConversationSink = {
   count: nothing,
   stepOver: nothing,
   stepOverChunks: nothing,
+  followFrames: nothing,
   handOver: nothing,
   giveUp: nothing,
 };

@@ -30,6 +30,7 @@ const sink: ConversationSink = {
   count: nothing,
   stepOver: nothing,
   stepOverChunks: nothing,
+  followFrames: nothing,
   handOver: nothing,
   giveUp: (reason) => {
     throw new Error(reason);

@@ -49,6 +49,14 @@ describe('a wish', () => {
     assert.deepEqual(slot(1), { ...nothing, cookie: 1n, until: [0n, 500n], walk: [0n, 500n] });
   });
 
+  test('for frames is told from one for chunks, and takes its place', () => {
+    const { controls, slot } = setUp();
+    controls.stepOverChunks(1, true, 500);
+    controls.followFrames(1, true, 2 ** 52 + 1);
+    const bit = 1n << BigInt(layout.knownFrameBit);
+    assert.deepEqual(slot(1), { ...nothing, cookie: 1n, until: [0n, 500n], walk: [0n, bit + 2n ** 52n + 1n] });
+  });
+
   test('of a connection whose slot another one holds is not written, and ignore says so', () => {
     const { controls, slot } = setUp();
     controls.parsed(1, false, 10);

@@ -107,6 +107,50 @@ test('a preface that comes in pieces is none of HTTP/1, in whatever order the tw
   }
 });
 
+test('first bytes that may be of either wait for more, or for the other side', () => {
+  const orders = [
+    [createHttp1(), createHttp2()],
+    [createHttp2(), createHttp1()],
+  ];
+  const bytes = Buffer.concat([h2.PREFACE, h2.settings(), h2.request(1)]);
+  const answer = h2.response(1, {}, whole);
+  for (const protocols of orders) {
+    for (let first = 1; first < h2.PREFACE.length; first++) {
+      for (const role of ['server', 'client'] as const) {
+        for (const isAnsweredEarly of [false, true]) {
+          const joined = new Wire(role, true, protocols);
+          const ask = (part: Buffer): void => (role === 'server' ? joined.received(part) : joined.sent(part));
+          const say = (part: Buffer): void => (role === 'server' ? joined.sent(part) : joined.received(part));
+          ask(bytes.subarray(0, first));
+          // However long that takes.
+          joined.connection.release();
+          if (isAnsweredEarly) say(h2.settings());
+          for (let at = first; at < bytes.length; at++) ask(bytes.subarray(at, at + 1));
+          say(Buffer.concat([...(isAnsweredEarly ? [] : [h2.settings()]), answer]));
+          assert.deepEqual(joined.end(), ['2 / 200'], `${role} ${String(first)}`);
+          assert.deepEqual(joined.ledger.report().bytes.lost, {});
+        }
+      }
+    }
+    for (const [first, rest, target] of [
+      ['P', 'UT /a HTTP/1.1', '/a'],
+      ['PR', 'OPFIND /b HTTP/1.1', '/b'],
+      ['PRI', 'NT /c HTTP/1.1', '/c'],
+      ['PRI * HTTP/', '1.1', '*'],
+    ] as const) {
+      const other = new Wire('server', true, protocols);
+      other.received(first);
+      other.received(`${rest}\r\n\r\n`);
+      other.sent(ok());
+      assert.deepEqual(other.end(), [`1.1 ${target} 200`]);
+    }
+    const cut = new Wire('server', true, protocols);
+    cut.received('PRI');
+    cut.close('connection_closed');
+    assert.deepEqual(cut.end(), []);
+  }
+});
+
 test('a connection that begins with the preface is HTTP/2, and one that begins otherwise is not', () => {
   const second = new Wire('server', true);
   second.received(Buffer.concat([h2.PREFACE, h2.settings(), h2.request(1)]));

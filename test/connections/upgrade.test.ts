@@ -112,6 +112,22 @@ test('what of the bytes at hand was not copied is missing in the protocol that h
   assert.deepEqual(ends.ledger.report().bytes.lost, {});
 });
 
+test('where the kernel follows the frames from a later one on, nothing is lost of those before', () => {
+  for (const inData of [false, true]) {
+    const ends = new Ends();
+    ends.ask(offer());
+    const data = h2.data(1, 500);
+    ends.answer(Buffer.concat([agreed, h2.response(1, {}, h2.END_HEADERS), ...(inData ? [data.subarray(0, 109)] : [])]));
+    ends.ask(Buffer.concat([begin, h2.request(3, { ':path': '/3' })]));
+    const rest = inData ? Buffer.alloc(0) : data.subarray(0, 9);
+    const framing = { toFrame: inData ? 400 : 0, isInData: inData };
+    ends.answer(Buffer.concat([rest, h2.response(3, {}, whole)]), { framing, uncopied: inData ? 400 : 500 });
+    assert.deepEqual(ends.end(), ['2 /1 200', '2 /3 200']);
+    assert.equal(ends.transactions[0]?.response?.bodySize, 500);
+    assert.deepEqual(ends.ledger.report().bytes.lost, {});
+  }
+});
+
 test('an offer that is not taken is answered in HTTP/1.1, which goes on', () => {
   const ends = new Ends();
   ends.ask(offer());

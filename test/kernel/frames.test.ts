@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { Controls } from '../../receiver/connections/controls.ts';
+import { controlLayout } from '../../receiver/kernel/session.ts';
 import { kernelTest } from '../support/kernel.ts';
 import { Random } from '../support/random.ts';
 import { type Program, startProgram } from '../traffic/program.ts';
@@ -96,6 +98,47 @@ for (const family of ['tcp', 'unix'] as const) {
     }
   });
 }
+
+test('a direction is followed from where user space knows a frame to begin', kernelTest(), async (t) => {
+  const bench = await start(t);
+  const controls = new Controls(bench.observer.session.controls, controlLayout);
+  const before = Buffer.from('HTTP/1.1 101 Switching Protocols\r\n\r\n');
+  const data = frame(frameType.data, 1, filler(900, 3));
+  const rest = requests([0, 100, 20_000, 70_000]).subarray(preface.length);
+  for (const family of ['tcp', 'unix'] as const) {
+    // Within DATA when it is told, or at its end, or nothing is under way; at once, or after more that was not looked at.
+    for (const [there, known] of [
+      [0, 0],
+      [100, data.length],
+      [data.length, data.length],
+    ] as const) {
+      bench.observer.forget();
+      await order(bench, { do: 'open', family });
+      await move(bench, { stream: Buffer.concat([before, data.subarray(0, there)]) });
+      const told = [...bench.observer.drain().values()];
+      const client = told.find(({ sent }) => sent.length > 0 && sent[0]!.bytes.indexOf(before) === 0)!;
+      const server = told.find(({ received }) => received.length > 0 && received[0]!.bytes.indexOf(before) === 0)!;
+      controls.followFrames(client.info.id, true, before.length + known);
+      controls.followFrames(server.info.id, false, before.length + known);
+      const stream = Buffer.concat([known > 0 ? data : Buffer.alloc(0), rest]);
+      // What comes next is told as bytes as long as all of it is before that place.
+      const pieces = there < known ? [200, 5000, 30_000] : [5000, 30_000];
+      await move(bench, { stream: stream.subarray(there), pieces });
+      bench.observer.drain();
+      const anatomy = takeApart(stream);
+      for (const events of [client.sent, server.received]) {
+        const plain = events.filter(({ isFramed }) => !isFramed);
+        const framed = events.filter(({ isFramed }) => isFramed);
+        assert.equal(plain.length, there < known ? 2 : 1);
+        assert.ok(framed.length > 1);
+        for (const event of framed)
+          assert.equal(faultOf(anatomy, { ...event, position: event.position - before.length }), undefined);
+        const followed = framed.reduce((sum, { size }) => sum + size, 0);
+        assert.equal(followed, stream.length - there - (there < known ? 200 : 0));
+      }
+    }
+  }
+});
 
 /** Frames of all kinds and lengths. */
 function randomStream(random: Random): Buffer {

@@ -34,6 +34,7 @@ class LongConnection {
     // Of a stream whose bodies need not be copied the kernel is told again and again; nobody keeps that.
     this.recorder.stepOver = () => undefined;
     this.recorder.stepOverChunks = () => undefined;
+    this.recorder.followFrames = () => undefined;
   }
 
   say(side: Side, ...parts: readonly (Uint8Array | string)[]): void {

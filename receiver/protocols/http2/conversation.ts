@@ -150,8 +150,10 @@ export class Http2Conversation implements Conversation {
     this.#read(side, reader, bytes, from, to);
     this.#report(reader);
     this.#settleContexts(side, reader, end);
-    // Told once of each frame, and not where it is only guessed that it is one.
     const rest = reader.remainingData;
+    // Only where nothing was lost: the kernel would keep to a wrong place for as long as the connection lives.
+    if (reader.isWhole && (rest > 0 || reader.isAtBoundary)) this.#sink.followFrames(side, end + rest);
+    // Told once of each frame, and not where it is only guessed that it is one.
     if (rest < this.#options.stepOverThreshold || reader.isGuess || reader.startPosition < position) return;
     this.#sink.stepOver(side, end + rest);
   }

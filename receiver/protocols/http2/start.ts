@@ -11,8 +11,6 @@ import {
   uint32,
 } from './frames.ts';
 
-/** No other protocol's request begins with this: the method is reserved (RFC 9113, 11.6), and shorter ones begin other methods. */
-const PREFACE_MINIMUM = 4;
 /** With the preface's first line it is certain. */
 const PREFACE_LINE = 16;
 
@@ -25,7 +23,7 @@ function recognisePreface(bytes: Uint8Array, from: number, to: number): Verdict 
   const size = Math.min(to - from, PREFACE.length);
   for (let i = 0; i < size; i++) if (bytes[from + i] !== PREFACE[i]) return 'no';
   if (size >= PREFACE_LINE) return 'yes';
-  return size >= PREFACE_MINIMUM ? 'more' : 'no';
+  return size > 0 ? 'more' : 'no';
 }
 
 /** A server begins with SETTINGS. */

@@ -81,6 +81,9 @@ class CountingSink implements ConversationSink {
   stepOverChunks(_side: Side, position: number): void {
     if (!Number.isSafeInteger(position)) throw new Error('a position that is none');
   }
+  followFrames(): void {
+    throw new Error('there are no frames');
+  }
   handOver(): undefined {
     return undefined;
   }

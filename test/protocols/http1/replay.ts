@@ -195,6 +195,9 @@ export class Recorder implements ConversationSink {
   stepOverChunks(side: Side, position: number): void {
     this.wishes.push(`step over ${side} chunks from ${String(position)}`);
   }
+  followFrames(side: Side, position: number): void {
+    this.wishes.push(`follow ${side} frames from ${String(position)}`);
+  }
   handOver(): undefined {
     return undefined;
   }

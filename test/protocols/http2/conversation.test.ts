@@ -501,7 +501,29 @@ test('a long DATA frame is stepped over, once', () => {
   player.missing('request', frame.length - 200);
   player.response(h2.response(1, {}, h2.END_HEADERS | h2.END_STREAM));
   assert.equal(only(player).request.bodySize, 16_000);
-  assert.deepEqual(player.recorder.wishes, [`step over request to ${String(end)}`]);
+  const wishes = player.recorder.wishes.filter((wish) => wish.startsWith('step'));
+  assert.deepEqual(wishes, [`step over request to ${String(end)}`]);
+});
+
+test('the kernel is told where the next frame begins, as long as nothing was lost', () => {
+  const player = begin();
+  const told = (): string | undefined => player.recorder.wishes.filter((wish) => wish.startsWith('follow')).at(-1);
+  const here = (): string => `follow request frames from ${String(player.position.request)}`;
+  const head = h2.request(1, {}, h2.END_HEADERS);
+  player.request(head.subarray(0, 20));
+  assert.notEqual(told(), here(), 'within a header block nothing is known');
+  player.request(head.subarray(20));
+  assert.equal(told(), here());
+  const data = h2.data(1, 500);
+  const end = player.position.request + data.length;
+  player.request(data.subarray(0, 5));
+  player.request(data.subarray(5, 100));
+  assert.equal(told(), `follow request frames from ${String(end)}`, 'behind the DATA frame that is under way');
+  player.missing('request', data.length - 100 + 7);
+  player.request(h2.request(3));
+  assert.equal(told(), `follow request frames from ${String(end)}`, 'behind lost bytes it would be a guess');
+  player.response(h2.response(1));
+  assert.equal(told(), `follow response frames from ${String(player.position.response)}`, 'the other direction is another one');
 });
 
 test('what is under way can be asked for, and the last that ended', () => {

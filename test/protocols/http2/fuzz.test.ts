@@ -116,6 +116,9 @@ class CountingSink implements ConversationSink {
   stepOverChunks(): void {
     throw new Error('there are no chunks');
   }
+  followFrames(_side: Side, position: number): void {
+    if (!Number.isSafeInteger(position)) throw new Error('a position that is none');
+  }
   handOver(): undefined {
     return undefined;
   }
