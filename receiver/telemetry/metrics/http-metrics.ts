@@ -110,7 +110,8 @@ export class HttpMetrics {
 
   #count({ open, last }: Present): void {
     for (const transaction of open) {
-      if (transaction.role === 'server' && transaction.rpc === undefined) this.#countOne(this.#activeRequests, transaction);
+      if (transaction.role === 'server' && this.#activeRequests >= 0)
+        this.#countOne(this.#activeRequests, asRequest(transaction));
     }
     // Of a connection all exchanges are with the same server; before the first nobody knows which.
     const any = open[0] ?? last;
@@ -149,6 +150,11 @@ export class HttpMetrics {
       () => this.#store.startOf(service, transaction.start),
     );
   }
+}
+
+/** The request that carries a call: of calls the conventions have no count of the present. */
+function asRequest(transaction: Transaction): Transaction {
+  return transaction.rpc === undefined ? transaction : { ...transaction, rpc: undefined };
 }
 
 /** Indexes of one role's instruments; -1: switched off. */

@@ -544,13 +544,14 @@ describe('what there is at the moment', () => {
     assert.ok(points.every(({ kind, start, time }) => kind === 'sum' && start < time));
   });
 
-  test('a call is no request under way, and its connection is one of HTTP', () => {
+  test('a call that lasts is a request under way, and its connection is one of HTTP', () => {
     const bench = new MetricsBench({ metrics });
     bench.start(imageOf({ pid: 4242 }));
     const server = exchange(callOf({ status: 0 }));
     const client = exchange(callOf({ role: 'client' }, 0));
     bench.present = [present([server, exchange({ status: 0 })]), present([client]), present([], client)];
     assert.deepEqual(valuesOf(bench.collect()), [
+      ['http.server.active_requests', 'POST', 'http', 1],
       ['http.server.active_requests', 'GET', 'http', 1],
       ['http.client.open_connections', 'active', 'greeter.example', 50_051, '10.0.0.1', '2', 1],
       ['http.client.open_connections', 'idle', 'greeter.example', 50_051, '10.0.0.1', '2', 1],
