@@ -198,6 +198,29 @@ test('nginx hands calls on: both hops, each with its own processes', { skip }, a
   assertTruth(await receiver.stop(), [...fronts, ...behind]);
 });
 
+test('a call that lasts is a request under way of its server, until it ends', { skip }, async (t) => {
+  const server = await startCallServer(t, 'go');
+  const client = await startCallClient(t, 'go', server);
+  const metrics = { 'http.server.active_requests': { enabled: true } };
+  const receiver = await startReceiver(t, { signals: ['metrics'], usm: { collection_interval: '200ms', metrics } });
+  const latest = (): number | undefined => {
+    const points = receiver.points().filter(({ metric }) => metric === 'http.server.active_requests');
+    return points.findLast(({ resource }) => resource['service.name'] === server.service)?.count;
+  };
+  const held = planCall(newRun(), { shape: 'server' });
+  const over = client.run([{ ...held, plan: `${held.plan}&hold=1` }]);
+  over.catch(() => {}); // its client ends first
+  await waitFor('the call in a collection', () => latest() === 1);
+  await client.stop();
+  await waitFor('a collection without it', () => latest() === 0);
+  const stopped = await receiver.stop();
+  const told = stopped.points.filter(({ metric }) => metric.startsWith('http.server.') || metric === 'rpc.server.call.duration');
+  assert.deepEqual(
+    new Set(told.map(({ metric }) => metric)),
+    new Set(['http.server.active_requests', 'rpc.server.call.duration']),
+  );
+});
+
 test('of calls on connections that are older than the receiver nothing wrong is told', { skip }, async (t) => {
   const pairs = [
     ['go', 'node'],
