@@ -120,6 +120,7 @@ enum tls_evidence {
 	TLS_EVIDENCE_CIPHERTEXT = 2, /* what the library made is what was sent */
 	TLS_EVIDENCE_DESCRIPTOR = 3, /* the library's object names it, at every call */
 	TLS_EVIDENCE_IGNORED = 4, /* known, and not wanted */
+	TLS_EVIDENCE_UNFOLLOWED = 5, /* whoever it is, something of it goes a way that is not followed */
 };
 
 /* What a probe of a TLS library is: attach cookies, with a tls_library in bits 8 to 15, and the index of its target in
@@ -127,7 +128,9 @@ enum tls_evidence {
 enum probe_flag {
 	PROBE_SENT = 1, /* it takes plaintext, else it gives it */
 	PROBE_COUNT_POINTER = 2, /* the count is where the fourth argument points, else it is the result */
+	PROBE_IS_QUIET = 4, /* nothing is told of it, nor of calls on the same object within: they were told before */
 	PROBE_COUNT_ON_STACK = 8, /* of an exit: the count is so far from the stack pointer as bits 32 to 63 say */
+	PROBE_NO_BUFFER = 16, /* what it moves is in no buffer */
 };
 
 enum conn_outcome {
@@ -231,7 +234,7 @@ struct walk_event {
 struct secure_event {
 	struct event_header header; /* flags: secure_flag */
 	__u64 session;
-	__u64 cookie; /* 0: the evidence contradicts itself */
+	__u64 cookie; /* 0: it is nobody's */
 	__u64 since; /* of its target, as the session began */
 	__u64 start_time;
 	__u32 tgid;

@@ -22,7 +22,7 @@ static __always_inline int tell_plaintext(struct scratch *scratch, struct conn *
 
 	buffers->address = address;
 	buffers->vectors = 0;
-	buffers->missing = MISSING_NONE;
+	buffers->missing = address ? MISSING_NONE : MISSING_NOT_IN_MEMORY;
 	read_wishes(conn->cookie, direction, wishes);
 	if (unlikely(wishes->ignore)) {
 		__sync_fetch_and_or(&conn->flags, CONN_IGNORED);

@@ -151,7 +151,7 @@ static __always_inline bool is_tls_record(const u8 *head)
 	       (head[3] << 8 | head[4]) <= 16384 + 2048;
 }
 
-/* Which connection a session belongs to, or that nobody will ever know (TLS_EVIDENCE_CONTRADICTION). */
+/* Which connection a session belongs to, or that it is none's (TLS_EVIDENCE_CONTRADICTION, TLS_EVIDENCE_UNFOLLOWED). */
 static __noinline __attribute__((unused)) int tell_secure(struct tls_session *session, u32 evidence, u32 flags)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -160,7 +160,7 @@ static __noinline __attribute__((unused)) int tell_secure(struct tls_session *se
 	if (!session)
 		return 0;
 	event.session = session->conn.cookie;
-	event.cookie = evidence == TLS_EVIDENCE_CONTRADICTION ? 0 : session->carrier;
+	event.cookie = session->conn.flags & CONN_CONTESTED ? 0 : session->carrier;
 	event.since = session->since;
 	event.start_time = session->conn.start_time;
 	event.tgid = task->tgid;

@@ -14,8 +14,9 @@
 static __always_inline int enter(struct pt_regs *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	u64 object = argument1(ctx), buffer = argument2(ctx), count_pointer = argument4(ctx);
+	u64 object = argument1(ctx), count_pointer = argument4(ctx);
 	u32 what = bpf_get_attach_cookie(ctx);
+	u64 buffer = what & PROBE_NO_BUFFER ? 0 : argument2(ctx);
 	u64 stack = stack_pointer(ctx);
 	u32 index = target_index(what);
 	const struct tls_target *target;
@@ -41,7 +42,7 @@ static __always_inline int enter(struct pt_regs *ctx)
 	}
 	/* One function of the library is made of another: the outer one tells. */
 	frame = frame_at(thread, depth);
-	if (depth && frame->object == object && frame->buffer == buffer)
+	if (depth && frame->object == object && (frame->buffer == buffer || frame->what & PROBE_IS_QUIET))
 		return 0;
 	frame = frame_at(thread, depth + 1);
 	frame->object = object;
@@ -99,10 +100,12 @@ static __always_inline int leave(struct pt_regs *ctx)
 	if (frame->stack != stack)
 		return 0;
 	thread->depth = depth - 1;
-	if (result <= 0)
+	if (result <= 0 || frame->what & PROBE_IS_QUIET)
 		return 0;
 	count = what & PROBE_COUNT_ON_STACK ? stack + (what >> 32) : frame->count;
 	if (count && bpf_probe_read_user(&size, sizeof(size), (void *)count))
+		return 0;
+	if (!size)
 		return 0;
 	key.object = frame->object;
 	key.tgid = task->tgid;
@@ -156,6 +159,24 @@ static __always_inline int forget(struct pt_regs *ctx)
 	return 0;
 }
 
+/* Plaintext goes a way that is not followed: what of it comes later would have the wrong place. */
+static __always_inline int give_up(struct pt_regs *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct tls_key key = { .object = argument1(ctx), .tgid = task->tgid };
+	u32 what = bpf_get_attach_cookie(ctx), index = target_index(what);
+	const struct tls_target *target = bpf_map_lookup_elem(&tls_targets, &index);
+	struct tls_session *session;
+
+	if (task->tgid == self_tgid || !target || !target->active)
+		return 0;
+	session = tls_session_of(&key, what);
+	if (!session || session->conn.flags & (CONN_IGNORED | CONN_CONTESTED))
+		return 0;
+	__sync_fetch_and_or(&session->conn.flags, CONN_CONTESTED);
+	return tell_secure(session, TLS_EVIDENCE_UNFOLLOWED, 0);
+}
+
 SEC("uprobe")
 int tls_enter(struct pt_regs *ctx)
 {
@@ -178,4 +199,10 @@ SEC("uprobe")
 int tls_forget(struct pt_regs *ctx)
 {
 	return forget(ctx);
+}
+
+SEC("uprobe")
+int tls_unfollowed(struct pt_regs *ctx)
+{
+	return give_up(ctx);
 }

@@ -47,6 +47,9 @@ const relocationKinds: Readonly<Record<Machine, Readonly<Record<number, Relocati
   aarch64: { 1030: 'tpoff', 1031: 'tlsdesc', 1028: 'dtpmod' },
 };
 
+/** GLOB_DAT, JUMP_SLOT. */
+const slotKinds: Readonly<Record<Machine, readonly number[]>> = { 'x86-64': [6, 7], aarch64: [1025, 1026] };
+
 /** The TLS symbols of .dynsym among `names`, by their index in the table. Every entry is looked at: hash tables leave out references. */
 export function dynamicSymbols(read: ReadAt, elf: ElfFile, names: readonly string[]): ReadonlyMap<number, TlsSymbol> {
   const table = dynamicSymbolTable(read, elf);
@@ -78,6 +81,27 @@ export function tlsRelocations(read: ReadAt, elf: ElfFile, symbols: ReadonlyMap<
     });
   }
   return found;
+}
+
+/** The name of the symbol whose address the loader puts into the word at `vaddr`, as into those of the procedure linkage table. */
+export function symbolOfSlot(read: ReadAt, elf: ElfFile, vaddr: number): string | undefined {
+  const symbols = dynamicSymbolTable(read, elf);
+  const strings = dynamicTableAt(elf, DynamicTag.stringTable, DynamicTag.stringSize);
+  if (!symbols || !strings) return undefined;
+  let index = 0;
+  for (const table of relocationTables(elf)) {
+    forEachBlock(read, table, RELA_SIZE, (view, count) => {
+      for (let i = 0, at = 0; i < count; i++, at += RELA_SIZE) {
+        const isSlot = slotKinds[elf.machine].includes(view.getUint32(at + 8, true));
+        if (isSlot && u64(view, at) === vaddr && s64(view, at + 16) === 0) index = view.getUint32(at + 12, true);
+      }
+    });
+  }
+  const symbol = index > 0 && index < symbols.count ? read(symbols.offset + index * SYMBOL_SIZE, SYMBOL_SIZE) : undefined;
+  const at = symbol && viewOf(symbol).getUint32(0, true);
+  if (at === undefined || at >= strings.size) return undefined;
+  const name = read(strings.offset + at, Math.min(MAX_NAME, strings.size - at));
+  return name && cString(name, 0, MAX_NAME);
 }
 
 /** The object's own name, '' without one. */

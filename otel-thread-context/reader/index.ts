@@ -3,7 +3,7 @@ export { type AttributeValue, decodePayload, type Payload } from './attributes.t
 export { cString, type ReadAt, u64, viewOf } from './bytes.ts';
 export { readFully, readStream, tryOpen } from './files.ts';
 export { type ElfFile, fileOffsetOf, type Machine, readElf, type Segment } from './elf.ts';
-export { dynamicTable, sonameOf, staticTable, type SymbolTable } from './elf-tables.ts';
+export { dynamicTable, sonameOf, staticTable, symbolOfSlot, type SymbolTable } from './elf-tables.ts';
 export { dtvLayout, type DtvLayout } from './libc.ts';
 export type { GoRuntime } from './go-runtime.ts';
 export { locate, type LocateOptions, type LocateOutcome, type Location, type Step } from './locate.ts';

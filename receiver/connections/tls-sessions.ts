@@ -93,11 +93,15 @@ export class TlsSessions {
     const { session, evidence, library, since } = event;
     const carrier = this.#carriers.get(event.carrier);
     const held = this.#unbound.get(session);
-    if (evidence === 'contradiction' || evidence === 'ignored' || carrier === undefined) {
-      if (evidence === 'contradiction') this.#options.books.connectionUnattributed('tls_contradiction');
+    if (evidence === 'contradiction' || evidence === 'unfollowed') {
+      this.#options.books.connectionUnattributed(`tls_${evidence}`);
+      this.#forget(session);
+      this.#lose(held);
+      return undefined;
+    }
+    if (evidence === 'ignored' || carrier === undefined) {
       // Of a connection that is not observed, nothing was to be seen either.
       this.#forget(session);
-      if (evidence === 'contradiction') this.#lose(held);
       return undefined;
     }
     this.#forget(session);

@@ -66,7 +66,7 @@ const ROLES: readonly Role[] = ['unknown', 'client', 'server'];
 const EVIDENCE: readonly RoleEvidence[] = ['none', 'tcp_state', 'listener', 'unix_address', 'connect'];
 const LAST_FLOWS = ['unknown', 'sent', 'received'] as const;
 const TLS_LIBRARIES: readonly (TlsLibrary | undefined)[] = [undefined, 'openssl', 'go', 'gnutls'];
-const TLS_EVIDENCE = ['contradiction', 'nested_io', 'ciphertext', 'descriptor', 'ignored'] as const;
+const TLS_EVIDENCE = ['contradiction', 'nested_io', 'ciphertext', 'descriptor', 'ignored', 'unfollowed'] as const;
 const END_CAUSES = ['closed', 'eof', 'shutdown', 'closed', 'error'] as const;
 /** Size of a record of each kind without what may follow; 0: a kind that is not ours. */
 const SMALLEST = Uint16Array.of(

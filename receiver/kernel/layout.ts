@@ -106,12 +106,15 @@ export const tlsEvidence = {
   ciphertext: 2,
   descriptor: 3,
   ignored: 4,
+  unfollowed: 5,
 } as const;
 
 export const probeFlag = {
   sent: 1,
   countPointer: 2,
+  isQuiet: 4,
   countOnStack: 8,
+  noBuffer: 16,
 } as const;
 
 export const connOutcome = {

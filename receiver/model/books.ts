@@ -8,9 +8,10 @@ export type ShedReason = 'ring_full' | 'too_many_connections';
 
 /**
  * 'role_unknown': it ended before it was known which end asks. 'tls_unread': it carried TLS and no library that is read made its plaintext
- * known. 'tls_unbound': plaintext of a session of which it was never proven whose it is; 'tls_contradiction': the evidence was against itself.
+ * known. 'tls_unbound': plaintext of a session of which it was never proven whose it is; 'tls_contradiction': the evidence was against itself;
+ * 'tls_unfollowed': some of the plaintext of a session went a way that is not followed.
  */
-export type UnattributedReason = 'role_unknown' | 'tls_unread' | 'tls_unbound' | 'tls_contradiction';
+export type UnattributedReason = 'role_unknown' | 'tls_unread' | 'tls_unbound' | 'tls_contradiction' | 'tls_unfollowed';
 
 export interface Books {
   /** A transaction exists; exactly one of {@link exported} and {@link notExported} follows for it. */

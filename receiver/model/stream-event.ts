@@ -58,11 +58,11 @@ export interface OpenEvent {
 /** Which connection a TLS session belongs to, told once; its plaintext comes as {@link IoEvent} of `session`. */
 export interface SecuredEvent {
   readonly session: ConnectionId;
-  /** 0: nobody will ever know, the evidence contradicts itself. */
+  /** 0: nobody's; the evidence contradicts itself, or not all of the plaintext is seen. */
   readonly carrier: ConnectionId;
   readonly process: ProcessId;
   readonly library: TlsLibrary;
-  readonly evidence: Security['evidence'] | 'contradiction' | 'ignored';
+  readonly evidence: Security['evidence'] | 'contradiction' | 'ignored' | 'unfollowed';
   /** All of the plaintext of a session is seen whose connection began no earlier; undefined: that is not known of any. */
   readonly since: Nanoseconds | undefined;
   /** The connection has carried no other session before. */

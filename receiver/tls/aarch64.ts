@@ -13,6 +13,8 @@ export const aarch64: Architecture = {
   callerSaved: 0x4007ffff,
   notAboveZero: 0xd,
   aboveZero: 0xc,
+  notAbove: 0x9,
+  above: 0x8,
 };
 
 interface Control {
@@ -38,6 +40,8 @@ function decodeAarch64(code: Uint8Array, at: number, address: number): Instructi
     // arch/arm64/kernel/probes/decode-insn.c; besides those of control, what is computed from the program counter.
     isEmulated: control?.isEmulated ?? matches(word, 0x1f000000, 0x10000000),
     effect,
+    keepsFlags: false,
+    by: undefined,
     isGuardCheck: false,
   };
 }

@@ -2,7 +2,16 @@
 // the caller passes one, where the result is known. All at the same depth of the stack, by which a call's places are told from another's; and
 // rather at instructions that the kernel emulates than at those that it has to step over.
 import { type Architecture, bit, type Instruction } from './instruction.ts';
-import { readRoutine, type Routine, type RoutineCode, type Step, stackOffset, type Unreadable, writtenBy } from './routine.ts';
+import {
+  MAX_INSTRUCTION,
+  readRoutine,
+  type Routine,
+  type RoutineCode,
+  type Step,
+  stackOffset,
+  type Unreadable,
+  writtenBy,
+} from './routine.ts';
 
 export interface CallShape {
   /** Parameters that must be in their registers at the entry: their indices. */
@@ -36,7 +45,7 @@ export function* chooseSites(
   shape: CallShape,
 ): Generator<void, CallSites | Unreadable> {
   const routine = readRoutine(architecture, code);
-  if (routine.kind === 'unreadable') return routine;
+  if (routine.kind === 'unreadable') return (shape.result === 'none' ? beginning(architecture, code) : undefined) ?? routine;
   let best: CallSites | undefined;
   let bestCost = Infinity;
   let reason = 'no place where the arguments are still at hand';
@@ -64,22 +73,45 @@ export function* chooseSites(
   return best ?? { kind: 'unreadable', reason };
 }
 
+/** Every call begins there, whatever becomes of it. */
+function beginning({ decode }: Architecture, { start, codeAt }: RoutineCode): CallSites | undefined {
+  const bytes = codeAt(start, MAX_INSTRUCTION);
+  const first = bytes && decode(bytes, 0, start);
+  return first && { kind: 'sites', entry: place(first, undefined), exits: [] };
+}
+
 /** The instructions that are carried out first, up to the first call, at which what is needed is in place. */
-function* entryCandidates({ architecture, start, steps }: Routine, { needs }: CallShape): Generator<Step> {
+function* entryCandidates({ architecture, start, steps, isShared }: Routine, { needs }: CallShape): Generator<Step> {
   let step = steps.get(start);
   for (let tried = 0; step !== undefined && tried < MAX_ENTRIES; tried++) {
-    const { registers, instruction, next } = step;
-    const isIntact = needs.every((index) => {
-      const value = registers[architecture.parameters[index] ?? -1];
-      return value?.kind === 'argument' && value.index === index;
-    });
-    if (isIntact && stackOffset(step, architecture) !== undefined) yield step;
+    const { instruction, next } = step;
+    const depth = stackOffset(step, architecture);
+    // Where others come too, all have to agree on the depth: that is where a function begins.
+    if (isIntact(step, needs, architecture) && depth !== undefined && (depth === 0 || !isShared)) yield step;
     if (instruction.flow === 'call' || instruction.flow === 'return') return;
     // On past a branch, or with a jump.
     step = steps.get(
       next.includes(instruction.address + instruction.size) ? instruction.address + instruction.size : (next[0] ?? -1),
     );
   }
+}
+
+/** Whether these arguments are still in their registers. */
+function isIntact({ registers }: Step, needs: readonly number[], { parameters }: Architecture): boolean {
+  return needs.every((index) => {
+    const value = registers[parameters[index] ?? -1];
+    return value?.kind === 'argument' && value.index === index;
+  });
+}
+
+/** Where a function goes on that does nothing by itself but to go there, with these arguments and for good. */
+export function forwardsTo(architecture: Architecture, code: RoutineCode, { needs }: CallShape): number | undefined {
+  const routine = readRoutine(architecture, { ...code, followsJumps: false });
+  if (routine.kind === 'unreadable') return undefined;
+  let step = routine.steps.get(routine.start);
+  while (step?.instruction.flow === 'next') step = routine.steps.get(step.next[0] ?? -1);
+  const isForwarded = step?.isTailJump === true && step.next.length === 0 && isIntact(step, needs, architecture);
+  return isForwarded ? step?.instruction.target : undefined;
 }
 
 /** Undefined, or why a call might go by without the entry and yet move something. */
@@ -108,22 +140,64 @@ function exitsFor(routine: Routine, entry: Step, mayLoad: boolean): readonly Pla
     return slot === undefined || depth === undefined ? undefined : place(instruction, slot - depth);
   };
   const isCutAhead = emulatedAhead(routine, exitAt);
+  for (const step of stepsFrom(steps, entry.next, (address) => exits.has(address))) {
+    const exit = exitAt(step);
+    if (exit !== undefined && (exit.isEmulated || !isCutAhead.has(exit.address))) exits.set(exit.address, exit);
+    else if (step.isTailJump) return 'ends in another function';
+    else if (step.instruction.flow === 'return') return 'no place where the result is known at the depth of the entry';
+  }
+  if (exits.size === 0) return 'never returns';
+  const twice = dropPassedTwice(routine, exits);
+  return twice ?? [...exits.values()].sort((a, b) => a.address - b.address);
+}
+
+/** What comes from these addresses on, as far as where the way `ends`. */
+function* stepsFrom(
+  steps: ReadonlyMap<number, Step>,
+  from: readonly number[],
+  ends: (address: number) => boolean,
+): Generator<Step> {
   const seen = new Set<number>();
-  const waiting = [...entry.next];
+  const waiting = [...from];
   for (let address = waiting.pop(); address !== undefined; address = waiting.pop()) {
     const step = steps.get(address);
     if (step === undefined || seen.has(address)) continue;
     seen.add(address);
-    const exit = exitAt(step);
-    if (exit !== undefined && (exit.isEmulated || !isCutAhead.has(address))) {
-      exits.set(address, exit);
-      continue;
-    }
-    if (step.isTailJump) return 'ends in another function';
-    if (step.instruction.flow === 'return') return 'no place where the result is known at the depth of the entry';
-    waiting.push(...step.next);
+    yield step;
+    if (!ends(address)) waiting.push(...step.next);
   }
-  return exits.size === 0 ? 'never returns' : [...exits.values()].sort((a, b) => a.address - b.address);
+}
+
+/**
+ * A call that is seen to end twice, with a result above zero, looks like another one whose beginning was not seen. Undefined, or why that
+ * cannot be helped.
+ */
+function dropPassedTwice({ architecture, steps }: Routine, exits: Map<number, Place>): string | undefined {
+  const isExit = ({ instruction }: Step): boolean => exits.has(instruction.address);
+  const isBeside = (step: Step): boolean => !isExit(step) && (step.isTailJump || step.instruction.flow === 'return');
+  for (const [address, exit] of [...exits]) {
+    const step = steps.get(address);
+    if (step === undefined) continue;
+    const behind = [...stepsFrom(steps, waysOfSuccess(step, exit, architecture), (at) => exits.has(at))];
+    if (!behind.some(isExit)) continue;
+    if (behind.includes(step) || behind.some(isBeside)) return 'ends at one place behind the other';
+    exits.delete(address);
+  }
+  return undefined;
+}
+
+/** Where it goes on from an exit with a result above zero. */
+function waysOfSuccess(
+  { instruction, registers, next }: Step,
+  { countAt }: Place,
+  architecture: Architecture,
+): readonly number[] {
+  const { result, notAboveZero } = architecture;
+  const { address, size, target = -1, condition } = instruction;
+  const value = registers[result];
+  if (value?.kind === 'constant' && value.value <= 0) return [];
+  if (countAt === undefined) return next;
+  return [condition === notAboveZero ? address + size : target];
 }
 
 /** Where the result register holds the result: no way back from there writes to it. */

@@ -1,7 +1,7 @@
 // An executable or library → the TLS libraries in it, each with its probes or with the reason why it is not read. In steps, so that a file with
 // a million symbols holds up nothing.
 import { type ElfFile, type ReadAt, readElf, sonameOf } from '../../otel-thread-context/reader/index.ts';
-import { examineFunctions, functionNames, marks } from './openssl.ts';
+import { examineFunctions, functionNames, marks } from './c-libraries.ts';
 import type { Finding } from './probes.ts';
 import { exportedFunctions, type Functions, localFunctions } from './symbols.ts';
 

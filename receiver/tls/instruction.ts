@@ -12,6 +12,10 @@ export interface Instruction {
   /** Linux carries it out itself at a probe, without the single step out of line that costs several times as much. */
   readonly isEmulated: boolean;
   readonly effect: Effect;
+  /** The result of a comparison before it still stands behind it; false where that is not known. */
+  readonly keepsFlags: boolean;
+  /** Of a jump without a target: the register that says where to, or the address of the word that does. */
+  readonly by: { readonly register: number } | { readonly word: number } | undefined;
   /** It compares with the thread's stack guard: of the branch behind it, the way for "not equal" does not return. */
   readonly isGuardCheck: boolean;
 }
@@ -38,7 +42,15 @@ export type Effect =
   /** x86: the stack pointer goes to the saved frame pointer's place and above it. */
   | { readonly kind: 'leave' }
   /** Compares a register with zero, nothing else. */
-  | { readonly kind: 'test'; readonly register: number };
+  | { readonly kind: 'test'; readonly register: number }
+  /** Compares something with a constant, nothing else. */
+  | { readonly kind: 'compare'; readonly limit: number }
+  /** An address in the file. */
+  | { readonly kind: 'place'; readonly to: number; readonly address: number }
+  /** A signed 32-bit number from an array at `base`. */
+  | { readonly kind: 'entry'; readonly to: number; readonly base: number }
+  /** `to` = `to` + `other`, all 64 bits. */
+  | { readonly kind: 'sum'; readonly to: number; readonly other: number };
 
 /** What the rest has to know of a kind of machine. */
 export interface Architecture {
@@ -54,6 +66,9 @@ export interface Architecture {
   /** Of a branch behind a 'test': taken when the number is not above zero, or when it is. */
   readonly notAboveZero: number;
   readonly aboveZero: number;
+  /** Of a branch behind a 'compare': taken when the number is not above the constant, or when it is, both without a sign. */
+  readonly notAbove: number;
+  readonly above: number;
 }
 
 export const NO_EFFECT: Effect = { kind: 'none' };

@@ -1,6 +1,6 @@
 // One x86-64 instruction → what becomes of the registers; of what is not followed, which ones it may write.
 import { bit, type Effect, NO_EFFECT } from './instruction.ts';
-import { addressOf, type Parts, signed } from './x86-parts.ts';
+import { addressOf, arrayOf, type Parts, relativeTo, signed } from './x86-parts.ts';
 
 export const Register = {
   ax: 0,
@@ -21,8 +21,8 @@ export const Register = {
 /** All but the stack pointer and the frame pointer, which nothing outside of the tables writes. */
 const EVERYTHING = 0xffff & ~bit(Register.sp) & ~bit(Register.bp);
 
-/** Of an instruction after which the next one follows. */
-export function effectOf(parts: Parts): Effect | undefined {
+/** Of an instruction after which the next one follows, at `next`. */
+export function effectOf(parts: Parts, next: number): Effect | undefined {
   const { code, opcode, rex, modrm, immediate, end } = parts;
   const byte = code[modrm] ?? 0;
   const isRegister = modrm >= 0 && byte >> 6 === 3;
@@ -44,13 +44,15 @@ export function effectOf(parts: Parts): Effect | undefined {
       case 1:
         // xor r, r
         if (opcode === 0x31 && isRegister && reg === rm) return { kind: 'constant', to: rm, value: 0 };
+        if (opcode === 0x01 && isRegister && is64) return { kind: 'sum', to: rm, other: reg };
         return isCompare ? NO_EFFECT : toRm;
       case 2:
       case 3:
         if (opcode === 0x33 && isRegister && reg === rm) return { kind: 'constant', to: reg, value: 0 };
+        if (opcode === 0x03 && isRegister && is64) return { kind: 'sum', to: reg, other: rm };
         return isCompare ? NO_EFFECT : toReg;
       default:
-        return isCompare ? NO_EFFECT : { kind: 'writes', registers: bit(Register.ax) };
+        return isCompare ? comparison(parts) : { kind: 'writes', registers: bit(Register.ax) };
     }
   }
   if (opcode < 0x0f00) {
@@ -66,7 +68,10 @@ export function effectOf(parts: Parts): Effect | undefined {
     if (opcode >= 0xd8 && opcode <= 0xdf) return { kind: 'writes', registers: bit(Register.ax) };
   }
   switch (opcode) {
-    case 0x63:
+    case 0x63: {
+      const base = is64 && !isRegister && parts.segment === 0 ? arrayOf(parts) : undefined;
+      return base === undefined ? toReg : { kind: 'entry', to: reg, base };
+    }
     case 0x69:
     case 0x6b:
       return toReg;
@@ -100,6 +105,8 @@ export function effectOf(parts: Parts): Effect | undefined {
       if (isRegister) return is64 ? { kind: 'copy', to: reg, from: rm, offset: 0 } : toReg;
       return parts.segment === 0 ? (loadOf(parts, reg) ?? toReg) : toReg;
     case 0x8d: {
+      const place = is64 ? relativeTo(parts, next) : undefined;
+      if (place !== undefined) return { kind: 'place', to: reg, address: place };
       const address = is64 ? addressOf(parts) : undefined;
       return address === undefined ? toReg : { kind: 'copy', to: reg, from: address.base, offset: address.offset };
     }
@@ -153,7 +160,7 @@ function isOfBytes(opcode: number): boolean {
 
 function immediateArithmetic(parts: Parts, operation: number, rm: number, isRegister: boolean, toRm: Effect): Effect {
   const { code, opcode, rex, immediate, end } = parts;
-  if (operation === 7) return NO_EFFECT;
+  if (operation === 7) return comparison(parts);
   if (!isRegister || opcode === 0x80) return toRm;
   const value = signed(code, immediate, end);
   // or $-1, %reg
@@ -162,6 +169,12 @@ function immediateArithmetic(parts: Parts, operation: number, rm: number, isRegi
   if (operation === 0) return { kind: 'copy', to: rm, from: rm, offset: value };
   if (operation === 5) return { kind: 'copy', to: rm, from: rm, offset: -value };
   return toRm;
+}
+
+/** Of numbers without a sign, so one that is extended to the left is none of these. */
+function comparison({ code, immediate, end }: Parts): Effect {
+  const limit = signed(code, immediate, end);
+  return limit < 0 ? NO_EFFECT : { kind: 'compare', limit };
 }
 
 function twoByteEffect(opcode: number, toReg: Effect, toRm: Effect, both: Effect): Effect {

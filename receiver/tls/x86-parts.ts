@@ -162,6 +162,23 @@ export function addressOf({ code, modrm, rex }: Parts): { readonly base: number;
   return { base: base | ((rex & 1) << 3), offset: mod === 0 ? 0 : signed(code, at, mod === 1 ? at + 1 : at + 4) };
 }
 
+/** Of a memory operand that is so far from the next instruction: its address. */
+export function relativeTo({ code, modrm }: Parts, next: number): number | undefined {
+  return ((code[modrm] ?? 0) & 0xc7) === 5 ? next + signed(code, modrm + 1, modrm + 5) : undefined;
+}
+
+/** Of a memory operand that is an element of an array of 32-bit numbers, at a register: that register. */
+export function arrayOf({ code, modrm, rex }: Parts): number | undefined {
+  const byte = code[modrm] ?? 0;
+  const mod = byte >> 6;
+  const sib = code[modrm + 1] ?? 0;
+  const hasIndex = (sib & 0x38) !== 0x20 || (rex & 2) !== 0;
+  if (mod > 1 || (byte & 7) !== 4 || sib >> 6 !== 2 || !hasIndex) return undefined;
+  // Number 5 without a displacement would be no base.
+  if (mod === 0 ? (sib & 7) === 5 : code[modrm + 2] !== 0) return undefined;
+  return (sib & 7) | ((rex & 1) << 3);
+}
+
 /** Little-endian, 1, 2 or 4 bytes. */
 export function signed(code: Uint8Array, from: number, to: number): number {
   let value = 0;

@@ -1,7 +1,7 @@
 // Bytes → one x86-64 instruction. What is not in the tables is undefined, never guessed. Intel SDM volume 2, appendix A.
 import { type Architecture, bit, type Effect, type Flow, type Instruction, NO_EFFECT } from './instruction.ts';
 import { effectOf, Register } from './x86-effects.ts';
-import { type Parts, signed, split } from './x86-parts.ts';
+import { type Parts, relativeTo, signed, split } from './x86-parts.ts';
 
 export { Register } from './x86-effects.ts';
 
@@ -14,6 +14,8 @@ export const x86: Architecture = {
   callerSaved: 0x0fc7,
   notAboveZero: 0xe,
   aboveZero: 0xf,
+  notAbove: 0x6,
+  above: 0x7,
 };
 
 /** %fs:0x28, where glibc and musl keep the stack guard. */
@@ -26,7 +28,7 @@ function decodeX86(code: Uint8Array, at: number, address: number): Instruction |
   if (parts === undefined || parts.end > code.length || parts.end - at > MAX_SIZE) return undefined;
   const size = parts.end - at;
   const flow = flowOf(parts);
-  const effect = flow === 'next' ? effectOf(parts) : flow === 'call' ? NO_EFFECT : effectOfFlow(parts);
+  const effect = flow === 'next' ? effectOf(parts, address + size) : flow === 'call' ? NO_EFFECT : effectOfFlow(parts);
   if (effect === undefined) return undefined;
   return {
     address,
@@ -36,6 +38,8 @@ function decodeX86(code: Uint8Array, at: number, address: number): Instruction |
     condition: isConditional(parts.opcode) ? parts.opcode & 0xf : undefined,
     isEmulated: isEmulated(parts),
     effect,
+    keepsFlags: flow === 'next' && keepsFlags(parts.opcode),
+    by: flow === 'jump' && parts.opcode === 0xff ? placeOfTarget(parts, address + size) : undefined,
     isGuardCheck: isGuardCheck(parts),
   };
 }
@@ -78,6 +82,21 @@ function flowOf({ code, opcode, modrm }: Parts): Flow {
 function targetOf(parts: Parts, flow: Flow, next: number): number | undefined {
   if (parts.opcode === 0xff || (flow !== 'jump' && flow !== 'branch' && flow !== 'call')) return undefined;
   return next + signed(parts.code, parts.immediate, parts.end);
+}
+
+/** PUSH, POP, MOV in most of its forms, LEA. */
+function keepsFlags(opcode: number): boolean {
+  const isMove = (opcode >= 0x88 && opcode <= 0x8b) || (opcode >= 0xb0 && opcode <= 0xbf) || (opcode & ~1) === 0xc6;
+  const isExtension = (opcode >= 0x0fb6 && opcode <= 0x0fb7) || (opcode >= 0x0fbe && opcode <= 0x0fbf) || opcode === 0x63;
+  return isMove || isExtension || opcode === 0x8d || (opcode >= 0x50 && opcode < 0x60);
+}
+
+/** `jmp *%reg`, and `jmp *address(%rip)`. */
+function placeOfTarget(parts: Parts, next: number): Instruction['by'] {
+  const byte = parts.code[parts.modrm] ?? 0;
+  if (byte >> 6 === 3) return { register: (byte & 7) | ((parts.rex & 1) << 3) };
+  const word = relativeTo(parts, next);
+  return word === undefined ? undefined : { word };
 }
 
 /** LOOP and JRCXZ count in a register; `ret n` takes arguments off, which no code here does. */

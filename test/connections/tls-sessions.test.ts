@@ -77,6 +77,19 @@ describe('plaintext of a TLS session', () => {
     assert.ok(bench.ledger.report().balanced);
   });
 
+  test('is lost and counted once some of it goes a way that is not followed', () => {
+    const { bench, session } = setUp();
+    session.received(request);
+    bench.table.secured(binding({ carrier: 0, evidence: 'unfollowed' }));
+    session.sent(response);
+    bench.table.close();
+    const { transactions, connections, bytes } = bench.ledger.report();
+    assert.equal(transactions.seen, 0);
+    assert.equal(connections.unattributed['tls_unfollowed'], 1);
+    assert.equal(bytes.lost['tls_unbound'], request.length);
+    assert.ok(bench.ledger.report().balanced);
+  });
+
   test('of a connection that is not observed is not wanted', () => {
     const { bench, session } = setUp();
     session.received(request);

@@ -57,7 +57,12 @@ export interface Ledger {
     readonly recovered: number;
     readonly queueSize: number;
   }[];
-  readonly connections?: { readonly seen?: number; readonly shed?: Readonly<Record<string, number>>; readonly not_http?: number };
+  readonly connections?: {
+    readonly seen?: number;
+    readonly shed?: Readonly<Record<string, number>>;
+    readonly not_http?: number;
+    readonly unattributed?: Readonly<Record<string, number>>;
+  };
   readonly bytes?: {
     readonly seen?: number;
     readonly parsed?: number;

@@ -260,6 +260,7 @@ describe('a connection', () => {
     const since = { sinceNs: Number(origin) + 5000, isAgain: true };
     writer.secure({ session: FIRST_SESSION + 7, cookie: 77, library: tlsLibrary.go, evidence: tlsEvidence.descriptor, ...since });
     writer.secure({ session: FIRST_SESSION + 8, cookie: 0, library: tlsLibrary.openssl, evidence: tlsEvidence.contradiction });
+    writer.secure({ session: FIRST_SESSION + 9, cookie: 0, library: tlsLibrary.gnutls, evidence: tlsEvidence.unfollowed });
     take();
     const process = { pid: PID, startTime: START_TIME };
     assert.deepEqual(
@@ -281,6 +282,16 @@ describe('a connection', () => {
           process,
           library: 'openssl',
           evidence: 'contradiction',
+          since: undefined,
+          isFirst: true,
+          hasTime: true,
+        },
+        {
+          session: FIRST_SESSION + 9,
+          carrier: 0,
+          process,
+          library: 'gnutls',
+          evidence: 'unfollowed',
           since: undefined,
           isFirst: true,
           hasTime: true,

@@ -79,11 +79,29 @@ test('what goes from register to register is followed', () => {
   assert.deepEqual(decode('8b 45 a8')?.effect, { kind: 'load', to: Register.ax, base: Register.bp, offset: -88 });
   assert.deepEqual(decode('85 c0')?.effect, { kind: 'test', register: Register.ax });
   // 32 bits of a register, an index, the instruction pointer, another segment: nobody knows.
-  for (const hex of ['89 fb', '8b 04 8c', '48 8d 05 00 00 00 00', '64 48 8b 04 25 28 00 00 00']) {
+  for (const hex of ['89 fb', '8b 04 8c', '8d 05 00 00 00 00', '64 48 8b 04 25 28 00 00 00']) {
     assert.equal(decode(hex)?.effect.kind, 'writes', hex);
   }
   // mov $1, %ah writes to rax, not to rsp.
   assert.deepEqual(decode('c6 c4 01')?.effect, { kind: 'writes', registers: 1 << Register.ax });
+});
+
+test('a table of jumps is known by what leads to it', () => {
+  assert.deepEqual(decode('83 bf 48 05 00 00 05')?.effect, { kind: 'compare', limit: 5 });
+  assert.deepEqual(decode('3d 00 01 00 00')?.effect, { kind: 'compare', limit: 256 });
+  assert.equal(decode('83 f8 ff')?.effect.kind, 'none', 'without a sign that is not a small number');
+  assert.deepEqual(decode('48 8d 15 10 00 00 00')?.effect, { kind: 'place', to: Register.dx, address: 0x1017 });
+  assert.deepEqual(decode('48 63 04 82')?.effect, { kind: 'entry', to: Register.ax, base: Register.dx });
+  assert.deepEqual(decode('49 63 44 85 00')?.effect, { kind: 'entry', to: Register.ax, base: 13 });
+  for (const hex of ['48 63 04 c2', '48 63 44 82 04', '48 63 04 85 00 00 00 00', '48 63 c2', '63 04 82'])
+    assert.equal(decode(hex)?.effect.kind, 'writes', hex);
+  assert.deepEqual(decode('48 01 d0')?.effect, { kind: 'sum', to: Register.ax, other: Register.dx });
+  assert.deepEqual(decode('48 03 c2')?.effect, { kind: 'sum', to: Register.ax, other: Register.dx });
+  assert.equal(decode('01 d0')?.effect.kind, 'writes');
+  assert.deepEqual(decode('3e ff e0')?.by, { register: Register.ax });
+  assert.deepEqual(decode('41 ff e5')?.by, { register: 13 });
+  assert.deepEqual(decode('ff 25 10 00 00 00')?.by, { word: 0x1016 });
+  assert.equal(decode('ff 24 c5 00 00 00 00')?.by, undefined);
 });
 
 test('what the kernel emulates is known', () => {

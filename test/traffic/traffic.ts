@@ -8,7 +8,7 @@ import { isBodiless, type Exchange, type Party, type PlannedRequest } from './tr
 
 const here = import.meta.dirname;
 
-export type ServerKind = 'node' | 'go' | 'python' | 'asyncio' | 'io';
+export type ServerKind = 'node' | 'go' | 'python' | 'asyncio' | 'gnutls' | 'io';
 export type ClientKind = 'node' | 'go' | 'python' | 'io';
 export type Family = 'ipv4' | 'ipv6' | 'unix';
 
@@ -77,9 +77,10 @@ function serverCommand(kind: ServerKind, options: ServerOptions): { command: str
     case 'go':
       return { command: buildGoPeer(), args: ['server', address], service: 'go-peer' };
     case 'python':
-    case 'asyncio': {
+    case 'asyncio':
+    case 'gnutls': {
       if (family !== 'ipv4') throw new Error(`the ${kind} server speaks IPv4 only`);
-      const script = kind === 'python' ? 'echo_server' : 'asyncio_server';
+      const script = kind === 'python' ? 'echo_server' : `${kind}_server`;
       return { command: 'python3', args: [path.join(here, `python/${script}.py`), host, String(port)], service: script };
     }
     case 'io': {
