@@ -13,33 +13,10 @@ import {
 } from '../traffic/traffic.ts';
 import { planRequests, type Exchange, type PlannedRequest } from '../traffic/truth.ts';
 import { wget } from '../traffic/wget.ts';
-import { compareTruth } from './compare.ts';
-import { assertBooks, kernelTestSkip, leavesNothingOut, startReceiver, type Receiver, type Stopped } from './harness.ts';
-import { targetOf } from './spans.ts';
-import { waitFor } from './wait.ts';
+import { kernelTestSkip, leavesNothingOut, startReceiver } from './harness.ts';
+import { assertSeen, untilProbed } from './probed.ts';
 
 const skip = kernelTestSkip();
-
-/** Probes are attached in the background: makes exchanges, each on a new connection, until one is seen at so many ends. All of them. */
-async function untilProbed(receiver: Receiver, ends: number, exchange: () => Promise<Exchange>): Promise<Exchange[]> {
-  const made: Exchange[] = [];
-  await waitFor('the probes', async () => {
-    const { target } = await exchange().then((one) => (made.push(one), one));
-    const isSeen = (): boolean => receiver.spans().filter((span) => targetOf(span) === target).length === ends;
-    return waitFor('its spans', isSeen, 1000).catch(() => false);
-  });
-  return made;
-}
-
-/** `truth` was seen, all of it; `earlier` perhaps, and then as it was. */
-function assertSeen(stopped: Stopped, truth: readonly Exchange[], earlier: readonly Exchange[]): void {
-  assertBooks(stopped);
-  const targets = new Set(earlier.map(({ target }) => target));
-  const later = stopped.spans.filter((span) => !targets.has(targetOf(span)));
-  const ledger = JSON.stringify(stopped.ledger);
-  assert.equal(compareTruth(truth, later), undefined, ledger);
-  assert.equal(compareTruth([...truth, ...earlier], stopped.spans, { mayMiss: true }), undefined, ledger);
-}
 
 async function askByWget({ target, pid, service }: EchoServer, request: PlannedRequest): Promise<Exchange> {
   const result = await wget(`https://${target}${request.target}`, request);

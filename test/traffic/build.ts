@@ -76,9 +76,10 @@ export function buildJavaGrpcPeer(): string {
   });
 }
 
-/** A folder for PYTHONPATH, with grpcio. */
-export function fetchPythonGrpc(): string {
-  return built('python-grpc', ['python/grpc-requirements.txt'], (output) => {
+/** A folder for PYTHONPATH, with what `python/NAME-requirements.txt` lists. */
+export function fetchPython(name: 'grpc' | 'old-openssl'): string {
+  const list = `python/${name}-requirements.txt`;
+  return built(`python-${name}`, [list], (output) => {
     const options = [
       '--quiet',
       '--disable-pip-version-check',
@@ -86,8 +87,10 @@ export function fetchPythonGrpc(): string {
       '--only-binary',
       ':all:',
       '--root-user-action=ignore',
+      // Any Python may have fetched it: it need not be the one that runs it.
+      ...(name === 'old-openssl' ? ['--python-version', '3.11', '--platform', 'manylinux2014_x86_64'] : []),
     ];
-    const requirements = path.join(here, 'python/grpc-requirements.txt');
+    const requirements = path.join(here, list);
     execFileSync('python3', ['-m', 'pip', 'install', ...options, '--target', output, '-r', requirements], { stdio: 'pipe' });
   });
 }

@@ -1,6 +1,6 @@
 // Starts the gRPC servers and clients of this folder and turns what they report into the truth (truth.ts).
 import path from 'node:path';
-import { buildCppGrpcPeer, buildGrpcPeer, buildJavaGrpcPeer, fetchPythonGrpc } from './build.ts';
+import { buildCppGrpcPeer, buildGrpcPeer, buildJavaGrpcPeer, fetchPython } from './build.ts';
 import { serverCertificate } from './certificate.ts';
 import { startProgram, type Cleanup, type StartOptions } from './program.ts';
 import { certificateEnv } from './traffic.ts';
@@ -140,7 +140,7 @@ function commandOf(
 }
 
 function envOf(kind: CallPeer): Readonly<Record<string, string>> {
-  return kind === 'python' ? { PYTHONPATH: fetchPythonGrpc() } : {};
+  return kind === 'python' ? { PYTHONPATH: fetchPython('grpc') } : {};
 }
 
 export async function startCallServer(

@@ -8,7 +8,7 @@ import { isBodiless, type Exchange, type Party, type PlannedRequest } from './tr
 
 const here = import.meta.dirname;
 
-export type ServerKind = 'node' | 'go' | 'python' | 'asyncio' | 'gnutls' | 'io';
+export type ServerKind = 'node' | 'go' | 'python' | 'asyncio' | 'gnutls' | 'openssl' | 'io';
 export type ClientKind = 'node' | 'go' | 'python' | 'io';
 export type Family = 'ipv4' | 'ipv6' | 'unix';
 
@@ -53,6 +53,8 @@ export interface ServerOptions extends StartOptions {
   /** Instead of any free port. */
   readonly port?: number;
   readonly ways?: IoWays;
+  /** What runs it in place of what usually does, of `node`. */
+  readonly interpreter?: string;
   /** HTTPS; not with `io`. */
   readonly isSecure?: boolean;
   /** HTTP/2, without TLS by prior knowledge; only `node` and `go`. */
@@ -72,13 +74,15 @@ function serverCommand(kind: ServerKind, options: ServerOptions): { command: str
     case 'node': {
       const where = family === 'unix' ? [address] : [String(port), host];
       const script = options.isHttp2 === true ? 'http2-server' : 'echo-server';
-      return { command: process.execPath, args: [path.join(here, `node/${script}.mjs`), ...where], service: script };
+      const { interpreter = process.execPath } = options;
+      return { command: interpreter, args: [path.join(here, `node/${script}.mjs`), ...where], service: script };
     }
     case 'go':
       return { command: buildGoPeer(), args: ['server', address], service: 'go-peer' };
     case 'python':
     case 'asyncio':
-    case 'gnutls': {
+    case 'gnutls':
+    case 'openssl': {
       if (family !== 'ipv4') throw new Error(`the ${kind} server speaks IPv4 only`);
       const script = kind === 'python' ? 'echo_server' : `${kind}_server`;
       return { command: 'python3', args: [path.join(here, `python/${script}.py`), host, String(port)], service: script };
@@ -125,12 +129,17 @@ export interface EchoClient {
   stop(): Promise<void>;
 }
 
-function clientCommand(kind: ClientKind, server: EchoServer, ways: IoWays): { command: string; args: string[]; service: string } {
+function clientCommand(
+  kind: ClientKind,
+  server: EchoServer,
+  ways: IoWays,
+  interpreter = process.execPath,
+): { command: string; args: string[]; service: string } {
   const { target } = server;
   switch (kind) {
     case 'node': {
       const script = server.isHttp2 ? 'http2-client' : 'echo-client';
-      return { command: process.execPath, args: [path.join(here, `node/${script}.mjs`), target], service: script };
+      return { command: interpreter, args: [path.join(here, `node/${script}.mjs`), target], service: script };
     }
     case 'go':
       return { command: buildGoPeer(), args: ['client', target], service: 'go-peer' };
@@ -154,9 +163,9 @@ export async function startClient(
   cleanup: Cleanup,
   kind: ClientKind,
   server: EchoServer,
-  options: StartOptions & { readonly ways?: IoWays } = {},
+  options: StartOptions & Pick<ServerOptions, 'ways' | 'interpreter'> = {},
 ): Promise<EchoClient> {
-  const { command, args, service } = clientCommand(kind, server, options.ways ?? plainWays);
+  const { command, args, service } = clientCommand(kind, server, options.ways ?? plainWays, options.interpreter);
   const env = { ...options.env, ...(server.isSecure ? { TLS: '1' } : {}), ...(server.isHttp2 ? { HTTP2: '1' } : {}) };
   const program = startProgram(cleanup, command, args, { ...options, env });
   const pid = Number((await program.next('ready'))['pid']);

@@ -4,20 +4,16 @@ Each connection takes its requests and sends its answers in the ways that the li
 environment always by gnutls_record_send_file() (`file`) or gnutls_record_send_range() (`range`)."""
 
 import ctypes
-import json
 import os
 import select
-import socket
-import sys
 import tempfile
-import threading
-import time
-from urllib.parse import parse_qsl, urlsplit
 
-DECOY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nGET /decoy HTTP/1.1\r\nHost: decoy\r\n\r\n"
+from library_server import Exchanges, certificate_paths, run
+
 SERVER, PEM, CERTIFICATE, WAIT = 1, 1, 1, 1
 AGAIN, INTERRUPTED = -28, -52
 SIZE = ctypes.c_size_t
+WAYS = [os.environ["WAY"]] if "WAY" in os.environ else ["send", "cork", "send2", "nothing"]
 library = ctypes.CDLL("libgnutls.so.30")
 for name in ("recv", "recv_seq", "send", "send2", "send_file", "send_range"):
     getattr(library, f"gnutls_record_{name}").restype = ctypes.c_ssize_t
@@ -33,11 +29,11 @@ class Range(ctypes.Structure):
     _fields_ = [("low", SIZE), ("high", SIZE)]
 
 
-class Connection:
+class Connection(Exchanges):
     """Of a socket that does not block, so that calls are repeated."""
 
     def __init__(self, peer):
-        self.socket, self.session, self.calls, self.buffered = peer, ctypes.c_void_p(), 0, b""
+        self.socket, self.session, self.calls, self.turn = peer, ctypes.c_void_p(), 0, 0
         peer.setblocking(False)
         check(library.gnutls_init(ctypes.byref(self.session), SERVER), "init")
         library.gnutls_set_default_priority(self.session)
@@ -64,17 +60,6 @@ class Connection:
             raise EOFError
         return buffer.raw[:size]
 
-    def head(self):
-        while b"\r\n\r\n" not in self.buffered:
-            self.buffered += self.receive()
-        head, _, self.buffered = self.buffered.partition(b"\r\n\r\n")
-        return head
-
-    def body(self, size):
-        while len(self.buffered) < size:
-            self.buffered += self.receive()
-        self.buffered = self.buffered[size:]
-
     def send(self, data, way):
         while data:
             if way == "send2":
@@ -92,7 +77,9 @@ class Connection:
                 sent = self.repeat(way, lambda _: library.gnutls_record_send(self.session, data, SIZE(len(data))))
             data = data[sent:]
 
-    def answer(self, head, body, way):
+    def answer(self, head, body):
+        way = WAYS[self.turn % len(WAYS)]
+        self.turn += 1
         if way == "cork":
             library.gnutls_record_cork(self.session)
             self.send(head, "send")
@@ -108,45 +95,11 @@ class Connection:
         else:
             self.send(head + body, way)
 
-    def serve(self):
-        ways = [os.environ["WAY"]] if "WAY" in os.environ else ["send", "cork", "send2", "nothing"]
-        for turn in range(1 << 30):
-            first, *fields = self.head().split(b"\r\n")
-            method, target, _ = first.decode().split(" ")
-            headers = {name.lower(): value.strip() for name, value in (field.split(b":", 1) for field in fields)}
-            self.body(int(headers.get(b"content-length", 0)))
-            query = dict(parse_qsl(urlsplit(target).query))
-            time.sleep(int(query.get("delay", 0)) / 1000)
-            status, size = int(query.get("status", 200)), int(query.get("size", 0))
-            length = b"" if status == 204 else b"Content-Length: %d\r\n" % size
-            head = b"HTTP/1.1 %d Status\r\nServer-Pid: %d\r\n%b\r\n" % (status, os.getpid(), length)
-            has_body = method != "HEAD" and status not in (204, 304)
-            self.answer(head, (DECOY * (size // len(DECOY) + 1))[:size] if has_body else b"", ways[turn % len(ways)])
-
-
-def serve(peer):
-    with peer:
-        connection = None
-        try:
-            connection = Connection(peer)
-            connection.serve()
-        except (EOFError, ConnectionError):
-            pass
-        finally:
-            if connection:
-                library.gnutls_deinit(connection.session)
-
-
-def accept(listener):
-    while True:
-        threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+    def close(self):
+        library.gnutls_deinit(self.session)
 
 
 credentials = ctypes.c_void_p()
 check(library.gnutls_certificate_allocate_credentials(ctypes.byref(credentials)), "credentials")
-paths = (os.environ["TLS_CERTIFICATE"].encode(), os.environ["TLS_KEY"].encode())
-check(library.gnutls_certificate_set_x509_key_file(credentials, *paths, PEM), "certificate")
-listener = socket.create_server((sys.argv[1], int(sys.argv[2])), backlog=128)
-threading.Thread(target=accept, args=(listener,), daemon=True).start()
-print(json.dumps({"kind": "listening", "pid": os.getpid(), "port": listener.getsockname()[1]}), flush=True)
-sys.stdin.read()
+check(library.gnutls_certificate_set_x509_key_file(credentials, *certificate_paths(), PEM), "certificate")
+run(Connection)
