@@ -75,10 +75,10 @@ function unpack({ series, release }: Offer, folder: string): Kernel {
   const name = `linux-image-${release}`;
   const shown = apt('apt-cache', ['show', '--no-all-versions', name]);
   const version = /^Version: (.*)$/m.exec(shown)?.[1] ?? '';
-  // Newer ones are in parts.
-  const parts = [...shown.matchAll(/\blinux-(?:base|binary|modules)-\d\S*/g)]
-    .map(([part]) => part)
-    .filter((part) => part.endsWith(release));
+  // Newer ones are in parts. Of older releases the archive has lost some; what is no more than a base can be done without.
+  const parts = [...shown.matchAll(/\blinux-(base|binary|modules)-\d\S*/g)]
+    .filter(([part, kind]) => part.endsWith(release) && (kind !== 'base' || apt('apt-cache', ['madison', part]) !== ''))
+    .map(([part]) => part);
   for (const part of new Set([name, ...parts])) apt('apt-get', ['download', '-q', `${part}=${version}`], folder);
   for (const file of globSync('*.deb', { cwd: folder })) {
     execFileSync('dpkg-deb', ['--extract', file, 'root'], { cwd: folder });
