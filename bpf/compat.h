@@ -45,8 +45,8 @@ enum buffer_kind {
 #define go_argument4(regs) ((regs)->di)
 /* Whether a branch that is taken for "below or equal, unsigned" is: by the carry and zero flags. */
 #define is_below_or_equal(regs) (((regs)->flags & 0x41) != 0)
-/* Loads are in order. */
-#define order_loads()
+/* The machine has them in order. */
+#define order_loads() barrier()
 #define TS_COMPAT 2
 static __always_inline bool is_compat(struct task_struct *task)
 {

@@ -55,6 +55,9 @@
 #define MAX_CGROUP_DEPTH 12
 #define MAX_FILTER_VALUES 16384
 
+/* Words of a DTV that are read at once, from its count on: enough for the first modules of a process. */
+#define DTV_HEAD 32
+
 #define MAX_CLAIMS 256
 
 #define MAX_CPUS 512

@@ -15,9 +15,9 @@ static __noinline __attribute__((unused)) void shed(struct conn *conn, u64 lost)
 {
 	if (!(conn->flags & CONN_SHED)) {
 		__sync_fetch_and_or(&conn->flags, CONN_SHED);
-		count(COUNTER_SHED, 1);
+		count_inline(COUNTER_SHED, 1);
 	}
-	count(COUNTER_LOST_BYTES, lost);
+	count_inline(COUNTER_LOST_BYTES, lost);
 }
 
 /* IO_RESUMED, if records of this connection were refused since the last one that was taken. */

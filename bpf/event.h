@@ -13,6 +13,8 @@ enum bound {
 	FILTER_PATH = 256, /* of a path in a filter, its final 0 included */
 	SHED_ALL = 65536, /* the share of all connections */
 	MAX_LABELS = 8, /* of a goroutine */
+	MAX_PLACES = 8192, /* slots for the places of processes */
+	PLACE_WAYS = 4, /* slots that a process's place may be in, from that of its id on */
 	CONTEXT_ATTRIBUTES = 128, /* bytes of attributes of a thread's context that are copied: all, or none */
 	MAX_TLS_TARGETS = 1024, /* libraries that are probed at a time */
 	KNOWN_FRAME_BIT = 62, /* of control.walk: what begins there is an HTTP/2 frame */
@@ -175,7 +177,19 @@ struct io_event {
 	/* From `position` to the next frame header: 0, a frame begins there; 0xffffffff, in a header of which more is
 	 * to come than this record has. Before it is the rest of a frame, which is told here unless it is DATA. */
 	__u32 to_frame;
-	__u32 framing; /* framing_flag */
+	__u16 framing; /* framing_flag */
+	__u16 has_context; /* the record ends with a thread_context: what the thread had published as it moved this */
+};
+
+/* What a thread publishes, as it has it (OTEP 4947). */
+struct thread_context {
+	__u8 trace_id[16];
+	__u8 span_id[8];
+	__u8 valid;
+	__u8 trace_flags;
+	__u16 attributes_size;
+	__u8 attributes[4]; /* in a context_event; there they go on behind, when they were wanted and are not too many
+			     */
 };
 
 /* First I/O of a connection that passed the filters. */
@@ -273,20 +287,15 @@ struct process_exit_event {
 	__u32 exit_code; /* as in wait(2) */
 };
 
-/* The context that the thread itself had published as it moved [position, position + size), told before those bytes.
- * OTEP 4947. */
+/* The context that the thread itself had published as it moved [position, position + size), told before those bytes:
+ * where it is not in their own record. */
 struct context_event {
 	struct event_header header; /* flags: IO_SENT */
 	__u64 cookie;
 	__u64 position;
 	__u32 size;
 	__u32 tid;
-	__u8 trace_id[16]; /* from here on the bytes of the record */
-	__u8 span_id[8];
-	__u8 valid;
-	__u8 trace_flags;
-	__u16 attributes_size;
-	__u8 attributes[4]; /* and on behind, when they were wanted and are not too many */
+	struct thread_context context;
 };
 
 /* How a TCP connection fares by the kernel's own figures, whatever it carries: totals since it was first observed, so
@@ -338,7 +347,7 @@ enum place_flag {
 	PLACE_GO = 4, /* of dtv_offset and count_offset other things: m.curg, g.labels; the rest is not used */
 };
 
-/* User space writes, the kernel reads: where the threads of a process have the pointer to their record. */
+/* Where the threads of a process have the pointer to their record. */
 struct context_place {
 	__u64 start_time; /* of the process … */
 	__u64 generation; /* a thread whose DTV is older has no block of the module; 0: not known */
@@ -349,6 +358,18 @@ struct context_place {
 	__s32 count_offset; /* of the number of entries, from the DTV; 16 bytes behind it is the generation */
 	__u32 entry_size;
 	__u32 flags; /* place_flag */
+};
+
+/*
+ * User space writes, the kernel reads: whose place is here. Version 0 comes
+ * before each change and another one than ever before comes after it, so that
+ * who reads the same one before and after the rest has read what belongs together.
+ */
+struct place_slot {
+	__u64 version; /* 0: nobody's */
+	__u32 tgid; /* 0: never anybody's */
+	__u32 pad;
+	struct context_place place;
 };
 
 /* One process, as the iterator of threads.bpf.c writes it: what changes when it maps something. */
@@ -440,11 +461,13 @@ _Static_assert(sizeof(struct exec_event) == 32, "exec_event");
 _Static_assert(sizeof(struct context_event) == 72, "context_event");
 _Static_assert(sizeof(struct secure_event) == 64, "secure_event");
 _Static_assert(sizeof(struct tls_target) == 64, "tls_target");
-_Static_assert(__builtin_offsetof(struct context_event, attributes) == 68, "a record in a context_event");
+_Static_assert(sizeof(struct thread_context) == 32, "thread_context");
+_Static_assert(__builtin_offsetof(struct thread_context, attributes) == 28, "the attributes of a record");
 _Static_assert(sizeof(struct vitals_event) == 112, "vitals_event");
 _Static_assert(sizeof(struct label) == 48, "label");
 _Static_assert(sizeof(struct labels_event) == 424, "labels_event");
 _Static_assert(sizeof(struct context_place) == 48, "context_place");
+_Static_assert(sizeof(struct place_slot) == 64, "place_slot");
 _Static_assert(sizeof(struct process_size) == 24, "process_size");
 _Static_assert(sizeof(struct thread_entry) == 40, "thread_entry");
 _Static_assert(sizeof(struct claim) == 80, "claim");

@@ -64,7 +64,8 @@ static __always_inline u64 rules_for_address(const u8 *address)
 	return rules ? *rules : 0;
 }
 
-static __always_inline bool passes_filters(struct sock *sk, u32 tgid, u64 process_rules)
+/* Not inlined: what it needs of the stack is its own. */
+static __noinline __attribute__((unused)) bool passes_filters(struct sock *sk, u32 tgid, u64 process_rules)
 {
 	u16 family = sk->__sk_common.skc_family;
 	u64 rules = process_rules;

@@ -501,13 +501,11 @@ static __noinline __attribute__((unused)) int tell_frames(struct moved *moved, c
 		moved->from = start;
 		moved->flags |= IO_START | resumed_flag(conn);
 		/* Many exchanges are under way at a time: there are no turns of one. */
-		if (direction == SENT && !(framer->is_data && frames->next >= end)) {
-			u32 generation = places_generation();
-
-			if (unlikely(conn->contextless != generation) && !buffers->missing &&
-			    !VARIANT(send_context)(conn->cookie, start, moved->time, end - start, IO_SENT))
-				conn->contextless = generation;
-		}
+		moved->published = 0;
+		if (direction == SENT && !(framer->is_data && frames->next >= end) && !buffers->missing)
+			find_context(moved);
+		if (unlikely(moved->published))
+			tell_context(moved);
 		fill_io(&scratch->io.event, moved);
 	}
 	VARIANT(frames_composed)();

@@ -315,6 +315,7 @@ struct task_struct {
 	struct fs_struct *fs;
 	struct files_struct *files;
 	void *stack;
+	struct bpf_local_storage *bpf_storage;
 	char comm[16];
 };
 

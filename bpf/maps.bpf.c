@@ -76,6 +76,8 @@ struct wire_types {
 	struct secure_event secure;
 	struct vitals_event vitals;
 	struct labels_event labels;
+	struct thread_context published;
+	struct place_slot slot;
 	enum place_flag place;
 	struct process_size process_size;
 	struct thread_entry thread;

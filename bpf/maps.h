@@ -226,11 +226,26 @@ struct framer {
 	u8 header[64];
 };
 
-/* One I/O of a thread, [position, position + size) of a direction. */
+/* One I/O, ready to be sent. */
+struct moved {
+	struct conn *conn;
+	struct task_struct *task;
+	u64 time;
+	u64 other_position;
+	u64 start; /* [start, end) moved … */
+	u64 end;
+	u64 from; /* … and [from, end) is wanted */
+	u64 published; /* what the thread has published, and is to be told with it; 0: nothing */
+	u8 flags;
+	u8 wake;
+};
+
+/* One I/O of a thread, [position, position + size) of a direction, and where the thread has its context. */
 struct thread_io {
 	u64 cookie;
 	u64 position;
 	u64 time;
+	u64 published;
 	u32 size;
 	u8 flags;
 };
@@ -238,7 +253,7 @@ struct thread_io {
 /* What a thread has published, on its way into a record. */
 struct context_record {
 	struct context_event event;
-	u8 attributes[CONTEXT_ATTRIBUTES - sizeof(((struct context_event *)0)->attributes)];
+	u8 attributes[CONTEXT_ATTRIBUTES - sizeof(((struct thread_context *)0)->attributes)];
 };
 
 /* Node.js (thread_context_node.h): what the thread publishes instead. */
@@ -296,7 +311,9 @@ struct scratch {
 	/* Here for the sake of the stack, of which a chain of calls has 512 bytes where the kernel has no other for us.
 	 */
 	struct user_iovec few[FEW_VECTORS];
+	struct context_place place; /* of the running process */
 	struct thread_io thread_io;
+	u64 dtv[DTV_HEAD];
 	struct context_record context;
 	struct node_walk node;
 	struct go_slice labels;
@@ -444,13 +461,13 @@ struct cursors_map {
 };
 extern struct cursors_map cursors SEC(".maps");
 
-/* tgid -> context_place. Written and deleted by user space. */
+/* tgid modulo size, or one of the next -> place_slot. Written by user space through shared memory. */
 struct places_map {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, MAX_PROCESSES);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MAX_PLACES);
 	__type(key, u32);
-	__type(value, struct context_place);
+	__type(value, struct place_slot);
 };
 extern struct places_map context_places SEC(".maps");
 
@@ -540,10 +557,12 @@ extern volatile u32 open_claims;
  */
 #ifdef PREEMPTIBLE
 #define IS_PREEMPTIBLE true
+#define AT_EACH_IO __noinline /* a call is little there, and the stack short */
 #define VARIANT(name) preemptible_##name
 #define raise_by(value, amount) __sync_fetch_and_add(value, amount)
 #else
 #define IS_PREEMPTIBLE false
+#define AT_EACH_IO __always_inline
 #define VARIANT(name) name
 #define raise_by(value, amount) ((*(value) += (amount)) - (amount))
 #endif

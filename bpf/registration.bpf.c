@@ -8,6 +8,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 #include "compat.h"
+#include "emit.h"
 #include "registration.h"
 #include "thread_variable.h"
 
@@ -19,8 +20,12 @@ static __always_inline u32 look_for_nonce(struct task_struct *task, const struct
 {
 	u64 record[4] = {}, variable, address;
 	const u64 *nonce = (const u64 *)claim->nonce;
+	struct scratch *scratch = get_scratch();
 
-	if (find_variable(task, &claim->place, &variable) || !variable)
+	if (!scratch)
+		return CLAIM_UNREADABLE;
+	variable = find_variable(task, &claim->place, scratch->dtv);
+	if (variable <= VARIABLE_FAULT)
 		return CLAIM_UNREADABLE;
 	if (bpf_probe_read_user(&address, sizeof(address), (void *)variable))
 		return CLAIM_UNREADABLE;

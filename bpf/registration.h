@@ -6,6 +6,12 @@
 #include "compat.h"
 #include "maps.h"
 
+/* No: certainly not. */
+static __always_inline bool may_be_registered(struct task_struct *task)
+{
+	return has_registration && (IS_PREEMPTIBLE || task->group_leader->bpf_storage);
+}
+
 /* Of the process of `task`, which is the running one; 0: it has not registered, or was another program then. */
 static __always_inline struct context_place *registered_place(struct task_struct *task)
 {

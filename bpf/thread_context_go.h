@@ -74,9 +74,9 @@ static __always_inline u32 copy_labels(struct labels_event *event, struct scratc
 }
 
 /* The counter of what was in the way, or COUNTER_COUNT. */
-static __noinline u32 send_labels(struct scratch *scratch, struct task_struct *task, const struct context_place *place)
+static __noinline u32 send_labels(struct scratch *scratch, struct task_struct *task)
 {
-	u32 result = find_labels(task, place, &scratch->labels);
+	u32 result = find_labels(task, &scratch->place, &scratch->labels);
 	const struct thread_io *io = &scratch->thread_io;
 	struct labels_event *event;
 

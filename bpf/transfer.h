@@ -9,20 +9,6 @@
 #include "walk.h"
 #include "wishes.h"
 
-/* One I/O, ready to be sent. */
-struct moved {
-	struct conn *conn;
-	struct task_struct *task;
-	u64 time;
-	u64 other_position;
-	u64 start; /* [start, end) moved … */
-	u64 end;
-	u64 from; /* … and [from, to) is wanted */
-	u64 to;
-	u8 flags;
-	u8 wake;
-};
-
 static __always_inline void fill_io(struct io_event *event, const struct moved *moved)
 {
 	struct task_struct *task = moved->task;
@@ -36,6 +22,21 @@ static __always_inline void fill_io(struct io_event *event, const struct moved *
 	event->tid = task->pid;
 	event->to_frame = 0;
 	event->framing = 0;
+	event->has_context = 0;
+}
+
+/* Bytes at the end of a record that the context takes. */
+static __always_inline u64 context_size(const struct moved *moved)
+{
+	return unlikely(moved->published) ? sizeof(struct thread_context) : 0;
+}
+
+/* Puts it there, before `end`, if it is one. */
+static __always_inline void put_context(const struct moved *moved, struct io_event *event, u8 *end)
+{
+	if (unlikely(moved->published))
+		event->has_context =
+			VARIANT(copy_context)((void *)(end - sizeof(struct thread_context)), moved->published);
 }
 
 /*
@@ -44,7 +45,7 @@ static __always_inline void fill_io(struct io_event *event, const struct moved *
  * what is behind `captured` are bytes of earlier records.
  */
 #define SEND_SMALL(capacity)                                                              \
-	if (size <= (capacity)) {                                                         \
+	if (size <= (capacity) && size + rest <= (capacity)) {                            \
 		struct {                                                                  \
 			struct io_event event;                                            \
 			u8 data[capacity];                                                \
@@ -58,6 +59,7 @@ static __always_inline void fill_io(struct io_event *event, const struct moved *
 			record->event.captured = 0;                                       \
 			record->event.header.flags |= MISSING_FAULT << IO_MISSING_SHIFT;  \
 		}                                                                         \
+		put_context(moved, &record->event, record->data + sizeof(record->data));  \
 		bpf_ringbuf_submit(record, wakeup(&record->event.header, moved->wake));   \
 		note_told(moved->conn, moved->flags);                                     \
 		return 0;                                                                 \
@@ -75,9 +77,9 @@ static __noinline void refused(struct conn *conn, u64 size)
 	shed(conn, size);
 }
 
-static __always_inline __attribute__((unused)) int send_small(const struct moved *moved, u64 address)
+static AT_EACH_IO __attribute__((unused)) int send_small(const struct moved *moved, u64 address)
 {
-	u64 size = moved->end - moved->from;
+	u64 size = moved->end - moved->from, rest = context_size(moved);
 
 	barrier_var(size); /* computed once: what verifiers know of one computation they do not know of another */
 	SEND_SMALL(128)
@@ -115,6 +117,7 @@ full:
 			record->event.captured = first;                                                       \
 			record->event.header.flags |= MISSING_FAULT << IO_MISSING_SHIFT;                      \
 		}                                                                                             \
+		put_context(moved, &record->event, record->data + sizeof(record->data));                      \
 		bpf_ringbuf_submit(record, wakeup(&record->event.header, moved->wake));                       \
 		note_told(moved->conn, moved->flags);                                                         \
 		return 0;                                                                                     \
@@ -139,7 +142,7 @@ full:
 }
 
 /* Everything else: composed in this CPU's scratch. */
-static __noinline int send_large(const struct moved *moved, const struct buffers *buffers)
+static __noinline int send_large(const struct moved *moved, const struct buffers *buffers, u64 to)
 {
 	struct scratch *scratch = get_scratch();
 	struct capture *capture;
@@ -151,7 +154,7 @@ static __noinline int send_large(const struct moved *moved, const struct buffers
 	capture = &scratch->capture;
 	capture->at = moved->start;
 	capture->from = moved->from;
-	capture->to = moved->to;
+	capture->to = to;
 	capture->record = moved->from;
 	capture->end = moved->end;
 	capture->vectors = buffers->address;
@@ -183,21 +186,24 @@ static __always_inline u32 room_for(u64 size)
  * usual ways but once. */
 static __always_inline int send(struct moved *moved, struct buffers *buffers, u64 limit, bool is_whole)
 {
-	moved->to = moved->end;
+	u64 to = moved->end;
+
 	moved->flags |= resumed_flag(moved->conn);
 	if (unlikely(moved->end > limit) &&
 	    bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > room_for(moved->end - moved->from))
-		moved->to = limit;
-	if (unlikely(buffers->missing || moved->to < moved->from))
-		moved->to = moved->from;
-	if (likely(is_whole && moved->to == moved->end && !buffers->missing &&
-		   moved->end - moved->from <= SMALL_SIZE)) {
+		to = limit;
+	if (unlikely(buffers->missing || to < moved->from))
+		to = moved->from;
+	if (likely(is_whole && to == moved->end && !buffers->missing &&
+		   moved->end - moved->from + context_size(moved) <= SMALL_SIZE)) {
 		if (likely(!buffers->vectors))
 			return send_small(moved, buffers->address + (moved->from - moved->start));
 		if (buffers->vectors == 2 && moved->from == moved->start)
 			return send_pair(moved, buffers->address);
 	}
-	return send_large(moved, buffers);
+	if (unlikely(moved->published))
+		tell_context(moved);
+	return send_large(moved, buffers, to);
 }
 
 /* The part of a chunk-size line that came with the I/O before this one: the walk has ended there after all. */
@@ -233,6 +239,9 @@ static __noinline int send_walked(struct moved *moved, struct buffers *buffers, 
 	struct walk_request request = { .start = moved->start, .end = end, .from = walk_from, .direction = direction };
 	u64 walked = walk_io(conn, buffers, &request);
 
+	/* It is told of in several records. */
+	if (unlikely(moved->published))
+		tell_context(moved);
 	if (!is_walking && walked == walk_from)
 		return send(moved, buffers, limit, false);
 	if (walk_from > moved->from) {
@@ -270,7 +279,7 @@ static __always_inline u64 guess_chunks(struct buffers *buffers, u64 start, u32 
 }
 
 /*
- * Tells of an I/O what user space wants of it. `moved` lacks `to` and `wake`;
+ * Tells of an I/O what user space wants of it. `moved` lacks `published` and `wake`;
  * `is_turn`: the first of its direction after the other one.
  */
 static __always_inline int tell_io(struct moved *moved, struct buffers *buffers, const struct wishes *wishes,
@@ -290,14 +299,9 @@ static __always_inline int tell_io(struct moved *moved, struct buffers *buffers,
 	moved->wake = end > limit - WINDOW_SIZE / 2;
 
 	/* Of what a client asks and a server answers. */
-	if (direction == SENT && is_turn) {
-		u32 generation = places_generation();
-
-		if (unlikely(conn->contextless != generation) &&
-		    (moved->flags & (IO_START | IO_UNORDERED)) == IO_START && !buffers->missing &&
-		    !VARIANT(send_context)(conn->cookie, start, moved->time, size, moved->flags & IO_SENT))
-			conn->contextless = generation;
-	}
+	moved->published = 0;
+	if (direction == SENT && is_turn && (moved->flags & (IO_START | IO_UNORDERED)) == IO_START && !buffers->missing)
+		find_context(moved);
 
 	/* The next chunk-size line passed while nothing was looked at (shed, or moved unseen): there is nothing to go
 	 * on from. */

@@ -1,41 +1,69 @@
-// Where the threads of a process have their contexts → the map that the kernel side looks it up in (bpf/thread_context.h), and the number that
-// says that it has changed.
+// Where the threads of a process have their contexts → the slots in which the kernel side looks it up (bpf/thread_context.h), and the number that
+// says that they have changed. Both are memory that the kernel reads at any time.
 import type { ContextPlace, ProcessInstance } from '../model/thread-context.ts';
-import { contextPlace, placeFlag } from './layout.ts';
+import { bound, contextPlace, placeFlag, placeSlot } from './layout.ts';
 
-/** What is used of a map. */
-interface PlaceMap {
-  /** Throws when there is no room. */
-  update(key: Uint8Array, value: Uint8Array): void;
-  delete(key: Uint8Array): boolean;
-}
+const FREE = 0;
+const WORDS = placeSlot.sizeOf / 8;
+const PLACE_WORD = placeSlot.place / 8;
 
 export class ContextPlaces {
-  readonly #map: PlaceMap;
-  readonly #changes: BigUint64Array;
+  readonly #words: BigUint64Array<ArrayBuffer>;
+  readonly #changes: BigUint64Array<ArrayBuffer>;
+  /** Slot -> process. */
+  readonly #holders: Uint32Array;
+  /** Of the slot that was written last. */
+  #version = 0n;
 
-  /** `changes`: 8 bytes that the kernel reads. */
-  constructor(map: PlaceMap, changes: ArrayBuffer) {
-    this.#map = map;
+  /** `slots`: as many as there is room for; `changes`: 8 bytes. */
+  constructor(slots: ArrayBuffer, changes: ArrayBuffer) {
+    this.#words = new BigUint64Array(slots);
+    this.#holders = new Uint32Array(Math.floor(this.#words.length / WORDS));
     this.#changes = new BigUint64Array(changes, 0, 1);
   }
 
-  /** Of no use to another process that gets this id, or to another program in this process. */
+  /** Of no use to another process that gets this id, or to another program in this process. Throws when there is no room. */
   set(instance: ProcessInstance, place: ContextPlace): void {
+    const slot = this.#find(instance.pid) ?? this.#find(FREE, instance.pid);
+    if (slot === undefined) throw new RangeError(`no slot is free for the place of process ${instance.pid}`);
     const value = new DataView(new ArrayBuffer(contextPlace.sizeOf));
     value.setBigUint64(contextPlace.startTime, instance.startTime, true);
     value.setUint32(contextPlace.execId, instance.execId, true);
     writePlace(value, place);
     value.setUint32(contextPlace.flags, placeFlag.resolved | formFlag(place), true);
-    this.#map.update(keyOf(instance.pid), new Uint8Array(value.buffer));
+    const at = slot * WORDS;
+    this.#store(at + placeSlot.version / 8, 0n);
+    this.#store(at + placeSlot.tgid / 8, BigInt(instance.pid));
+    for (let i = 0; i < contextPlace.sizeOf / 8; i++) this.#store(at + PLACE_WORD + i, value.getBigUint64(8 * i, true));
+    this.#store(at + placeSlot.version / 8, ++this.#version);
+    this.#holders[slot] = instance.pid;
     this.#changed();
   }
 
   delete(pid: number): void {
-    if (this.#map.delete(keyOf(pid))) this.#changed();
+    const slot = this.#find(pid);
+    if (slot === undefined) return;
+    // Its id stays: who looks for another one's place goes on to the next slot.
+    this.#store(slot * WORDS + placeSlot.version / 8, 0n);
+    this.#holders[slot] = FREE;
+    this.#changed();
   }
 
-  /** After the map: who sees the new number finds what it stands for. */
+  /** Of the slots of `pid`, the first that `holder` has. */
+  #find(holder: number, pid = holder): number | undefined {
+    for (let way = 0; way < bound.placeWays; way++) {
+      const slot = (pid + way) % this.#holders.length;
+      if (this.#holders[slot] === holder) return slot;
+    }
+    return undefined;
+  }
+
+  /** Whole words, in this order. */
+  #store(word: number, value: bigint): void {
+    Atomics.store(this.#words, word, value);
+  }
+
+  /** After the slots: who sees the new number finds what it stands for. */
   #changed(): void {
     Atomics.add(this.#changes, 0, 1n);
   }
@@ -60,8 +88,4 @@ export function writePlace(value: DataView, place: ContextPlace): void {
   value.setInt32(contextPlace.dtvOffset, place.dtvOffset, true);
   value.setInt32(contextPlace.countOffset, place.countOffset, true);
   value.setUint32(contextPlace.entrySize, place.entrySize, true);
-}
-
-function keyOf(pid: number): Uint8Array {
-  return new Uint8Array(Uint32Array.of(pid).buffer);
 }

@@ -27,6 +27,7 @@ import {
   processExitEvent,
   secureEvent,
   secureFlag,
+  threadContext,
   vitalsEvent,
   walkEvent,
 } from './layout.ts';
@@ -276,14 +277,19 @@ export class Decoder {
     io.size = this.#u32(at + ioEvent.size);
     io.captured = this.#u32(at + ioEvent.captured);
     io.missing = LOSS_REASONS[flags >> ioFlag.missingShift];
-    const framing = this.#u32(at + ioEvent.framing);
+    const framing = this.#u16(at + ioEvent.framing);
     io.isFramed = (framing & framingFlag.frames) !== 0;
     io.isInData = (framing & framingFlag.inData) !== 0;
     io.toFrame = this.#u32(at + ioEvent.toFrame);
     io.from = at + ioEvent.sizeOf;
-    io.context = this.#contexts.of(io, this.#u16(at + eventHeader.cpu));
-    if (io.captured > length - ioEvent.sizeOf || io.captured > io.size) this.#handler.malformed();
-    else this.#handler.io(io);
+    const hasContext = this.#u16(at + ioEvent.hasContext) !== 0;
+    const end = at + length - (hasContext ? threadContext.sizeOf : 0);
+    if (io.captured > end - io.from || io.captured > io.size) {
+      this.#handler.malformed();
+      return;
+    }
+    io.context = hasContext ? this.#contexts.within(end, io) : this.#contexts.of(io, this.#u16(at + eventHeader.cpu));
+    this.#handler.io(io);
   }
 
   #decodeOpen(at: number): OpenEvent {

@@ -3,9 +3,9 @@
 import type { ConnectionId } from '../model/connection.ts';
 import type { IoEvent } from '../model/stream-event.ts';
 import type { IoContext } from '../model/thread-context.ts';
-import { TraceFlag } from '../model/trace.ts';
+import { type TraceContext, TraceFlag } from '../model/trace.ts';
 import { spanOfLabels } from './go-labels.ts';
-import { bound, contextEvent, eventHeader, ioFlag, labelsEvent } from './layout.ts';
+import { bound, contextEvent, eventHeader, ioFlag, labelsEvent, threadContext } from './layout.ts';
 
 interface Told {
   readonly connection: ConnectionId;
@@ -13,7 +13,7 @@ interface Told {
   readonly context: IoContext;
 }
 
-const RECORD_HEADER_SIZE = contextEvent.attributes - contextEvent.traceId;
+const RECORD_HEADER_SIZE = threadContext.attributes;
 
 export class IoContexts {
   readonly #bytes: Uint8Array<ArrayBuffer>;
@@ -33,12 +33,11 @@ export class IoContexts {
     const view = this.#view;
     const cpu = view.getUint16(at + eventHeader.cpu, true);
     if (cpu >= this.#told.length) return;
-    const attributesSize = view.getUint16(at + contextEvent.attributesSize, true);
-    const record = at + contextEvent.traceId;
+    const record = at + contextEvent.context;
+    const attributesSize = view.getUint16(record + threadContext.attributesSize, true);
     const size = RECORD_HEADER_SIZE + attributesSize;
     // The few bytes of attributes that are always there are none where they were not copied.
     const hasAttributes = attributesSize > 0 && length > contextEvent.sizeOf && record + size <= at + length;
-    const ids = Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + record, 24).toString('hex');
     const position = Number(view.getBigUint64(at + contextEvent.position, true));
     this.#told[cpu] = {
       connection: Number(view.getBigUint64(at + contextEvent.cookie, true)),
@@ -46,14 +45,24 @@ export class IoContexts {
       context: {
         position,
         end: position + view.getUint32(at + contextEvent.size, true),
-        context: {
-          traceId: ids.slice(0, 32),
-          spanId: ids.slice(32),
-          flags: ((this.#bytes[at + contextEvent.traceFlags] ?? 0) & TraceFlag.random) | TraceFlag.sampled,
-          traceState: '',
-        },
+        context: this.#contextAt(record),
         record: hasAttributes ? this.#bytes.slice(record, record + size) : undefined,
       },
+    };
+  }
+
+  /** Of an I/O in whose own record it is, at `at`. */
+  within(at: number, { position, size }: IoEvent): IoContext {
+    return { position, end: position + size, context: this.#contextAt(at), record: undefined };
+  }
+
+  #contextAt(at: number): TraceContext {
+    const ids = Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + at, 24).toString('hex');
+    return {
+      traceId: ids.slice(0, 32),
+      spanId: ids.slice(32),
+      flags: ((this.#bytes[at + threadContext.traceFlags] ?? 0) & TraceFlag.random) | TraceFlag.sampled,
+      traceState: '',
     };
   }
 

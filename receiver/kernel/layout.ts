@@ -6,6 +6,8 @@ export const bound = {
   filterPath: 256,
   shedAll: 65536,
   maxLabels: 8,
+  maxPlaces: 8192,
+  placeWays: 4,
   contextAttributes: 128,
   maxTlsTargets: 1024,
   knownFrameBit: 62,
@@ -154,6 +156,17 @@ export const ioEvent = {
   captured: 60,
   toFrame: 64,
   framing: 68,
+  hasContext: 70,
+} as const;
+
+export const threadContext = {
+  sizeOf: 32,
+  traceId: 0,
+  spanId: 16,
+  valid: 24,
+  traceFlags: 25,
+  attributesSize: 26,
+  attributes: 28,
 } as const;
 
 export const connectionEvent = {
@@ -260,12 +273,7 @@ export const contextEvent = {
   position: 24,
   size: 32,
   tid: 36,
-  traceId: 40,
-  spanId: 56,
-  valid: 64,
-  traceFlags: 65,
-  attributesSize: 66,
-  attributes: 68,
+  context: 40,
 } as const;
 
 export const vitalsEvent = {
@@ -326,6 +334,14 @@ export const contextPlace = {
   countOffset: 36,
   entrySize: 40,
   flags: 44,
+} as const;
+
+export const placeSlot = {
+  sizeOf: 64,
+  version: 0,
+  tgid: 8,
+  pad: 12,
+  place: 16,
 } as const;
 
 export const processSize = {

@@ -72,7 +72,7 @@ export class KernelSession {
     this.#ring = object.ring('ring');
     this.controls = object.memory('controls');
     this.#shedShare = new Uint32Array(object.memory('.data.overload'));
-    this.contextPlaces = new ContextPlaces(object.map('context_places'), object.memory('place_changes'));
+    this.contextPlaces = new ContextPlaces(object.memory('context_places'), object.memory('place_changes'));
     this.claims = new Claims(object.map('claims'), object.memory('.data.claims'));
   }
 

@@ -680,8 +680,11 @@ describe('what is no record of ours', () => {
     const { writer, take, heard } = setUp();
     writer.io({ cookie: 1, isSent: false, position: 0, payload: Buffer.from('abc'), size: 9, captured: 9 });
     writer.io({ cookie: 1, isSent: false, position: 0, payload: Buffer.from('abc'), size: 2 });
+    // A context of which it has no more than a part.
+    const context = { traceId: '1'.repeat(32), spanId: '2'.repeat(16) };
+    writer.io({ cookie: 1, isSent: false, position: 0, payload: Buffer.from('abc'), residue: -4, context });
     take();
-    assert.deepEqual([heard.malformedCount, heard.ios.length], [2, 0]);
+    assert.deepEqual([heard.malformedCount, heard.ios.length], [3, 0]);
   });
 
   test('a length beyond what was drained ends the batch', () => {

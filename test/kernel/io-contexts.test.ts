@@ -64,6 +64,20 @@ test('a long I/O has it in each of its records, and it is the same object', () =
   assert.equal(next, undefined);
 });
 
+test('an I/O may have it in its own record, behind its bytes and whatever else is there', () => {
+  const [within, next] = contextsOf((writer) => {
+    writer.io({ cookie: 7, isSent: true, position: 100, payload, residue: 7, context: { traceId, spanId, flags: 2 } });
+    writer.io({ cookie: 7, isSent: true, position: 102, payload });
+  });
+  assert.deepEqual(within, {
+    position: 100,
+    end: 105,
+    context: { traceId, spanId, flags: 3, traceState: '' },
+    record: undefined,
+  });
+  assert.equal(next, undefined);
+});
+
 test('another connection, direction, position or CPU has none of it', () => {
   const contexts = contextsOf((writer) => {
     writer.context(told);

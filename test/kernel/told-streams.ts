@@ -12,7 +12,17 @@ const HEADER = 9;
 
 export type Told = Pick<
   IoEvent,
-  'position' | 'size' | 'isIoStart' | 'isFramed' | 'toFrame' | 'isInData' | 'missing' | 'isResumed' | 'isUnordered' | 'context'
+  | 'time'
+  | 'position'
+  | 'size'
+  | 'isIoStart'
+  | 'isFramed'
+  | 'toFrame'
+  | 'isInData'
+  | 'missing'
+  | 'isResumed'
+  | 'isUnordered'
+  | 'context'
 > & { readonly bytes: Buffer };
 
 export interface ToldConnection {

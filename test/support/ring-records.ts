@@ -17,6 +17,7 @@ import {
   secureEvent,
   secureFlag,
   openFlag,
+  threadContext,
   vitalsEvent,
   walkEvent,
 } from '../../receiver/kernel/layout.ts';
@@ -52,6 +53,8 @@ export interface IoRecord extends ByProcess {
   readonly toFrame?: number;
   /** Bytes of earlier records behind the payload. */
   readonly residue?: number;
+  /** In the record itself. */
+  readonly context?: { readonly traceId: string; readonly spanId: string; readonly flags?: number };
 }
 
 export interface ConnectionRecord extends ByProcess {
@@ -184,7 +187,9 @@ export class RecordWriter {
     const payload = record.payload ?? new Uint8Array();
     const flags =
       (record.flags ?? ioFlag.start) | (record.isSent ? ioFlag.sent : 0) | ((record.missing ?? 0) << ioFlag.missingShift);
-    const at = this.#begin(eventKind.io, flags, ioEvent.sizeOf + payload.length + (record.residue ?? 0), record);
+    const { context } = record;
+    const end = ioEvent.sizeOf + payload.length + (record.residue ?? 0);
+    const at = this.#begin(eventKind.io, flags, end + (context === undefined ? 0 : threadContext.sizeOf), record);
     this.#u64(at + ioEvent.cookie, record.cookie);
     this.#u64(at + ioEvent.position, record.position);
     this.#u64(at + ioEvent.otherPosition, record.otherPosition ?? 0);
@@ -193,8 +198,10 @@ export class RecordWriter {
     this.#view.setUint32(at + ioEvent.size, record.size ?? payload.length, true);
     this.#view.setUint32(at + ioEvent.captured, record.captured ?? payload.length, true);
     this.#view.setUint32(at + ioEvent.toFrame, record.toFrame ?? 0, true);
-    this.#view.setUint32(at + ioEvent.framing, record.framing ?? 0, true);
+    this.#view.setUint16(at + ioEvent.framing, record.framing ?? 0, true);
+    this.#view.setUint16(at + ioEvent.hasContext, context === undefined ? 0 : 1, true);
     this.bytes.set(payload, at + ioEvent.sizeOf);
+    if (context !== undefined) this.#threadContext(at + end, context, 0);
   }
 
   connection(record: ConnectionRecord): void {
@@ -297,11 +304,8 @@ export class RecordWriter {
     this.#u64(at + contextEvent.cookie, record.cookie);
     this.#u64(at + contextEvent.position, record.position);
     this.#view.setUint32(at + contextEvent.size, record.size, true);
-    this.bytes.set(Buffer.from(record.traceId + record.spanId, 'hex'), at + contextEvent.traceId);
-    this.bytes[at + contextEvent.valid] = 1;
-    this.bytes[at + contextEvent.traceFlags] = record.flags ?? 0;
-    this.#view.setUint16(at + contextEvent.attributesSize, attributes.length, true);
-    if (hasRoom) this.bytes.set(attributes, at + contextEvent.attributes);
+    this.#threadContext(at + contextEvent.context, record, attributes.length);
+    if (hasRoom) this.bytes.set(attributes, at + contextEvent.context + threadContext.attributes);
   }
 
   vitals(record: VitalsRecord): void {
@@ -332,6 +336,13 @@ export class RecordWriter {
   other(kind: number, flags: number, rest: Uint8Array): void {
     const at = this.#begin(kind, flags, eventHeader.sizeOf + rest.length, {});
     this.bytes.set(rest, at + eventHeader.sizeOf);
+  }
+
+  #threadContext(at: number, context: NonNullable<IoRecord['context']>, attributesSize: number): void {
+    this.bytes.set(Buffer.from(context.traceId + context.spanId, 'hex'), at + threadContext.traceId);
+    this.bytes[at + threadContext.valid] = 1;
+    this.bytes[at + threadContext.traceFlags] = context.flags ?? 0;
+    this.#view.setUint16(at + threadContext.attributesSize, attributesSize, true);
   }
 
   #begin(kind: number, flags: number, length: number, common: Common): number {
