@@ -12,6 +12,7 @@ const run = promisify(execFile);
 
 export const emptyObject = path.join(built, 'empty.bpf.o');
 export const rawCaptureObject = path.join(built, 'raw-capture.bpf.o');
+export const helpersObject = path.join(built, 'helpers.bpf.o');
 export const pingPongPath = path.join(built, 'ping-pong');
 
 export function buildLoad(): void {
