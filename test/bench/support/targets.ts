@@ -15,6 +15,7 @@ export const targets = {
   ignoredNet: { text: 'The same less an empty program', unit: 'µs', most: 0.1 },
   context: { text: 'Added by the context of a thread, at a constant offset', unit: 'ns', most: 60 },
   contextByDtv: { text: 'The same by way of the DTV', unit: 'ns', most: 150 },
+  locating: { text: 'Locating where the threads of a process have their contexts, its files being known', unit: 'ms', most: 5 },
   // Not 0.0000: this process and the rest of the host use sockets meanwhile.
   otherCalls: { text: 'Runs of our programs per other system call', unit: '', most: 0.001 },
   growth: { text: 'Kernel time per captured I/O with 10,000 connections ÷ with 10', unit: '×', most: 1.1 },
