@@ -133,6 +133,7 @@ enum probe_flag {
 	PROBE_IS_QUIET = 4, /* nothing is told of it, nor of calls on the same object within: they were told before */
 	PROBE_COUNT_ON_STACK = 8, /* of an exit: the count is so far from the stack pointer as bits 32 to 63 say */
 	PROBE_NO_BUFFER = 16, /* what it moves is in no buffer */
+	PROBE_CLEARS = 32, /* the object begins anew, perhaps in the middle of a call: what was given up stays so */
 };
 
 enum conn_outcome {

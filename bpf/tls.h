@@ -26,6 +26,7 @@ struct tls_session {
 	struct conn conn; /* its cookie is the session's id, its positions those of the plaintext */
 	u64 carrier; /* cookie of the socket; 0: not known yet */
 	u64 since; /* calls of its library that began later are all seen; 0: not known */
+	u64 unseen; /* as it was made: when a call of its library ended last of which nobody knows whose it was */
 	u8 library; /* tls_library */
 	u8 pad[7];
 };
@@ -108,8 +109,9 @@ struct tls_targets_map {
 extern struct tls_targets_map tls_targets SEC(".maps");
 
 /*
- * Index of a library -> when a call ended last whose beginning was not seen: it
- * began before the probes were there. Written here.
+ * Index of a library -> when a call ended last of which nobody knows whose it
+ * was: it began before the probes were there, or its memory could not be read.
+ * Written here.
  */
 struct tls_unseen_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -174,6 +176,15 @@ static __noinline __attribute__((unused)) int tell_secure(struct tls_session *se
 	return 0;
 }
 
+/* Its plaintext goes, or went, a way that is not followed: what of it comes later would have the wrong place. */
+static __noinline __attribute__((unused)) int give_up(struct tls_session *session)
+{
+	if (!session || session->conn.flags & (CONN_IGNORED | CONN_CONTESTED))
+		return 0;
+	__sync_fetch_and_or(&session->conn.flags, CONN_CONTESTED);
+	return tell_secure(session, TLS_EVIDENCE_UNFOLLOWED, 0);
+}
+
 /* Parts of an attach cookie. */
 static __always_inline u32 target_index(u32 what)
 {
@@ -185,15 +196,36 @@ static __always_inline u32 library_of(u32 what)
 	return what >> 8 & 0xff;
 }
 
+static __always_inline u64 last_unseen(u32 index)
+{
+	const u64 *time = bpf_map_lookup_elem(&tls_unseen, &index);
+
+	return time ? *time : 0;
+}
+
 /* Since when all calls of a target's library are seen that begin. */
-static __always_inline u64 seen_since(u32 index)
+static __always_inline u64 seen_since(u32 index, u64 unseen)
 {
 	const struct tls_target *target = bpf_map_lookup_elem(&tls_targets, &index);
-	const u64 *unseen = bpf_map_lookup_elem(&tls_unseen, &index);
 
-	if (!target || !unseen || !target->since)
+	if (!target || !target->since)
 		return 0;
-	return *unseen > target->since ? *unseen : target->since;
+	return unseen > target->since ? unseen : target->since;
+}
+
+/* A call moved plaintext, and of which session is not known: all that there are may lack it. */
+static __always_inline void note_unseen(u32 index)
+{
+	u64 now = bpf_ktime_get_ns(), *time = bpf_map_lookup_elem(&tls_unseen, &index);
+
+	if (!time)
+		return;
+	for (int i = 0; i < MAX_TLS_TRIES; i++) {
+		u64 known = *time;
+
+		if (known >= now || __sync_val_compare_and_swap(time, known, now) == known)
+			break;
+	}
 }
 
 struct making {
@@ -243,7 +275,8 @@ static __noinline __attribute__((unused)) struct tls_session *tls_session_of(con
 			return 0;
 		session->conn.start_time = start_time;
 		session->library = library_of(what);
-		session->since = seen_since(target_index(what));
+		session->unseen = last_unseen(target_index(what));
+		session->since = seen_since(target_index(what), session->unseen);
 		session->carrier = key->tgid ? 0 : key->object;
 		id = FIRST_SESSION + __sync_fetch_and_add(&tls_session_count, 1);
 		/* Last, and not before the rest is there. */

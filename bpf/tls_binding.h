@@ -64,6 +64,7 @@ static __always_inline void inherit(struct tls_session *session, const struct tl
 	session->conn.start_time = start_time;
 	session->carrier = old->carrier;
 	session->since = old->since;
+	session->unseen = old->unseen;
 }
 
 /* There is evidence that `object` of this process belongs to the connection. */

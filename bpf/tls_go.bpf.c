@@ -6,8 +6,9 @@
  * it likes. Where the probes stand is chosen by user space (receiver/tls/go.ts):
  * where the plaintext is at hand, so that no return has to be awaited.
  *
- * These programs may sleep: a page that is not there is brought in, and so no
- * call is missed, which would leave a hole that nobody knows of.
+ * These programs may sleep: a page that is not there is brought in. Should a
+ * call be unreadable nevertheless, nobody knows in which session it leaves a
+ * hole: then all of that program's are given up.
  */
 #define PREEMPTIBLE
 #include "kernel.h"
@@ -41,11 +42,17 @@ static __always_inline bool read_user(void *to, u32 size, u64 from)
 	return likely(!bpf_probe_read_user(to, size, (void *)from)) || !bpf_copy_from_user(to, size, (void *)from);
 }
 
+static __always_inline void note_unreadable(u32 what)
+{
+	count(COUNTER_TLS_UNREADABLE, 1);
+	note_unseen(target_index(what));
+}
+
 /*
  * Address of the descriptor of a connection object, 0: it is not TCP's. The
  * first field of a crypto/tls.Conn, and of a known wrapper, is what it writes to.
  */
-static __always_inline u64 find_descriptor(const struct tls_target *target, u64 bias, u64 object)
+static __always_inline u64 find_descriptor(const struct tls_target *target, u64 bias, u64 object, u32 what)
 {
 	struct go_interface conn;
 	u64 method, descriptor;
@@ -53,14 +60,14 @@ static __always_inline u64 find_descriptor(const struct tls_target *target, u64 
 	for (int i = 0; i < MAX_WRAPPING; i++) {
 		if (!read_user(&conn, sizeof(conn), object) ||
 		    !read_user(&method, sizeof(method), conn.table + ITAB_METHODS)) {
-			count(COUNTER_TLS_UNREADABLE, 1);
+			note_unreadable(what);
 			return 0;
 		}
 		method -= bias;
 		if (likely(method == target->tcp_close)) {
 			if (read_user(&descriptor, sizeof(descriptor), conn.data))
 				return descriptor;
-			count(COUNTER_TLS_UNREADABLE, 1);
+			note_unreadable(what);
 			return 0;
 		}
 		if (method != target->wrapped_close[0] && method != target->wrapped_close[1])
@@ -86,18 +93,21 @@ static __noinline struct tls_session *find_session(const struct tls_target *targ
 	struct go_descriptor descriptor = {};
 	u64 at, cookie;
 
-	at = find_descriptor(target, plaintext->bias, plaintext->object);
+	at = find_descriptor(target, plaintext->bias, plaintext->object, what);
 	if (!at)
 		return 0;
 	if (!read_user(&descriptor, sizeof(descriptor), at)) {
-		count(COUNTER_TLS_UNREADABLE, 1);
+		note_unreadable(what);
 		return 0;
 	}
 	cookie = tls_socket_cookie(descriptor.number);
 	/* Not closed now: so the number was this socket's when it was looked up. */
 	order_loads();
-	if (!cookie || !read_user(&descriptor.state, sizeof(descriptor.state), at) ||
-	    descriptor.state & GO_DESCRIPTOR_CLOSED) {
+	if (!read_user(&descriptor.state, sizeof(descriptor.state), at)) {
+		note_unreadable(what);
+		return 0;
+	}
+	if (!cookie || descriptor.state & GO_DESCRIPTOR_CLOSED) {
 		count(COUNTER_TLS_CLOSED, 1);
 		return 0;
 	}
@@ -119,14 +129,15 @@ static __always_inline bool find_written(struct plaintext *plaintext, const stru
 }
 
 /* runtime.memmove(to, from, size), called by crypto/tls.(*Conn).Read: what was decrypted goes to the caller. */
-static __always_inline bool find_read(struct plaintext *plaintext, const struct tls_target *target, struct pt_regs *ctx)
+static __always_inline bool find_read(struct plaintext *plaintext, const struct tls_target *target, struct pt_regs *ctx,
+				      u32 what)
 {
 	plaintext->address = go_argument2(ctx);
 	plaintext->size = go_argument3(ctx);
 	plaintext->bias = instruction_pointer(ctx) - target->read_site;
 	if (read_user(&plaintext->object, sizeof(plaintext->object), stack_pointer(ctx) + target->conn_slot))
 		return true;
-	count(COUNTER_TLS_UNREADABLE, 1);
+	note_unreadable(what);
 	return false;
 }
 
@@ -144,8 +155,10 @@ int tls_go(struct pt_regs *ctx)
 	/* Nothing before both probes are there: else a request would be seen whose answer is not. */
 	if (!target || !target->active || task->tgid == self_tgid)
 		return 0;
-	if (what & PROBE_SENT ? !find_written(&plaintext, target, ctx) : !find_read(&plaintext, target, ctx))
+	if (what & PROBE_SENT ? !find_written(&plaintext, target, ctx) : !find_read(&plaintext, target, ctx, what))
 		return 0;
 	session = find_session(target, &plaintext, what);
+	if (unlikely(session && session->unseen != last_unseen(index)))
+		return give_up(session);
 	return tls_tell(session, what & PROBE_SENT ? IO_SENT : 0, plaintext.address, plaintext.size, 0);
 }

@@ -56,24 +56,6 @@ static __always_inline int enter(struct pt_regs *ctx)
 	return 0;
 }
 
-/*
- * A call gave or took plaintext, and nobody saw it begin: the session that it
- * was for lacks that. It is not known here, but will be made by a later call.
- */
-static __always_inline void note_unseen(u32 index)
-{
-	u64 now = bpf_ktime_get_ns(), *time = bpf_map_lookup_elem(&tls_unseen, &index);
-
-	if (!time)
-		return;
-	for (int i = 0; i < MAX_TLS_TRIES; i++) {
-		u64 known = *time;
-
-		if (known >= now || __sync_val_compare_and_swap(time, known, now) == known)
-			break;
-	}
-}
-
 static __always_inline int leave(struct pt_regs *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -92,6 +74,7 @@ static __always_inline int leave(struct pt_regs *ctx)
 	if (thread)
 		thread->depth = depth;
 	if (!thread || depth == 0) {
+		/* Nobody saw it begin. Its session will be made by a later call. */
 		if (result > 0 && task->tgid != self_tgid)
 			note_unseen(target_index(what));
 		return 0;
@@ -152,29 +135,23 @@ static __always_inline int forget(struct pt_regs *ctx)
 	struct tls_key key = { .object = argument1(ctx), .tgid = task->tgid };
 	struct tls_session *session = bpf_map_lookup_elem(&tls_sessions, &key);
 
-	if (!session)
+	if (!session || (session->conn.flags & CONN_CONTESTED && bpf_get_attach_cookie(ctx) & PROBE_CLEARS))
 		return 0;
 	tls_end(session);
 	bpf_map_delete_elem(&tls_sessions, &key);
 	return 0;
 }
 
-/* Plaintext goes a way that is not followed: what of it comes later would have the wrong place. */
-static __always_inline int give_up(struct pt_regs *ctx)
+static __always_inline int unfollowed(struct pt_regs *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct tls_key key = { .object = argument1(ctx), .tgid = task->tgid };
 	u32 what = bpf_get_attach_cookie(ctx), index = target_index(what);
 	const struct tls_target *target = bpf_map_lookup_elem(&tls_targets, &index);
-	struct tls_session *session;
 
 	if (task->tgid == self_tgid || !target || !target->active)
 		return 0;
-	session = tls_session_of(&key, what);
-	if (!session || session->conn.flags & (CONN_IGNORED | CONN_CONTESTED))
-		return 0;
-	__sync_fetch_and_or(&session->conn.flags, CONN_CONTESTED);
-	return tell_secure(session, TLS_EVIDENCE_UNFOLLOWED, 0);
+	return give_up(tls_session_of(&key, what));
 }
 
 SEC("uprobe")
@@ -204,5 +181,5 @@ int tls_forget(struct pt_regs *ctx)
 SEC("uprobe")
 int tls_unfollowed(struct pt_regs *ctx)
 {
-	return give_up(ctx);
+	return unfollowed(ctx);
 }

@@ -117,6 +117,7 @@ export const probeFlag = {
   isQuiet: 4,
   countOnStack: 8,
   noBuffer: 16,
+  clears: 32,
 } as const;
 
 export const connOutcome = {

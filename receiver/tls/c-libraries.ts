@@ -14,7 +14,7 @@ import { x86 } from './x86.ts';
 const record: CallShape = { needs: [0, 1, 2], result: 'none' };
 const object: CallShape = { needs: [0], result: 'none' };
 /** Nothing of it but its part that encrypts in memory. */
-const noCalls: LibraryCalls = { calls: [], forgets: [], unfollowed: [] };
+const noCalls: LibraryCalls = { calls: [], forgets: [], clears: [], unfollowed: [] };
 const MAX_STUB = 2;
 /** BoringSSL has OpenSSL's functions, and some of its own. */
 const boringSslMark = 'SSL_CTX_set_custom_verify';
@@ -24,9 +24,10 @@ export const marks: readonly string[] = ['SSL_read', 'BIO_write', 'gnutls_record
 export const functionNames: readonly string[] = [
   'BIO_write',
   boringSslMark,
-  ...[openSslCalls, gnuTlsCalls].flatMap(({ calls, forgets, unfollowed }) => [
+  ...[openSslCalls, gnuTlsCalls].flatMap(({ calls, forgets, clears, unfollowed }) => [
     ...calls.map(({ name }) => name),
     ...forgets,
+    ...clears,
     ...unfollowed,
   ]),
 ];
@@ -56,7 +57,7 @@ interface ExaminedFile {
 function* examineLibrary(
   file: ExaminedFile,
   library: ReadableLibrary & ('openssl' | 'gnutls'),
-  { calls, forgets, unfollowed }: LibraryCalls,
+  { calls, forgets, clears, unfollowed }: LibraryCalls,
 ): Generator<void, Finding> {
   const sites: ProbeSite[] = [];
   const base = tlsLibrary[library] << 8;
@@ -88,15 +89,16 @@ function* examineLibrary(
   }
   const entries = [
     ...forgets.map((name) => ['tls_forget', name, object] as const),
+    ...clears.map((name) => ['tls_forget', name, object, probeFlag.clears] as const),
     ...[...unfollowed, ...given].map((name) => ['tls_unfollowed', name, object] as const),
     ...(library === 'openssl' ? [['tls_record', 'BIO_write', record] as const] : []),
   ];
-  for (const [program, name, shape] of entries) {
+  for (const [program, name, shape, flags = 0] of entries) {
     const symbol = file.functions.get(name);
     if (symbol === undefined) continue;
     const found = yield* choose(file, symbol, shape);
     if (found.kind === 'sites')
-      sites.push(siteOf(file.elf, program, describe(name, symbol, found.entry), found.entry, BigInt(base)));
+      sites.push(siteOf(file.elf, program, describe(name, symbol, found.entry), found.entry, BigInt(base | flags)));
     // Without BIO_write(), connections are bound by the other evidence alone.
     else if (program !== 'tls_record') return refuse(name, found.reason);
   }

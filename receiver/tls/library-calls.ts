@@ -19,6 +19,8 @@ export interface LibraryCalls {
   readonly calls: readonly LibraryCall[];
   /** What makes another connection of an object, or none. */
   readonly forgets: readonly string[];
+  /** What has an object begin anew: the library calls it itself, as a handshake begins. */
+  readonly clears: readonly string[];
   /** What moves plaintext in a way that is not followed: an object for which it is called is given up. */
   readonly unfollowed: readonly string[];
 }
@@ -37,7 +39,8 @@ export const openSslCalls: LibraryCalls = {
     { name: 'SSL_read_early_data', shape: success, flags: countPointer, isRare: true },
     { name: 'SSL_sendfile', shape: { needs: [0], result: 'count' }, flags: sent | noBuffer, isRare: true },
   ],
-  forgets: ['SSL_free', 'SSL_clear', 'SSL_set_fd', 'SSL_set_rfd', 'SSL_set_wfd', 'SSL_set_bio', 'SSL_set0_rbio', 'SSL_set0_wbio'],
+  forgets: ['SSL_free', 'SSL_set_fd', 'SSL_set_rfd', 'SSL_set_wfd', 'SSL_set_bio', 'SSL_set0_rbio', 'SSL_set0_wbio'],
+  clears: ['SSL_clear'],
   unfollowed: ['SSL_write_early_data'],
 };
 
@@ -51,6 +54,7 @@ export const gnuTlsCalls: LibraryCalls = {
     { name: 'gnutls_record_uncork', shape: { needs: [0], result: 'count' }, flags: sent | isQuiet },
   ],
   forgets: ['gnutls_deinit', 'gnutls_transport_set_ptr', 'gnutls_transport_set_ptr2', 'gnutls_transport_set_int2'],
+  clears: [],
   unfollowed: [
     'gnutls_record_recv_packet',
     'gnutls_record_recv_early_data',
