@@ -20,6 +20,17 @@ check() {
 
 mapfile -t native_sources < <(git ls-files 'bpf/*.[ch]' 'native/*.cc' 'native/*.h' 'otel-thread-context/*.[ch]' 'test/native/*.c')
 
+scripts_parse() {
+	local script
+	for script in .ci/run $(git ls-files '*.sh'); do bash -n "$script" || return 1; done
+}
+
+nothing_is_half_merged() {
+	! git grep -nE '^(<{7}|>{7}) '
+}
+
+check scripts scripts_parse
+check merged nothing_is_half_merged
 check types "$node" node_modules/typescript/bin/tsc -p test/tsconfig.json
 check lint "$node" node_modules/eslint/bin/eslint.js --cache --cache-location build/.eslintcache .
 check format "$node" node_modules/prettier/bin/prettier.cjs --log-level warn --cache --cache-location build/.prettiercache --check .

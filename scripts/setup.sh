@@ -7,11 +7,7 @@ cd "$(dirname "$0")/.."
 
 # libuv1-dev, node-api-headers: headers alone; the addon binds to the Node.js that loads it.
 build_packages=(clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libuv1-dev g++ make)
-<<<<<<< HEAD
-test_packages=(clang-format nginx-light haproxy curl wrk iproute2 iptables python3 golang-go procps)
-=======
-test_packages=(clang-format nginx-light haproxy curl wget wrk iproute2 python3 golang-go procps)
->>>>>>> 03ded70 (tls: GnuTLS is read)
+test_packages=(clang-format nginx-light haproxy curl wget wrk iproute2 iptables python3 golang-go procps)
 # HTTP/2 of one more kind, and load with it.
 test_packages+=(nghttp2-client nghttp2-server nghttp2-proxy)
 # gRPC of two more kinds: C++, and Java, of which Maven fetches the rest.
