@@ -1,4 +1,4 @@
-// Builds the C, C++, Go and Java programs once, into .cache/traffic under a hash of their sources.
+// Builds the C, C++, Go and Java programs once, into .cache/traffic under a hash of their sources and of where that is.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
@@ -8,7 +8,8 @@ const here = import.meta.dirname;
 const cache = path.resolve(here, '../../.cache/traffic');
 
 function built(name: string, sources: readonly string[], build: (output: string) => void): string {
-  const hash = createHash('sha256');
+  // Some have this path inside, by which they find their libraries.
+  const hash = createHash('sha256').update(cache);
   for (const source of sources) hash.update(readFileSync(path.join(here, source)));
   // The file name becomes the service name: so the hash goes into the folder.
   const folder = path.join(cache, hash.digest('hex').slice(0, 16));
