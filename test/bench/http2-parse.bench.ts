@@ -1,19 +1,17 @@
 // Cost of one stream through an HTTP/2 conversation with warm tables: real bytes of Node.js's client and server, ten streams at a time, each a GET of
 // another path with eight fields, and a response of seven fields and 200 bytes. And what an idle connection holds.
 // node test/bench/http2-parse.bench.ts [streams] [rounds] prints nanoseconds per stream, one line per round, and the median.
-import http2 from 'node:http2';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { ConnectionInfo } from '../../receiver/model/connection.ts';
 import type { Conversation, ConversationSink } from '../../receiver/model/protocol.ts';
 import { createHttp2 } from '../../receiver/protocols/http2/protocol.ts';
-import { tap } from '../protocols/http2/recording.ts';
+import { recordHttp2 } from './support/http2-recording.ts';
 
 const streams = Number(process.argv[2] ?? 1_000_000);
 const rounds = Number(process.argv[3] ?? 7);
 const connections = 16;
 const recorded = 5000;
-const together = 10;
 
 let transactions = 0;
 const nothing = (): undefined => undefined;
@@ -51,36 +49,7 @@ const info: ConnectionInfo = {
   openedBy: { pid: 1, startTime: 1 },
 };
 
-const server = http2.createServer({ settings: { maxConcurrentStreams: 100 } });
-server.on('stream', (stream) => {
-  stream.respond({
-    ':status': 200,
-    server: 'nginx/1.27.0',
-    'content-type': 'application/json; charset=utf-8',
-    'content-length': '200',
-    'cache-control': 'no-store',
-    vary: 'accept-encoding',
-  });
-  stream.end(Buffer.alloc(200, 0x78));
-});
-const chunks = await tap(server, {}, async (client) => {
-  let started = 0;
-  const one = async (): Promise<void> => {
-    while (started < recorded) {
-      const stream = client.request({
-        ':path': `/api/items/${String(10_000 + started++)}?expand=all`,
-        ':authority': 'shop.example.test:8080',
-        'user-agent': 'Mozilla/5.0 (X11; Linux x86_64)',
-        accept: 'application/json, text/plain, */*',
-        'accept-language': 'en-GB,en;q=0.5',
-        cookie: 'session=0123456789abcdef0123456789abcdef',
-      });
-      stream.resume();
-      await new Promise((resolve) => stream.on('close', resolve));
-    }
-  };
-  await Promise.all(Array.from({ length: together }, one));
-});
+const chunks = await recordHttp2(recorded);
 
 /** One connection's bytes from the chunk `first` up to `last`. */
 function play(conversation: Conversation, first: number, last: number, position: { request: number; response: number }): void {
