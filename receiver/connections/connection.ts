@@ -215,7 +215,7 @@ export class Connection implements ConversationSink {
     const waiting = this.#waiting;
     if (waiting === undefined) return;
     this.#releaseReady();
-    if (this.#isWaitingUndecided(waiting)) return;
+    if (!this.#decideWaiting(waiting)) return;
     // What they wait for counts as missing from now on. One direction at most is left.
     for (const isSent of [true, false]) {
       for (let event = waiting.take(isSent); event !== undefined; event = waiting.take(isSent)) this.#handOver(event);
@@ -430,7 +430,7 @@ export class Connection implements ConversationSink {
       const sent = waiting.first(true);
       const received = waiting.first(false);
       if (sent === undefined && received === undefined) break;
-      if (this.#isWaitingUndecided(waiting)) return;
+      if (!this.#decideWaiting(waiting)) return;
       if (sent !== undefined && received !== undefined) {
         // The first of both directions are here: what is before them has come, or is missing.
         const isSentFirst = received.otherPosition > sent.position;
@@ -506,18 +506,18 @@ export class Connection implements ConversationSink {
     return possibleOf(this.#context.protocols, side, bytes.subarray(from, from + captured)).length > 1;
   }
 
-  /** The same of what waits. Where that tells, the protocol is chosen; and at the latest where both sides have spoken. */
-  #isWaitingUndecided(waiting: WaitingEvents): boolean {
+  /** Chooses the protocol of what waits undecided, at the latest where both sides have spoken. False: more has to come. */
+  #decideWaiting(waiting: WaitingEvents): boolean {
     const sent = waiting.first(true);
     const received = waiting.first(false);
     const isUndecided = [sent, received].some((event) => event !== undefined && this.#isUndecided(event));
-    if (!isUndecided) return false;
+    if (!isUndecided) return true;
     let possible = this.#context.protocols;
     for (const isSent of [true, false]) possible = possibleOf(possible, this.#sideOf(isSent), waiting.bytesOf(isSent));
     const [protocol] = possible;
-    if (possible.length > 1 && (sent === undefined || received === undefined)) return true;
+    if (possible.length > 1 && (sent === undefined || received === undefined)) return false;
     if (protocol !== undefined) this.#conversation = protocol.open(this.#info, this.#start, this);
-    return false;
+    return true;
   }
 
   /** Chooses a protocol at the first bytes. Undefined: none, the connection is not ours to read. */
