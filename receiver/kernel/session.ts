@@ -181,11 +181,6 @@ export function unixPeerOf(fd: number): Peer | undefined {
   }
 }
 
-/** Loads and attaches. */
-export async function openKernelSession(options: KernelOptions): Promise<KernelSession> {
-  return (await loadPrograms(options)).attach();
-}
-
 /** Loads, on another thread: the kernel takes half a second to verify the programs. They see nothing before they are attached. */
 export async function loadPrograms(options: KernelOptions): Promise<LoadedPrograms> {
   const { possibleCpus: cpus, kernelRelease } = checkPlatform();

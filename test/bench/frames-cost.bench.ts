@@ -3,7 +3,7 @@
 //   --rounds N  turns of all kinds of I/O      --bytes N  copied of each kind in a round, below what has the receiver woken early
 import path from 'node:path';
 import { enableStats } from '../../native/index.ts';
-import { openKernelSession } from '../../receiver/kernel/session.ts';
+import { loadPrograms } from '../../receiver/kernel/session.ts';
 import { filler, frame, frameType, preface } from '../kernel/frames.ts';
 import { startProgram } from '../traffic/program.ts';
 import { readArguments } from './support/arguments.ts';
@@ -51,10 +51,11 @@ await withCleanup(async (cleanup) => {
   const program = startProgram(cleanup, 'python3', [script]);
   await program.next('ready');
   const rule = { localPorts: [], remotePorts: [], cidrs: [], pids: [program.pid], executables: [], cgroups: [] };
-  const session = await openKernelSession({
+  const programs = await loadPrograms({
     filter: { include: [rule], exclude: [], loopback: true },
     ringBufferSizeBytes: 16 * 1024 * 1024,
   });
+  const session = programs.attach();
   const stats = enableStats();
   cleanup.after(() => {
     session.close();

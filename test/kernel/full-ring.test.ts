@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Decoder, type EventHandler } from '../../receiver/kernel/decode.ts';
-import { openKernelSession } from '../../receiver/kernel/session.ts';
+import { loadPrograms } from '../../receiver/kernel/session.ts';
 import { kernelTest } from '../support/kernel.ts';
 import { startRawPair } from '../traffic/raw.ts';
 
@@ -35,10 +35,11 @@ test('a connection whose end the full ring refused says so with its next record'
   // The servers' ends alone, so that nothing else fills the ring.
   const localPorts = [filler, ...pairs].map(({ server }) => ({ first: server.port, last: server.port }));
   const rule = { localPorts, remotePorts: [], cidrs: [], pids: [], executables: [], cgroups: [] };
-  const session = await openKernelSession({
+  const programs = await loadPrograms({
     filter: { include: [rule], exclude: [], loopback: true },
     ringBufferSizeBytes: 256 * 1024,
   });
+  const session = programs.attach();
   t.after(() => session.close());
   const buffer = new Uint8Array(512 * 1024);
   const heard: Heard = { ends: new Set(), resumed: new Map() };

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { Decoder } from '../../receiver/kernel/decode.ts';
 import { bound } from '../../receiver/kernel/layout.ts';
-import { type KernelSession, openKernelSession } from '../../receiver/kernel/session.ts';
+import { type KernelSession, loadPrograms } from '../../receiver/kernel/session.ts';
 import { kernelTest } from '../support/kernel.ts';
 import { type Program, startProgram } from '../traffic/program.ts';
 
@@ -46,10 +46,11 @@ async function start(t: TestContext, tcpPairs: number, unixPairs: number): Promi
   const program = startProgram(t, '/bin/sh', ['-c', command, process.execPath, script, String(tcpPairs), String(unixPairs)]);
   const pids = [Number((await program.next('ready'))['pid'])];
   const rule = { localPorts: [], remotePorts: [], cidrs: [], pids, executables: [], cgroups: [] };
-  const session = await openKernelSession({
+  const programs = await loadPrograms({
     filter: { include: [rule], exclude: [], loopback: true },
     ringBufferSizeBytes: 8 * 1024 * 1024,
   });
+  const session = programs.attach();
   t.after(() => session.close());
   await order(program, 'open');
   const ends = new Map<number, End>();

@@ -1,7 +1,7 @@
 // What the kernel side tells of the streams of processes, and whether it is what those streams were.
 import assert from 'node:assert/strict';
 import { Decoder } from '../../receiver/kernel/decode.ts';
-import { type KernelSession, openKernelSession } from '../../receiver/kernel/session.ts';
+import { type KernelSession, loadPrograms } from '../../receiver/kernel/session.ts';
 import { type ConnectionInfo, isSession } from '../../receiver/model/connection.ts';
 import { INSIDE_HEADER, type IoEvent } from '../../receiver/model/stream-event.ts';
 import type { ProcessInstance } from '../../receiver/model/thread-context.ts';
@@ -49,7 +49,8 @@ export async function observe(
   ringBufferSizeBytes = 16 * 1024 * 1024,
 ): Promise<Observer> {
   const rule = { localPorts: [], remotePorts: [], cidrs: [], pids, executables: [], cgroups: [] };
-  const session = await openKernelSession({ filter: { include: [rule], exclude: [], loopback: true }, ringBufferSizeBytes });
+  const programs = await loadPrograms({ filter: { include: [rule], exclude: [], loopback: true }, ringBufferSizeBytes });
+  const session = programs.attach();
   cleanup.after(() => session.close());
   const told = new Map<number, ToldConnection>();
   const instances = new Map<number, ProcessInstance>();

@@ -2,7 +2,7 @@
 import { capabilities, openObject, type ProgramStatistics } from '../../../native/index.ts';
 import { Decoder, type EventHandler } from '../../../receiver/kernel/decode.ts';
 import type { ContextPlace } from '../../../receiver/model/thread-context.ts';
-import { type KernelSession, openKernelSession, type KernelOptions } from '../../../receiver/kernel/session.ts';
+import { type KernelSession, loadPrograms, type KernelOptions } from '../../../receiver/kernel/session.ts';
 import { emptyObject, type PingPong, pingPongPath, rawCaptureObject } from './load.ts';
 
 export type CaptureName = 'none' | 'empty' | 'captured' | 'ignored' | 'raw' | 'context' | 'context by DTV';
@@ -68,10 +68,11 @@ async function open(name: CaptureName, buffer: Uint8Array<ArrayBuffer>, place: C
     case 'context by DTV':
     case 'captured':
     case 'ignored': {
-      const session = await openKernelSession({
+      const programs = await loadPrograms({
         filter: name === 'ignored' ? ignoring(pingPongPath) : everything,
         ringBufferSizeBytes: RING_SIZE,
       });
+      const session = programs.attach();
       let isPlaced = place === undefined;
       const onPlaced = (): void => {
         isPlaced = true;
